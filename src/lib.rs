@@ -1,0 +1,8 @@
+//! teams-rooms-exporter: Microsoft Graph -> collectors -> model -> store -> metrics -> /metrics.
+
+pub mod cli;
+pub mod config;
+pub mod logging;
+pub mod metrics;
+pub mod serve;
+pub mod sim;

@@ -1,0 +1,3 @@
+//! The binary: arguments, logging, configuration, then the app.
+
+fn main() {}
