@@ -4,5 +4,6 @@ pub mod cli;
 pub mod config;
 pub mod logging;
 pub mod metrics;
+pub mod model;
 pub mod serve;
 pub mod sim;

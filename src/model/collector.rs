@@ -1,0 +1,172 @@
+//! The sources: what each needs, how often it is read, and how it is doing.
+
+use std::time::Duration;
+
+use crate::model::{State, Timestamp};
+
+/// One source of facts. Each is optional and fails alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Collector {
+    Devices,
+    DeviceHealth,
+}
+
+/// What an operator and a rule author must know of a collector.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// The application permission of Microsoft Graph.
+    pub permission: &'static str,
+    pub interval: Duration,
+    /// After this long without a reading, a record is no longer served.
+    pub expiry: Duration,
+    /// How far Graph itself is behind the room.
+    pub lag: &'static str,
+    /// The Graph resource that is read.
+    pub resource: &'static str,
+}
+
+const MINUTE: u64 = 60;
+
+impl Collector {
+    pub const fn facts(self) -> Facts {
+        match self {
+            Self::Devices => Facts {
+                permission: "TeamworkDevice.Read.All",
+                interval: Duration::from_secs(2 * MINUTE),
+                expiry: Duration::from_secs(30 * MINUTE),
+                lag: "10 to 30 min",
+                resource: "/beta/teamwork/devices",
+            },
+            Self::DeviceHealth => Facts {
+                permission: "TeamworkDevice.Read.All",
+                interval: Duration::from_secs(2 * MINUTE),
+                expiry: Duration::from_secs(90 * MINUTE),
+                lag: "10 to 30 min",
+                resource: "/beta/teamwork/devices/{id}/health",
+            },
+        }
+    }
+}
+
+/// How a collector's last attempt went, or why there was none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CollectorState {
+    Ok,
+    /// No attempt has ended yet.
+    Starting,
+    /// Part of the answer is missing; the rest is used.
+    Partial,
+    /// Nobody reads the exporter; the tenant's quota is spared.
+    Paused,
+    /// Switched off, or `auto` without the permission.
+    Disabled,
+    Unauthorized,
+    Forbidden,
+    /// Graph no longer has this resource.
+    Retired,
+    Throttled,
+    Unreachable,
+    Malformed,
+    /// A good answer with nothing in it.
+    Empty,
+    /// Good answers in which nothing changes any more.
+    Frozen,
+}
+
+/// How a collector is doing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    pub state: CollectorState,
+    pub last_success: Option<Timestamp>,
+    pub last_attempt: Option<Timestamp>,
+    /// Effective, that is: stretched where the fleet is larger than the rate allows.
+    pub interval: Duration,
+    /// Effective, like the interval.
+    pub expiry: Duration,
+    pub duration: Option<Duration>,
+    pub consecutive_failures: u64,
+    pub items: usize,
+    /// What Graph said it has.
+    pub expected_items: Option<usize>,
+    /// Missing from the last listing but kept until the fall is confirmed.
+    pub held_items: usize,
+    /// Records of the last attempt that could not be used.
+    pub skipped_items: usize,
+}
+
+impl Status {
+    pub fn starting(interval: Duration, expiry: Duration) -> Self {
+        Self {
+            state: CollectorState::Starting,
+            last_success: None,
+            last_attempt: None,
+            interval,
+            expiry,
+            duration: None,
+            consecutive_failures: 0,
+            items: 0,
+            expected_items: None,
+            held_items: 0,
+            skipped_items: 0,
+        }
+    }
+
+    /// Whether a success is recent enough for its data to be served.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        self.last_success.is_some_and(|success| now.since(success) <= self.expiry)
+    }
+}
+
+impl CollectorState {
+    /// Whether the last attempt brought usable data.
+    pub const fn is_success(self) -> bool {
+        matches!(self, Self::Ok | Self::Partial)
+    }
+}
+
+impl State for Collector {
+    const ALL: &'static [Self] = &[Self::Devices, Self::DeviceHealth];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Devices => "devices",
+            Self::DeviceHealth => "device_health",
+        }
+    }
+}
+
+impl State for CollectorState {
+    const ALL: &'static [Self] = &[
+        Self::Ok,
+        Self::Starting,
+        Self::Partial,
+        Self::Paused,
+        Self::Disabled,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::Retired,
+        Self::Throttled,
+        Self::Unreachable,
+        Self::Malformed,
+        Self::Empty,
+        Self::Frozen,
+    ];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Starting => "starting",
+            Self::Partial => "partial",
+            Self::Paused => "paused",
+            Self::Disabled => "disabled",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::Retired => "retired",
+            Self::Throttled => "throttled",
+            Self::Unreachable => "unreachable",
+            Self::Malformed => "malformed",
+            Self::Empty => "empty",
+            Self::Frozen => "frozen",
+        }
+    }
+}

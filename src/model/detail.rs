@@ -1,0 +1,158 @@
+//! The health detail of a device: its connection, logins, peripherals and software.
+//!
+//! <https://learn.microsoft.com/graph/api/resources/teamworkdevicehealth?view=graph-rest-beta>
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::device::{Activity, Health};
+use crate::model::{State, Timestamp};
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detail {
+    pub connection: Connection,
+    /// Only what Graph reported; not every device type reports every point.
+    pub logins: Vec<(Login, Connection)>,
+    pub peripherals: Vec<Peripheral>,
+    pub software: Vec<Software>,
+}
+
+/// `teamworkConnection`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    /// `None` where Graph does not know.
+    pub connected: Option<bool>,
+    /// When it last *changed*; never a sign of freshness.
+    pub changed: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Login {
+    Exchange,
+    Teams,
+    Skype,
+}
+
+/// `teamworkPeripheralHealth`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peripheral {
+    pub slot: Slot,
+    pub connection: Connection,
+    /// Optional peripherals do not make a device unhealthy.
+    pub optional: Option<bool>,
+    pub product: Option<Product>,
+}
+
+/// Where a peripheral belongs on the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Slot {
+    RoomCamera,
+    ContentCamera,
+    Microphone,
+    Speaker,
+    CommunicationSpeaker,
+    /// Counted from 1, in Graph's order.
+    Display(u8),
+    HdmiIngest,
+    Compute,
+}
+
+/// `teamworkPeripheral`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Product {
+    pub name: Arc<str>,
+    pub vendor_id: Option<Arc<str>>,
+    pub product_id: Option<Arc<str>>,
+}
+
+/// `teamworkSoftwareUpdateStatus`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Software {
+    pub kind: SoftwareKind,
+    pub current: Option<Arc<str>>,
+    pub available: Option<Arc<str>>,
+    /// `softwareFreshness`: `Some(false)` is latest, `None` unknown.
+    pub update_available: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SoftwareKind {
+    AdminAgent,
+    CompanyPortal,
+    Firmware,
+    OperatingSystem,
+    PartnerAgent,
+    TeamsClient,
+}
+
+/// One reading of a device's detail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    pub read_at: Timestamp,
+    /// What the list said of the device when the detail was read; a difference makes it due again.
+    pub basis: Basis,
+    /// `None` where Graph reports no health for this device (404).
+    pub detail: Option<Arc<Detail>>,
+}
+
+/// The listed facts that tell whether a device's detail may have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Basis {
+    pub last_modified: Option<Timestamp>,
+    pub health: Health,
+    pub activity: Activity,
+}
+
+impl Slot {
+    pub fn label(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::RoomCamera => "room_camera",
+            Self::ContentCamera => "content_camera",
+            Self::Microphone => "microphone",
+            Self::Speaker => "speaker",
+            Self::CommunicationSpeaker => "communication_speaker",
+            Self::HdmiIngest => "hdmi_ingest",
+            Self::Compute => "compute",
+            Self::Display(number) => return Cow::Owned(format!("display_{number}")),
+        })
+    }
+}
+
+impl State for Login {
+    const ALL: &'static [Self] = &[Self::Exchange, Self::Teams, Self::Skype];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Exchange => "exchange",
+            Self::Teams => "teams",
+            Self::Skype => "skype",
+        }
+    }
+}
+
+impl State for SoftwareKind {
+    const ALL: &'static [Self] = &[
+        Self::AdminAgent,
+        Self::CompanyPortal,
+        Self::Firmware,
+        Self::OperatingSystem,
+        Self::PartnerAgent,
+        Self::TeamsClient,
+    ];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::AdminAgent => "admin_agent",
+            Self::CompanyPortal => "company_portal",
+            Self::Firmware => "firmware",
+            Self::OperatingSystem => "operating_system",
+            Self::PartnerAgent => "partner_agent",
+            Self::TeamsClient => "teams_client",
+        }
+    }
+}

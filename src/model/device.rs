@@ -1,0 +1,171 @@
+//! A device as the list of devices shows it.
+//!
+//! <https://learn.microsoft.com/graph/api/resources/teamworkdevice?view=graph-rest-beta>
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{State, Timestamp};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    pub id: Arc<str>,
+    pub device_type: DeviceType,
+    pub manufacturer: Option<Arc<str>>,
+    pub model: Option<Arc<str>>,
+    pub serial_number: Option<Arc<str>>,
+    pub asset_tag: Option<Arc<str>>,
+    pub health: Health,
+    pub activity: Activity,
+    pub created: Option<Timestamp>,
+    /// When Graph last changed its document of the device.
+    pub last_modified: Option<Timestamp>,
+    /// The account signed in on the device; `None` is signed out.
+    pub account: Option<Account>,
+}
+
+/// `currentUser`: of a room device the room account, of a personal device a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Entra object id.
+    pub id: Option<Arc<str>>,
+    pub name: Option<Arc<str>>,
+    /// User principal name, lower case.
+    pub email: Option<Arc<str>>,
+}
+
+/// `teamworkDeviceType`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceType {
+    /// Teams Rooms on Windows.
+    TeamsRoom,
+    /// Teams Rooms on Android.
+    CollaborationBar,
+    SurfaceHub,
+    TeamsPanel,
+    TouchConsole,
+    TeamsDisplay,
+    IpPhone,
+    LowCostPhone,
+    Sip,
+    SipAnalog,
+    Unknown,
+}
+
+/// What a device is to its room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Runs the meeting; only core devices tell whether the room is up.
+    Core,
+    Console,
+    Panel,
+    Other,
+}
+
+/// `teamworkDeviceHealthStatus`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    Healthy,
+    NonUrgent,
+    Critical,
+    Offline,
+    Unknown,
+}
+
+/// `teamworkDeviceActivityState`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activity {
+    Idle,
+    Busy,
+    Unavailable,
+    Unknown,
+}
+
+impl DeviceType {
+    pub const fn role(self) -> Role {
+        match self {
+            Self::TeamsRoom | Self::CollaborationBar | Self::SurfaceHub => Role::Core,
+            Self::TouchConsole => Role::Console,
+            Self::TeamsPanel => Role::Panel,
+            _ => Role::Other,
+        }
+    }
+}
+
+impl State for DeviceType {
+    const ALL: &'static [Self] = &[
+        Self::TeamsRoom,
+        Self::CollaborationBar,
+        Self::SurfaceHub,
+        Self::TeamsPanel,
+        Self::TouchConsole,
+        Self::TeamsDisplay,
+        Self::IpPhone,
+        Self::LowCostPhone,
+        Self::Sip,
+        Self::SipAnalog,
+        Self::Unknown,
+    ];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::TeamsRoom => "teams_room",
+            Self::CollaborationBar => "collaboration_bar",
+            Self::SurfaceHub => "surface_hub",
+            Self::TeamsPanel => "teams_panel",
+            Self::TouchConsole => "touch_console",
+            Self::TeamsDisplay => "teams_display",
+            Self::IpPhone => "ip_phone",
+            Self::LowCostPhone => "low_cost_phone",
+            Self::Sip => "sip",
+            Self::SipAnalog => "sip_analog",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl State for Role {
+    const ALL: &'static [Self] = &[Self::Core, Self::Console, Self::Panel, Self::Other];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Core => "core",
+            Self::Console => "console",
+            Self::Panel => "panel",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl State for Health {
+    const ALL: &'static [Self] =
+        &[Self::Healthy, Self::NonUrgent, Self::Critical, Self::Offline, Self::Unknown];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::NonUrgent => "non_urgent",
+            Self::Critical => "critical",
+            Self::Offline => "offline",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl State for Activity {
+    const ALL: &'static [Self] = &[Self::Idle, Self::Busy, Self::Unavailable, Self::Unknown];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Busy => "busy",
+            Self::Unavailable => "unavailable",
+            Self::Unknown => "unknown",
+        }
+    }
+}

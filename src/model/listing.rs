@@ -1,0 +1,168 @@
+//! The list of devices: how pages and whole listings change what is held.
+//!
+//! A device disappears only after a complete listing of its type without it, and a sudden fall must be seen
+//! three times in a row: a half answer from Graph must not read as rooms that were taken down.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Timestamp;
+use crate::model::device::{Device, DeviceType};
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    pub rows: BTreeMap<Arc<str>, Row>,
+    /// Complete listings in a row that fell too far to be believed.
+    falls: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    pub device: Arc<Device>,
+    pub seen_at: Timestamp,
+}
+
+/// What one listing brought, apart from its rows.
+#[derive(Debug, Default)]
+pub struct Census {
+    pub seen: HashSet<Arc<str>>,
+    /// The types whose listing ended; others broke off and lose nothing.
+    pub complete: Vec<DeviceType>,
+}
+
+/// What [`Listing::settle`] did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    pub removed: Vec<Arc<str>>,
+    /// Devices that were missing but are kept until the fall is confirmed.
+    pub held: usize,
+}
+
+/// A fall counts as sudden above this share of the devices held ...
+const FALL_PERCENT: usize = 20;
+/// ... and above this number, so that a small fleet may lose a device without delay.
+const FALL_DEVICES: usize = 10;
+/// A sudden fall is believed after this many complete listings in a row.
+const FALL_LISTINGS: u8 = 3;
+
+impl Listing {
+    /// Takes one page of devices, seen at `now`.
+    pub fn take(&mut self, devices: &[Arc<Device>], now: Timestamp) {
+        for device in devices {
+            match self.rows.get_mut(&device.id) {
+                Some(row) if row.device == *device => row.seen_at = now,
+                _ => {
+                    self.rows.insert(device.id.clone(), Row { device: device.clone(), seen_at: now });
+                }
+            }
+        }
+    }
+
+    /// Ends a listing: drops what a complete type no longer lists, or holds it while the fall is not confirmed.
+    pub fn settle(&mut self, census: &Census) -> Settled {
+        if census.seen.is_empty() {
+            return Settled::default();
+        }
+        let covered = |row: &&Row| census.complete.contains(&row.device.device_type);
+        let held_before = self.rows.values().filter(covered).count();
+        let missing: Vec<Arc<str>> = self
+            .rows
+            .values()
+            .filter(covered)
+            .filter(|row| !census.seen.contains(&row.device.id))
+            .map(|row| row.device.id.clone())
+            .collect();
+        let sudden = missing.len() > FALL_DEVICES && missing.len() * 100 > held_before * FALL_PERCENT;
+        self.falls = if sudden { self.falls + 1 } else { 0 };
+        if sudden && self.falls < FALL_LISTINGS {
+            return Settled { removed: Vec::new(), held: missing.len() };
+        }
+        self.falls = 0;
+        self.rows.retain(|id, _| !missing.contains(id));
+        Settled { removed: missing, held: 0 }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::model::device::{Activity, Health};
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_795_244_591);
+
+    pub(crate) fn device(id: &str, device_type: DeviceType) -> Arc<Device> {
+        Arc::new(Device {
+            id: id.into(),
+            device_type,
+            manufacturer: None,
+            model: None,
+            serial_number: None,
+            asset_tag: None,
+            health: Health::Healthy,
+            activity: Activity::Idle,
+            created: None,
+            last_modified: None,
+            account: None,
+        })
+    }
+
+    fn rooms(count: usize) -> Vec<Arc<Device>> {
+        (0..count).map(|n| device(&format!("room-{n:03}"), DeviceType::TeamsRoom)).collect()
+    }
+
+    fn list(listing: &mut Listing, devices: &[Arc<Device>], complete: &[DeviceType]) -> Settled {
+        listing.take(devices, NOW);
+        let seen = devices.iter().map(|device| device.id.clone()).collect();
+        listing.settle(&Census { seen, complete: complete.to_vec() })
+    }
+
+    #[test]
+    fn a_device_leaves_with_the_first_complete_listing_without_it() {
+        let mut listing = Listing::default();
+        list(&mut listing, &rooms(20), &[DeviceType::TeamsRoom]);
+        let settled = list(&mut listing, &rooms(19), &[DeviceType::TeamsRoom]);
+        assert_eq!(settled, Settled { removed: vec!["room-019".into()], held: 0 });
+        assert_eq!(listing.rows.len(), 19);
+    }
+
+    #[test]
+    fn a_listing_that_broke_off_removes_nothing() {
+        let mut listing = Listing::default();
+        list(&mut listing, &rooms(20), &[DeviceType::TeamsRoom]);
+        assert_eq!(list(&mut listing, &rooms(5), &[DeviceType::TeamsPanel]), Settled::default());
+        assert_eq!(listing.rows.len(), 20);
+    }
+
+    #[test]
+    fn a_sudden_fall_is_believed_at_the_third_listing() {
+        let mut listing = Listing::default();
+        list(&mut listing, &rooms(50), &[DeviceType::TeamsRoom]);
+        for _ in 0..2 {
+            assert_eq!(list(&mut listing, &rooms(30), &[DeviceType::TeamsRoom]).held, 20);
+            assert_eq!(listing.rows.len(), 50);
+        }
+        assert_eq!(list(&mut listing, &rooms(30), &[DeviceType::TeamsRoom]).removed.len(), 20);
+        assert_eq!(listing.rows.len(), 30);
+    }
+
+    #[test]
+    fn a_recovery_between_two_falls_starts_the_count_again() {
+        let mut listing = Listing::default();
+        for count in [50, 30, 30, 50, 30, 30] {
+            list(&mut listing, &rooms(count), &[DeviceType::TeamsRoom]);
+        }
+        assert_eq!(listing.rows.len(), 50);
+    }
+
+    #[test]
+    fn nothing_at_all_removes_nothing_however_often() {
+        let mut listing = Listing::default();
+        list(&mut listing, &rooms(5), &[DeviceType::TeamsRoom]);
+        for _ in 0..5 {
+            assert_eq!(list(&mut listing, &[], &[DeviceType::TeamsRoom]), Settled::default());
+        }
+        assert_eq!(listing.rows.len(), 5);
+    }
+}

@@ -1,0 +1,375 @@
+//! What outlives a reading: the home of a device, since-times, and the events that monitoring waits for.
+//!
+//! Kept across restarts, except the counters: a restored counter that lost its last minutes would read as a
+//! giant increase.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::detail::{Detail, Login, Slot, SoftwareKind};
+use crate::model::device::{Device, Health, Role};
+use crate::model::identity::Registry;
+use crate::model::{State, Timestamp};
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    pub devices: BTreeMap<Arc<str>, Arc<DeviceMemory>>,
+    pub rooms: Arc<Registry>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceMemory {
+    /// The room of the account signed in, after sign-out of the last one seen.
+    pub home: Option<Arc<str>>,
+    pub health: Option<Health>,
+    /// When the present health began, if the exporter saw it begin.
+    pub health_since: Option<Timestamp>,
+    /// Up or down, as of the votes on the room.
+    pub standing: Option<Standing>,
+    /// Polls in a row without an account, counted to [`SIGNED_OUT_POLLS`], after one had been signed in.
+    pub signed_out_polls: u8,
+    /// The last known value of each link.
+    links: Vec<(Link, bool)>,
+    pub software: Vec<(SoftwareKind, SoftwareMemory)>,
+    /// Since when the device is no longer listed.
+    gone_since: Option<Timestamp>,
+    #[serde(skip)]
+    changes: [u64; Signal::ALL.len()],
+}
+
+/// Whether a device is up, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    pub up: bool,
+    /// When the exporter first saw it so; the state may be older.
+    pub first_seen: Timestamp,
+    /// When it began, if the exporter saw it begin.
+    pub began: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SoftwareMemory {
+    current: Option<Arc<str>>,
+    update_available: Option<bool>,
+    /// When the exporter saw the installed version change.
+    pub changed: Option<Timestamp>,
+    /// When the exporter saw an update become available.
+    pub pending_since: Option<Timestamp>,
+}
+
+/// Something of a device that is connected or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Link {
+    Connection,
+    Login(Login),
+    Peripheral(Slot),
+}
+
+/// A monitored event: the label `signal` of `teams_rooms_state_changes_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    Health,
+    Connection,
+    Teams,
+    Exchange,
+    Skype,
+    RoomCamera,
+    ContentCamera,
+    Microphone,
+    Speaker,
+    CommunicationSpeaker,
+    Display,
+}
+
+/// One change of one signal, for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub device_id: Arc<str>,
+    pub room: Option<Arc<str>>,
+    pub signal: Signal,
+    /// Which of several: `display_2`; else the signal's own name.
+    pub subject: String,
+    pub from: &'static str,
+    pub to: &'static str,
+}
+
+/// How an observation is to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    pub now: Timestamp,
+    /// False after a pause: what changed meanwhile did so at an unknown time.
+    pub continuous: bool,
+}
+
+/// A signed-out device counts as such at the second poll; a restart signs it out for a moment.
+pub const SIGNED_OUT_POLLS: u8 = 2;
+
+/// A device that is not listed for so long is forgotten; until then a return finds its room and counters again.
+const FORGET_AFTER: Duration = Duration::from_secs(90 * 24 * 3600);
+
+impl Memory {
+    /// Takes devices of the list. `trusted`: accounts on core, console and panel devices are rooms.
+    pub fn observe_devices(&mut self, devices: &[Arc<Device>], trusted: bool, moment: Moment) -> Vec<Event> {
+        let mut events = Vec::new();
+        for device in devices {
+            let mut memory = self.devices.get(&device.id).map(|known| (**known).clone()).unwrap_or_default();
+            memory.settle_home(device, trusted, &mut self.rooms);
+            memory.observe_health(device, moment, &mut events);
+            self.keep(&device.id, memory, &mut events);
+        }
+        events
+    }
+
+    /// Takes details that were read; `device` is the listed device they belong to.
+    pub fn observe_details(&mut self, details: &[(Arc<Device>, Arc<Detail>)], moment: Moment) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (device, detail) in details {
+            let mut memory = self.devices.get(&device.id).map(|known| (**known).clone()).unwrap_or_default();
+            memory.observe_links(&device.id, detail, &mut events);
+            memory.observe_software(detail, moment);
+            memory.observe_standing(device, moment);
+            self.keep(&device.id, memory, &mut events);
+        }
+        events
+    }
+
+    /// Notes devices that are no longer listed, and forgets those gone for long.
+    pub fn part_with(&mut self, gone: &[Arc<str>], now: Timestamp) {
+        for id in gone {
+            if let Some(memory) = self.devices.get_mut(id) {
+                Arc::make_mut(memory).gone_since = Some(now);
+            }
+        }
+        self.devices.retain(|_, memory| memory.gone_since.is_none_or(|gone| now.since(gone) < FORGET_AFTER));
+    }
+
+    /// Since-times are unknown after a pause until the next change.
+    pub fn lose_track(&mut self) {
+        for memory in self.devices.values_mut() {
+            let memory = Arc::make_mut(memory);
+            memory.health_since = None;
+            if let Some(standing) = &mut memory.standing {
+                standing.began = None;
+            }
+        }
+    }
+
+    /// Stores a device's memory, and names the room in its events; an unchanged one keeps its place in memory.
+    fn keep(&mut self, id: &Arc<str>, mut memory: DeviceMemory, events: &mut [Event]) {
+        memory.gone_since = None;
+        let room =
+            memory.home.as_deref().and_then(|home| self.rooms.room(home)).map(|room| room.name.clone());
+        for event in events.iter_mut().filter(|event| event.device_id == *id) {
+            event.room.clone_from(&room);
+        }
+        if self.devices.get(id).is_none_or(|known| **known != memory) {
+            self.devices.insert(id.clone(), Arc::new(memory));
+        }
+    }
+}
+
+impl DeviceMemory {
+    /// The change counter of each signal that the device has.
+    pub fn changes(&self) -> impl Iterator<Item = (Signal, u64)> + '_ {
+        let has = |signal: Signal| {
+            signal == Signal::Health || self.links.iter().any(|(link, _)| link.signal() == Some(signal))
+        };
+        Signal::ALL.iter().zip(self.changes).filter(move |(signal, _)| has(**signal)).map(|(s, n)| (*s, n))
+    }
+
+    pub fn software(&self, kind: SoftwareKind) -> Option<&SoftwareMemory> {
+        self.software.iter().find(|(known, _)| *known == kind).map(|(_, memory)| memory)
+    }
+
+    pub fn signed_out(&self) -> bool {
+        self.signed_out_polls >= SIGNED_OUT_POLLS
+    }
+
+    fn settle_home(&mut self, device: &Device, trusted: bool, rooms: &mut Arc<Registry>) {
+        let Some(account) = &device.account else {
+            if self.home.is_some() {
+                self.signed_out_polls = (self.signed_out_polls + 1).min(SIGNED_OUT_POLLS);
+            }
+            return;
+        };
+        self.signed_out_polls = 0;
+        let home = if trusted && device.device_type.role() != Role::Other {
+            Registry::assign(rooms, account)
+        } else {
+            rooms.find(account).map(|room| room.id.clone())
+        };
+        self.home = home.or_else(|| self.home.take());
+    }
+
+    fn observe_health(&mut self, device: &Device, moment: Moment, events: &mut Vec<Event>) {
+        if device.health != Health::Unknown {
+            if let Some(before) = self.health.filter(|before| *before != device.health) {
+                self.health_since = moment.began();
+                let subject = Signal::Health.label().to_owned();
+                self.count(
+                    &device.id,
+                    Signal::Health,
+                    subject,
+                    before.label(),
+                    device.health.label(),
+                    events,
+                );
+            }
+            self.health = Some(device.health);
+        }
+        self.observe_standing(device, moment);
+    }
+
+    fn observe_links(&mut self, id: &Arc<str>, detail: &Detail, events: &mut Vec<Event>) {
+        for (link, connected) in links_of(detail) {
+            match self.links.iter_mut().find(|(known, _)| *known == link) {
+                None => self.links.push((link, connected)),
+                Some((_, before)) if *before != connected => {
+                    *before = connected;
+                    if let Some(signal) = link.signal() {
+                        self.count(id, signal, link.subject(), word(!connected), word(connected), events);
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        self.links.sort_unstable_by_key(|(link, _)| *link);
+    }
+
+    fn observe_software(&mut self, detail: &Detail, moment: Moment) {
+        for software in &detail.software {
+            let known = self.software.iter().position(|(kind, _)| *kind == software.kind);
+            let mut memory = known.map(|at| self.software.swap_remove(at).1).unwrap_or_default();
+            if memory.current.is_some() && software.current.is_some() && memory.current != software.current {
+                memory.changed = moment.began();
+            }
+            match (memory.update_available, software.update_available) {
+                (Some(false), Some(true)) => memory.pending_since = moment.began(),
+                (_, Some(false)) => memory.pending_since = None,
+                _ => {}
+            }
+            memory.current = software.current.clone().or(memory.current);
+            memory.update_available = software.update_available.or(memory.update_available);
+            self.software.push((software.kind, memory));
+        }
+        self.software.sort_unstable_by_key(|(kind, _)| *kind);
+    }
+
+    fn observe_standing(&mut self, device: &Device, moment: Moment) {
+        let connected =
+            self.links.iter().find(|(link, _)| *link == Link::Connection).map(|(_, value)| *value);
+        let Some(up) = is_up(device.health, connected, self.signed_out()) else { return };
+        if self.standing.is_none_or(|standing| standing.up != up) {
+            let began = self.standing.and(moment.began());
+            self.standing = Some(Standing { up, first_seen: moment.now, began });
+        }
+    }
+
+    fn count(
+        &mut self,
+        id: &Arc<str>,
+        signal: Signal,
+        subject: String,
+        from: &'static str,
+        to: &'static str,
+        events: &mut Vec<Event>,
+    ) {
+        for (counted, changes) in Signal::ALL.iter().zip(&mut self.changes) {
+            *changes += u64::from(*counted == signal);
+        }
+        events.push(Event { device_id: id.clone(), room: None, signal, subject, from, to });
+    }
+}
+
+/// Whether a device can be used, from what the list and the detail say; `None` where nothing tells.
+pub fn is_up(health: Health, connected: Option<bool>, signed_out: bool) -> Option<bool> {
+    if health == Health::Offline || connected == Some(false) || signed_out {
+        return Some(false);
+    }
+    (health != Health::Unknown || connected.is_some()).then_some(true)
+}
+
+impl Moment {
+    /// The time of a change that is seen now, if nothing was missed before.
+    fn began(self) -> Option<Timestamp> {
+        self.continuous.then_some(self.now)
+    }
+}
+
+/// Every link of a detail whose state is known.
+fn links_of(detail: &Detail) -> impl Iterator<Item = (Link, bool)> + '_ {
+    let connection = [(Link::Connection, detail.connection)];
+    let logins = detail.logins.iter().map(|(login, connection)| (Link::Login(*login), *connection));
+    let peripherals = detail.peripherals.iter().map(|p| (Link::Peripheral(p.slot), p.connection));
+    let links = connection.into_iter().chain(logins).chain(peripherals);
+    links.filter_map(|(link, connection)| Some((link, connection.connected?)))
+}
+
+fn word(connected: bool) -> &'static str {
+    if connected { "connected" } else { "disconnected" }
+}
+
+impl Link {
+    fn signal(self) -> Option<Signal> {
+        Some(match self {
+            Self::Connection => Signal::Connection,
+            Self::Login(Login::Exchange) => Signal::Exchange,
+            Self::Login(Login::Teams) => Signal::Teams,
+            Self::Login(Login::Skype) => Signal::Skype,
+            Self::Peripheral(Slot::RoomCamera) => Signal::RoomCamera,
+            Self::Peripheral(Slot::ContentCamera) => Signal::ContentCamera,
+            Self::Peripheral(Slot::Microphone) => Signal::Microphone,
+            Self::Peripheral(Slot::Speaker) => Signal::Speaker,
+            Self::Peripheral(Slot::CommunicationSpeaker) => Signal::CommunicationSpeaker,
+            Self::Peripheral(Slot::Display(_)) => Signal::Display,
+            Self::Peripheral(Slot::HdmiIngest | Slot::Compute) => return None,
+        })
+    }
+
+    fn subject(self) -> String {
+        match self {
+            Self::Connection => Signal::Connection.label().to_owned(),
+            Self::Login(login) => login.label().to_owned(),
+            Self::Peripheral(slot) => slot.label().into_owned(),
+        }
+    }
+}
+
+impl State for Signal {
+    const ALL: &'static [Self] = &[
+        Self::Health,
+        Self::Connection,
+        Self::Teams,
+        Self::Exchange,
+        Self::Skype,
+        Self::RoomCamera,
+        Self::ContentCamera,
+        Self::Microphone,
+        Self::Speaker,
+        Self::CommunicationSpeaker,
+        Self::Display,
+    ];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Health => "health",
+            Self::Connection => "connection",
+            Self::Teams => "teams",
+            Self::Exchange => "exchange",
+            Self::Skype => "skype",
+            Self::RoomCamera => "room_camera",
+            Self::ContentCamera => "content_camera",
+            Self::Microphone => "microphone",
+            Self::Speaker => "speaker",
+            Self::CommunicationSpeaker => "communication_speaker",
+            Self::Display => "display",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

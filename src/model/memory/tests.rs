@@ -1,0 +1,169 @@
+//! Since-times, sticky homes and change counters, one behaviour a test.
+
+use super::*;
+use crate::model::detail::{Connection, Peripheral, Software};
+use crate::model::device::{Account, DeviceType};
+use crate::model::listing::tests::device;
+
+fn at(seconds: i64) -> Moment {
+    Moment { now: Timestamp::from_seconds(seconds), continuous: true }
+}
+
+fn room_device(health: Health, account: Option<&str>) -> Arc<Device> {
+    let account =
+        account.map(|email| Account { id: None, name: Some("Oslo".into()), email: Some(email.into()) });
+    Arc::new(Device { health, account, ..(*device("core", DeviceType::TeamsRoom)).clone() })
+}
+
+fn camera(connected: Option<bool>) -> Arc<Detail> {
+    let peripheral = |slot, connected| Peripheral {
+        slot,
+        connection: Connection { connected, changed: None },
+        optional: Some(false),
+        product: None,
+    };
+    Arc::new(Detail {
+        peripherals: vec![peripheral(Slot::RoomCamera, connected), peripheral(Slot::Display(2), Some(true))],
+        ..Detail::default()
+    })
+}
+
+fn client(current: &str, update_available: bool) -> Arc<Detail> {
+    let software = Software {
+        kind: SoftwareKind::TeamsClient,
+        current: Some(current.into()),
+        available: None,
+        update_available: Some(update_available),
+    };
+    Arc::new(Detail { software: vec![software], ..Detail::default() })
+}
+
+fn changes(memory: &Memory) -> Vec<(&'static str, u64)> {
+    let device = memory.devices.get("core").expect("observed");
+    device.changes().map(|(signal, count)| (signal.label(), count)).collect()
+}
+
+#[test]
+fn a_change_is_an_event_and_a_first_sight_is_not() {
+    let mut memory = Memory::default();
+    let oslo = Some("oslo@contoso.example");
+    assert_eq!(memory.observe_devices(&[room_device(Health::Healthy, oslo)], true, at(100)), []);
+    let events = memory.observe_devices(&[room_device(Health::Offline, oslo)], true, at(200));
+    let event = events.first().expect("one event");
+    assert_eq!((event.signal, event.from, event.to), (Signal::Health, "healthy", "offline"));
+    assert_eq!(event.room.as_deref(), Some("Oslo"));
+    assert_eq!(memory.devices["core"].health_since, Some(Timestamp::from_seconds(200)));
+    assert_eq!(changes(&memory), [("health", 1)]);
+}
+
+#[test]
+fn unknown_in_between_is_no_change() {
+    let mut memory = Memory::default();
+    for (health, expected) in [
+        (Health::Healthy, 0),
+        (Health::Unknown, 0),
+        (Health::Healthy, 0),
+        (Health::Unknown, 0),
+        (Health::Critical, 1),
+    ] {
+        memory.observe_devices(&[room_device(health, None)], true, at(100));
+        assert_eq!(changes(&memory), [("health", expected)], "{health:?}");
+    }
+}
+
+#[test]
+fn every_link_that_the_device_has_is_counted_from_zero() {
+    let mut memory = Memory::default();
+    let core = room_device(Health::Healthy, None);
+    memory.observe_details(&[(core.clone(), camera(None))], at(100));
+    assert_eq!(changes(&memory), [("health", 0), ("display", 0)]);
+    memory.observe_details(&[(core.clone(), camera(Some(true)))], at(200));
+    let events = memory.observe_details(&[(core, camera(Some(false)))], at(300));
+    assert_eq!(changes(&memory), [("health", 0), ("room_camera", 1), ("display", 0)]);
+    assert_eq!(events.first().map(|event| event.subject.as_str()), Some("room_camera"));
+}
+
+#[test]
+fn a_change_seen_after_a_pause_has_no_time() {
+    let mut memory = Memory::default();
+    memory.observe_devices(&[room_device(Health::Healthy, None)], true, at(100));
+    memory.observe_devices(&[room_device(Health::Critical, None)], true, at(200));
+    memory.lose_track();
+    assert_eq!(memory.devices["core"].health_since, None);
+    let late = Moment { continuous: false, ..at(9000) };
+    memory.observe_devices(&[room_device(Health::Healthy, None)], true, late);
+    assert_eq!(memory.devices["core"].health_since, None);
+    assert_eq!(changes(&memory), [("health", 2)]);
+}
+
+#[test]
+fn sign_out_keeps_the_room_and_counts_at_the_second_poll() {
+    let mut memory = Memory::default();
+    memory.observe_devices(&[room_device(Health::Healthy, Some("oslo@contoso.example"))], true, at(100));
+    for (poll, signed_out) in [(1, false), (2, true), (3, true)] {
+        memory.observe_devices(&[room_device(Health::Healthy, None)], true, at(100 + poll));
+        let core = &memory.devices["core"];
+        assert_eq!((core.home.as_deref(), core.signed_out()), (Some("oslo@contoso.example"), signed_out));
+    }
+    assert_eq!(
+        memory.devices["core"].standing.map(|s| (s.up, s.began)),
+        Some((false, Some(Timestamp::from_seconds(102))))
+    );
+}
+
+#[test]
+fn a_device_that_never_had_an_account_is_not_signed_out() {
+    let mut memory = Memory::default();
+    for poll in 0..5 {
+        memory.observe_devices(&[room_device(Health::Healthy, None)], true, at(poll));
+    }
+    assert!(!memory.devices["core"].signed_out());
+}
+
+#[test]
+fn untrusted_accounts_found_no_rooms() {
+    let mut memory = Memory::default();
+    memory.observe_devices(&[room_device(Health::Healthy, Some("person@contoso.example"))], false, at(100));
+    assert_eq!(memory.devices["core"].home, None);
+    assert_eq!(memory.rooms.rooms().count(), 0);
+}
+
+#[test]
+fn software_is_pending_from_the_change_and_changed_when_the_version_moves() {
+    let mut memory = Memory::default();
+    let core = room_device(Health::Healthy, None);
+    let read = |memory: &mut Memory, detail, seconds| {
+        memory.observe_details(&[(core.clone(), detail)], at(seconds));
+        let client = memory.devices["core"].software(SoftwareKind::TeamsClient).cloned().unwrap_or_default();
+        (client.pending_since.map(Timestamp::seconds), client.changed.map(Timestamp::seconds))
+    };
+    assert_eq!(read(&mut memory, client("5.5", true), 100), (None, None), "its beginning was not seen");
+    assert_eq!(read(&mut memory, client("5.6", false), 200), (None, Some(200)));
+    assert_eq!(read(&mut memory, client("5.6", true), 300), (Some(300), Some(200)));
+    assert_eq!(read(&mut memory, client("5.6", true), 400), (Some(300), Some(200)));
+    assert_eq!(read(&mut memory, client("5.7", false), 500), (None, Some(500)));
+}
+
+#[test]
+fn a_device_that_returns_finds_its_memory_until_it_is_forgotten() {
+    let mut memory = Memory::default();
+    memory.observe_devices(&[room_device(Health::Healthy, Some("oslo@contoso.example"))], true, at(0));
+    memory.part_with(&["core".into()], Timestamp::from_seconds(0));
+    memory.part_with(&[], Timestamp::from_seconds(89 * 86_400));
+    assert!(memory.devices.contains_key("core"));
+    memory.part_with(&[], Timestamp::from_seconds(91 * 86_400));
+    assert!(!memory.devices.contains_key("core"));
+}
+
+#[test]
+fn counters_do_not_survive_a_restart_and_the_last_value_does() {
+    let mut memory = Memory::default();
+    memory.observe_devices(&[room_device(Health::Healthy, None)], true, at(100));
+    memory.observe_devices(&[room_device(Health::Critical, None)], true, at(200));
+    let stored = serde_json::to_string(&memory).expect("plain data");
+    let mut memory: Memory = serde_json::from_str(&stored).expect("own format");
+    assert_eq!(changes(&memory), [("health", 0)]);
+    let events = memory.observe_devices(&[room_device(Health::Critical, None)], true, at(300));
+    assert_eq!(events, []);
+    assert_eq!(memory.devices["core"].health_since, Some(Timestamp::from_seconds(200)));
+}

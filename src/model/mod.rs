@@ -1,0 +1,27 @@
+//! What the exporter knows, as plain data: no Graph shapes, no I/O, no clock.
+//!
+//! Collectors fill the parts of a [`Snapshot`]; [`fleet`] joins them at a moment `now` into the picture that
+//! metrics, pages and commands show. Identity, since-times, versions and verdicts are pure functions here.
+
+pub mod collector;
+pub mod detail;
+pub mod device;
+pub mod fleet;
+pub mod identity;
+pub mod listing;
+pub mod memory;
+pub mod room;
+pub mod snapshot;
+pub mod time;
+pub mod version;
+
+pub use snapshot::Snapshot;
+pub use time::Timestamp;
+
+/// A closed set of states that becomes one 0/1 series per state.
+pub trait State: Copy + PartialEq + 'static {
+    /// Every state, in the order in which the series are written.
+    const ALL: &'static [Self];
+    /// The value of the label `state`: snake case.
+    fn label(self) -> &'static str;
+}

@@ -1,0 +1,80 @@
+//! A moment, in whole seconds: the precision that Graph's events, Prometheus' queries and people need.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Seconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+/// 2000-01-01. Services write year 1 or 1601 where they mean "never"; nothing here is older than Teams.
+const OLDEST: i64 = 946_684_800;
+
+impl Timestamp {
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds)
+    }
+
+    /// Parses RFC 3339 as Graph writes it. `None` for anything else, and for the "never" of .NET and Windows.
+    pub fn parse(text: &str) -> Option<Self> {
+        let parsed: jiff::Timestamp = text.trim().parse().ok()?;
+        (parsed.as_second() >= OLDEST).then(|| Self(parsed.as_second()))
+    }
+
+    pub const fn seconds(self) -> i64 {
+        self.0
+    }
+
+    #[must_use]
+    pub fn plus(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(span.as_secs()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long ago `earlier` was; zero when it lies in the future (another machine's clock).
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+/// `2026-11-21T07:03:11Z`
+impl std::fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match jiff::Timestamp::from_second(self.0) {
+            Ok(moment) => write!(f, "{moment}"),
+            Err(_) => write!(f, "{}", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<i64>) {
+        assert_eq!(Timestamp::parse(text).map(Timestamp::seconds), expected, "{text}");
+    }
+
+    #[test]
+    fn graph_times_are_read_and_impossible_ones_are_absent() {
+        check("2026-11-21T07:03:11.420Z", Some(1_795_244_591));
+        check("2026-11-21T08:03:11+01:00", Some(1_795_244_591));
+        check(" 2026-11-21T07:03:11Z ", Some(1_795_244_591));
+        check("2021-06-19T12-01-03.45Z", None);
+        check("0001-01-01T00:00:00Z", None);
+        check("1601-01-01T00:00:00Z", None);
+        check("2026-11-21", None);
+        check("", None);
+        check("yesterday", None);
+    }
+
+    #[test]
+    fn ages_never_run_backwards() {
+        let early = Timestamp::from_seconds(100);
+        let late = early.plus(Duration::from_secs(60));
+        assert_eq!(late.since(early), Duration::from_secs(60));
+        assert_eq!(early.since(late), Duration::ZERO);
+    }
+}
