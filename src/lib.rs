@@ -1,9 +1,12 @@
 //! teams-rooms-exporter: Microsoft Graph -> collectors -> model -> store -> metrics -> /metrics.
 
 pub mod cli;
+pub mod clock;
 pub mod config;
+pub mod graph;
 pub mod logging;
 pub mod metrics;
 pub mod model;
 pub mod serve;
 pub mod sim;
+pub mod stats;

@@ -1,0 +1,86 @@
+//! Entra's sign-in error codes in words for the operator.
+//!
+//! <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>
+
+/// What to do about the code that an `error_description` carries; the description itself is not repeated,
+/// since it may hold names and ids.
+pub fn advice(error: &str, description: &str) -> String {
+    let code = code(description);
+    let words = code.and_then(words).unwrap_or("look the code up at https://login.microsoftonline.com/error");
+    match code {
+        Some(code) => format!("AADSTS{code}: {words}"),
+        None => format!("the token endpoint answers `{}`", plain(error)),
+    }
+}
+
+/// Whether Entra says that it cannot answer now.
+pub fn is_passing(description: &str) -> bool {
+    matches!(code(description), Some(90055 | 90033 | 90006))
+}
+
+fn code(description: &str) -> Option<u32> {
+    let (_, rest) = description.split_once("AADSTS")?;
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest.get(..end)?.parse().ok()
+}
+
+/// An OAuth error code is a short word; anything else comes from a stranger and is not printed.
+fn plain(error: &str) -> &str {
+    let word = error.len() <= 64 && error.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if word && !error.is_empty() { error } else { "an unknown error" }
+}
+
+fn words(code: u32) -> Option<&'static str> {
+    Some(match code {
+        7_000_215 => "the client secret is wrong; often the secret's ID was pasted instead of its value",
+        7_000_222 => "the client secret has expired; create a new one",
+        7_000_218 => "no secret or assertion was sent, or the app does not allow public client flows",
+        700_016 => "the client id is unknown in this tenant; check both ids, or an admin must consent first",
+        7_000_112 | 70001 => "the app is disabled or unknown",
+        90002 => "the tenant does not exist; check the tenant id and the cloud",
+        900_382 | 900_432 | 90038 => "the app and the tenant live in different clouds; check `cloud`",
+        700_027 => {
+            "the certificate is not uploaded to the app, or its thumbprint or signature does not match"
+        }
+        50012 | 50013 | 500_133 => "the assertion is invalid or outside its validity; check the clock",
+        70021 => "no federated credential matches issuer, subject and audience of the token",
+        90061 => "Entra cannot reach the issuer of the federated token",
+        65001 | 90094 => "consent is missing; an admin must grant it",
+        65004 => "the user declined consent",
+        50034 => "the user does not exist in this tenant",
+        50076 | 50079 => "multi-factor authentication is demanded; sign in again interactively",
+        53003 | 530_032 | 53000 | 53001 => "a Conditional Access or security policy refuses the sign-in",
+        700_082 | 70008 | 50173 | 70043 => "the refresh token is no longer valid; sign in again",
+        70016 => "the device code is not yet entered",
+        50196 => "Entra sees a request loop; wait some minutes",
+        90055 | 90033 | 90006 => "Entra is busy; it is tried again",
+        70011 | 28002 | 500_011 => {
+            "the scope is unknown in this tenant; the Graph root and the cloud must match"
+        }
+        9_001_023 | 50194 => "this sign-in needs the tenant's own id, not `common`",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(error: &str, description: &str, expected: &str) {
+        let advice = advice(error, description);
+        assert!(advice.starts_with(expected), "{advice}");
+    }
+
+    #[test]
+    fn codes_become_words_and_strangers_stay_silent() {
+        let wrong = "AADSTS7000215: Invalid client secret provided for app 'secret-app'. Trace ID: 1";
+        check("invalid_client", wrong, "AADSTS7000215: the client secret is wrong");
+        assert!(!advice("invalid_client", wrong).contains("secret-app"));
+        check("invalid_client", "AADSTS7000222: expired", "AADSTS7000222: the client secret has expired");
+        check("invalid_request", "AADSTS90002: Tenant not found", "AADSTS90002: the tenant does not exist");
+        check("invalid_request", "AADSTS1: new", "AADSTS1: look the code up");
+        check("invalid_client", "no code", "the token endpoint answers `invalid_client`");
+        check("<script>", "", "the token endpoint answers `an unknown error`");
+    }
+}

@@ -1,0 +1,185 @@
+//! Sign-in: OAuth2 client credentials; the token is kept until shortly before it expires.
+//!
+//! <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use oauth2::basic::{BasicClient, BasicErrorResponse};
+use oauth2::{
+    AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse,
+    RequestTokenError, Scope, TokenResponse, TokenUrl,
+};
+use reqwest::header::HeaderValue;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::graph::aadsts;
+use crate::graph::body;
+use crate::graph::error::{Cause, Error};
+
+type Client = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+
+/// Gives the client secret, read anew for each sign-in; the error says where it was looked for.
+pub type SecretSource = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
+
+/// Whom to sign in as, and where.
+pub struct Identity {
+    /// The login root: `https://login.microsoftonline.com`.
+    pub authority: Url,
+    pub tenant_id: String,
+    pub client_id: String,
+    pub secret: SecretSource,
+}
+
+/// Signs in and holds the token.
+pub struct Auth {
+    client: Client,
+    secret: SecretSource,
+    scope: String,
+    http: reqwest::Client,
+    held: Mutex<Held>,
+}
+
+/// A token to send.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// Marked sensitive, so that it prints as nothing.
+    pub header: HeaderValue,
+    /// Seconds until it expires, when it was issued.
+    pub lifetime: Duration,
+    /// True when this call signed in, and did not find the token.
+    pub fresh: bool,
+    number: u64,
+    issued: Instant,
+}
+
+#[derive(Default)]
+struct Held {
+    token: Option<Token>,
+    issued: u64,
+    /// Graph refused a token and none has been accepted since.
+    refused: bool,
+    failure: Option<(Instant, Error)>,
+}
+
+/// A token is renewed this long before it expires: longer than any request takes.
+const RENEW_BEFORE: Duration = Duration::from_secs(300);
+/// Lifetime where the answer names none; Entra's tokens live 60 to 90 minutes.
+const USUAL_LIFETIME: Duration = Duration::from_secs(3600);
+/// A token that Graph refuses again is not dropped before this age, or a missing permission would become a loop of sign-ins (AADSTS50196).
+const DROP_AGAIN_AFTER: Duration = Duration::from_secs(300);
+/// Requests that wait for the same failed sign-in share its answer for this long.
+const SHARE_FAILURE: Duration = Duration::from_secs(1);
+
+impl Auth {
+    /// The scope follows from the Graph root: tokens of one cloud are worthless in another.
+    pub fn new(identity: Identity, graph: &Url, http: reqwest::Client) -> Result<Self, Error> {
+        let authority = identity.authority.as_str().trim_end_matches('/');
+        let endpoint = format!("{authority}/{}/oauth2/v2.0/token", identity.tenant_id);
+        let endpoint = TokenUrl::new(endpoint).map_err(|_| Error::malformed("the authority is not a URL"))?;
+        let client = BasicClient::new(ClientId::new(identity.client_id))
+            .set_auth_type(AuthType::RequestBody)
+            .set_token_uri(endpoint);
+        let scope = format!("{}/.default", graph.as_str().trim_end_matches('/'));
+        Ok(Self { client, secret: identity.secret, scope, http, held: Mutex::default() })
+    }
+
+    /// The token, signing in if there is none; others that need it meanwhile wait for the same sign-in.
+    pub async fn token(&self) -> Result<Token, Error> {
+        let mut held = self.held.lock().await;
+        if let Some(token) = held.token.as_ref().filter(|token| !token.is_due()) {
+            return Ok(Token { fresh: false, ..token.clone() });
+        }
+        if let Some((_, failure)) = held.failure.as_ref().filter(|(at, _)| at.elapsed() < SHARE_FAILURE) {
+            return Err(failure.clone());
+        }
+        match self.sign_in(held.issued + 1).await {
+            Ok(token) => {
+                held.issued = token.number;
+                held.token = Some(token.clone());
+                Ok(token)
+            }
+            Err(failure) => {
+                held.failure = Some((Instant::now(), failure.clone()));
+                Err(failure)
+            }
+        }
+    }
+
+    /// Graph refused this token (401 or 403). True if a new one is worth a try.
+    pub async fn refused(&self, token: &Token) -> bool {
+        let mut held = self.held.lock().await;
+        if held.issued != token.number {
+            return true; // somebody else has already asked for a new one
+        }
+        let drop = !held.refused || token.issued.elapsed() >= DROP_AGAIN_AFTER;
+        held.refused = true;
+        if drop {
+            held.token = None;
+        }
+        drop
+    }
+
+    /// Graph accepted a token.
+    pub async fn accepted(&self) {
+        self.held.lock().await.refused = false;
+    }
+
+    async fn sign_in(&self, number: u64) -> Result<Token, Error> {
+        let secret = (self.secret)().map_err(|advice| Error::Unauthorized { advice })?;
+        let client = self.client.clone().set_client_secret(ClientSecret::new(secret));
+        let http = |request: HttpRequest| send(self.http.clone(), request);
+        let request = client.exchange_client_credentials().add_scope(Scope::new(self.scope.clone()));
+        let answer = request.request_async(&http).await.map_err(explain)?;
+        let mut header = HeaderValue::from_str(&format!("Bearer {}", answer.access_token().secret()))
+            .map_err(|_| Error::malformed("the token endpoint sent a token that fits no header"))?;
+        header.set_sensitive(true);
+        let lifetime = answer.expires_in().unwrap_or(USUAL_LIFETIME);
+        Ok(Token { header, lifetime, fresh: true, number, issued: Instant::now() })
+    }
+}
+
+impl Token {
+    fn is_due(&self) -> bool {
+        let margin = RENEW_BEFORE.min(self.lifetime / 10);
+        self.issued.elapsed() >= self.lifetime.saturating_sub(margin)
+    }
+}
+
+/// One request of the oauth2 crate, over our client and with our bounds.
+async fn send(http: reqwest::Client, request: HttpRequest) -> Result<HttpResponse, Error> {
+    let failed = |error: reqwest::Error| Error::from_transport(&error);
+    let request = reqwest::Request::try_from(request).map_err(failed)?;
+    let mut response = http.execute(request).await.map_err(failed)?;
+    let status = response.status();
+    if status.is_server_error() {
+        return Err(Error::Unreachable { cause: Cause::Status(status.as_u16()) });
+    }
+    if status == reqwest::StatusCode::TOO_MANY_REQUESTS {
+        return Err(Error::Throttled);
+    }
+    let mut answer = oauth2::http::Response::builder().status(status);
+    for (name, value) in response.headers() {
+        answer = answer.header(name, value);
+    }
+    let body = body::read(&mut response).await?;
+    answer.body(body).map_err(|_| Error::malformed("the token endpoint's headers cannot be read"))
+}
+
+/// Never repeats what the endpoint sent: it may hold a token, or names.
+fn explain(error: RequestTokenError<Error, BasicErrorResponse>) -> Error {
+    match error {
+        RequestTokenError::ServerResponse(answer) => {
+            let description = answer.error_description().map_or("", String::as_str);
+            if aadsts::is_passing(description) {
+                return Error::Unreachable { cause: Cause::Status(400) };
+            }
+            Error::Unauthorized { advice: aadsts::advice(answer.error().as_ref(), description) }
+        }
+        RequestTokenError::Request(error) => error,
+        RequestTokenError::Parse(..) => Error::malformed("the token endpoint does not answer in JSON"),
+        RequestTokenError::Other(_) => Error::malformed("the token endpoint's answer has no meaning"),
+    }
+}

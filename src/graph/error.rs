@@ -1,0 +1,86 @@
+//! How a request to Graph can fail. Each case is a decision for the caller, not the library that reported it.
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("Graph throttles this application")]
+    Throttled,
+    /// Sign-in failed, or Graph refused a fresh token. The text says what to do.
+    #[error("sign-in is refused: {advice}")]
+    Unauthorized { advice: String },
+    #[error("Graph refuses access (403{}): the application permission is missing, was granted as delegated, or was consented less than two hours ago", .code.as_ref().map(|code| format!(" {code}")).unwrap_or_default())]
+    Forbidden { code: Option<String> },
+    /// 404, 410 or 501: of a collection it means that Graph no longer offers it, of an item that it is not there.
+    #[error("Graph has no such resource ({status})")]
+    Absent { status: u16 },
+    #[error("Graph cannot be reached: {cause}")]
+    Unreachable { cause: Cause },
+    /// Graph understands, and says no: 400 and the like, or a redirect, which is never followed.
+    #[error("Graph refuses the request ({status}{})", .code.as_ref().map(|code| format!(" {code}")).unwrap_or_default())]
+    Rejected { status: u16, code: Option<String> },
+    /// An answer that is not what Graph documents.
+    #[error("Graph's answer cannot be used: {what}")]
+    Malformed { what: String },
+}
+
+/// Why no answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    #[error("timeout")]
+    Timeout,
+    #[error("the connection was refused or reset")]
+    Reset,
+    #[error("its name does not resolve")]
+    Dns,
+    #[error("TLS fails; a proxy or a private CA may be in between")]
+    Tls,
+    #[error("it answers {0}")]
+    Status(u16),
+}
+
+impl Error {
+    pub fn malformed(what: impl Into<String>) -> Self {
+        Self::Malformed { what: what.into() }
+    }
+
+    /// Whether the same request may succeed a little later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Throttled | Self::Unreachable { .. } | Self::Malformed { .. })
+    }
+
+    /// Sorts out why no response came.
+    pub(crate) fn from_transport(error: &reqwest::Error) -> Self {
+        if error.is_body() || error.is_decode() {
+            return Self::malformed("the body broke off");
+        }
+        let cause = if error.is_timeout() { Cause::Timeout } else { cause_of(error) };
+        Self::Unreachable { cause }
+    }
+}
+
+impl Cause {
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Reset => "reset",
+            Self::Dns => "dns",
+            Self::Tls => "tls",
+            Self::Status(_) => "status",
+        }
+    }
+}
+
+/// The libraries below tell these cases apart only in their texts.
+fn cause_of(error: &reqwest::Error) -> Cause {
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        let text = inner.to_string().to_lowercase();
+        if text.contains("dns") || text.contains("lookup address") {
+            return Cause::Dns;
+        }
+        if text.contains("certificate") || text.contains("tls") || text.contains("handshake") {
+            return Cause::Tls;
+        }
+        source = inner.source();
+    }
+    Cause::Reset
+}

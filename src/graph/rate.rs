@@ -1,0 +1,110 @@
+//! The pace of all requests to one tenant: it climbs while Graph is content and halves when Graph throttles.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Items per second at the start and after a quiet spell of throttling.
+const START: f64 = 10.0;
+/// Gained for each second without a 429.
+const CLIMB: f64 = 1.0;
+/// Graph allows 30 other Teams requests a second for an application and tenant; five are left to other users of the app.
+pub const MAX: f64 = 25.0;
+/// Never slower than this, or a throttled fleet would take hours to list.
+const MIN: f64 = 0.5;
+/// Several requests in flight are refused together; they count as one refusal.
+const ONE_REFUSAL: Duration = Duration::from_secs(1);
+
+/// Decides when the next items may be sent. Items inside a batch count one by one.
+#[derive(Debug)]
+pub struct Rate {
+    /// The rate at `since`.
+    base: f64,
+    since: Instant,
+    /// When the next item may go.
+    next: Instant,
+    refused: Option<Instant>,
+}
+
+impl Rate {
+    pub fn new(now: Instant) -> Self {
+        Self { base: START, since: now, next: now, refused: None }
+    }
+
+    /// Items per second allowed at `now`.
+    pub fn current(&self, now: Instant) -> f64 {
+        (self.base + CLIMB * now.saturating_duration_since(self.since).as_secs_f64()).min(MAX)
+    }
+
+    /// Takes the place of `items` in the queue; the answer is when they may go.
+    pub fn reserve(&mut self, items: usize, now: Instant) -> Instant {
+        let start = self.next.max(now);
+        #[expect(clippy::cast_precision_loss, reason = "a batch has at most 20 items")]
+        let span = Duration::from_secs_f64(items as f64 / self.current(start));
+        self.next = start + span;
+        start
+    }
+
+    /// Graph refused for `wait`: nothing goes before, and then at half the pace.
+    pub fn throttled(&mut self, wait: Duration, now: Instant) {
+        self.next = self.next.max(now + wait);
+        if self.refused.is_none_or(|at| now.saturating_duration_since(at) >= ONE_REFUSAL) {
+            self.base = (self.current(now) / 2.0).max(MIN);
+            self.refused = Some(now);
+        }
+        self.since = now + wait; // the climb starts when the wait is over
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(from: Instant, to: Instant) -> f64 {
+        to.duration_since(from).as_secs_f64()
+    }
+
+    #[test]
+    fn a_thousand_items_take_the_ramp_and_then_the_full_rate() {
+        let start = Instant::now();
+        let mut rate = Rate::new(start);
+        let mut now = start;
+        for _ in 0..1025 {
+            now = rate.reserve(1, now);
+        }
+        let took = seconds(start, now);
+        assert!((44.0..47.0).contains(&took), "{took}");
+    }
+
+    #[test]
+    fn a_refusal_halves_the_rate_once_and_waits() {
+        let start = Instant::now();
+        let mut rate = Rate::new(start);
+        let now = start + Duration::from_secs(60);
+        rate.throttled(Duration::from_secs(5), now);
+        rate.throttled(Duration::from_secs(2), now + Duration::from_millis(10));
+        assert!((12.0..13.0).contains(&rate.current(now)), "{}", rate.current(now));
+        assert!(seconds(now, rate.reserve(1, now)) >= 5.0);
+        rate.throttled(Duration::from_secs(1), now + Duration::from_secs(7));
+        assert!(rate.current(now + Duration::from_secs(7)) < 10.0);
+    }
+
+    #[test]
+    fn the_rate_has_a_floor_and_a_ceiling() {
+        let start = Instant::now();
+        let mut rate = Rate::new(start);
+        for second in 0..100 {
+            rate.throttled(Duration::ZERO, start + Duration::from_secs(second * 2));
+        }
+        assert!(rate.current(start + Duration::from_secs(198)) >= MIN);
+        assert!((rate.current(start + Duration::from_secs(10_000)) - MAX).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn a_batch_takes_as_long_as_its_items() {
+        let start = Instant::now();
+        let mut rate = Rate::new(start);
+        assert_eq!(rate.reserve(20, start), start);
+        assert!((seconds(start, rate.reserve(1, start)) - 2.0).abs() < 0.01);
+    }
+}

@@ -1,0 +1,174 @@
+//! The exporter's own counters, kept in the crate `prometheus`; what they mean stands in the metric catalogue.
+
+mod process;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::core::Collector as Registrable;
+use prometheus::proto::MetricFamily;
+use prometheus::{
+    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
+
+use crate::model::Timestamp;
+use process::Process;
+
+/// Seconds; Graph answers in 0.1 to 1 s and its gateway gives up after 100 s.
+const DURATION_BUCKETS: [f64; 8] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// Counters of the whole process.
+pub struct Stats {
+    registry: Registry,
+    graph_requests: IntCounterVec,
+    graph_duration: HistogramVec,
+    graph_retries: IntCounterVec,
+    graph_throttled: IntCounterVec,
+    graph_rate: GaugeVec,
+    token_expiry: GaugeVec,
+    sunset: GaugeVec,
+    deprecation: GaugeVec,
+    unknown_values: IntCounterVec,
+    storage_last_write: IntGauge,
+    pub storage_failures: IntCounter,
+    http_requests: IntCounterVec,
+}
+
+/// The counters of one tenant.
+#[derive(Clone)]
+pub struct TenantStats {
+    stats: Arc<Stats>,
+    tenant: Arc<str>,
+    pub retries: IntCounter,
+    pub throttled: IntCounter,
+    pub rate_limit: Gauge,
+}
+
+impl Stats {
+    pub fn new() -> Arc<Self> {
+        let registry = Registry::new();
+        let stats = Self {
+            graph_requests: counters(
+                &registry,
+                "teams_rooms_graph_requests_total",
+                &["tenant", "operation", "code"],
+            ),
+            graph_duration: histograms(
+                &registry,
+                "teams_rooms_graph_request_duration_seconds",
+                &["operation"],
+            ),
+            graph_retries: counters(&registry, "teams_rooms_graph_retries_total", &["tenant"]),
+            graph_throttled: counters(&registry, "teams_rooms_graph_throttled_total", &["tenant"]),
+            graph_rate: gauges(&registry, "teams_rooms_graph_rate_limit_requests_per_second", &["tenant"]),
+            token_expiry: gauges(&registry, "teams_rooms_token_expiry_timestamp_seconds", &["tenant"]),
+            sunset: gauges(&registry, "teams_rooms_api_sunset_timestamp_seconds", &["tenant"]),
+            deprecation: gauges(&registry, "teams_rooms_api_deprecation_timestamp_seconds", &["tenant"]),
+            unknown_values: counters(&registry, "teams_rooms_unknown_values_total", &["tenant", "field"]),
+            storage_last_write: IntGauge::with_opts(opts("teams_rooms_storage_last_write_timestamp_seconds"))
+                .expect("a constant name"),
+            storage_failures: IntCounter::with_opts(opts("teams_rooms_storage_write_failures_total"))
+                .expect("a constant name"),
+            http_requests: counters(
+                &registry,
+                "teams_rooms_exporter_http_requests_total",
+                &["handler", "code"],
+            ),
+            registry,
+        };
+        stats.register(Process::new());
+        Arc::new(stats)
+    }
+
+    /// The storage metrics exist only where there is a storage.
+    pub fn with_storage(&self) {
+        self.register(self.storage_last_write.clone());
+        self.register(self.storage_failures.clone());
+    }
+
+    pub fn storage_written(&self, now: Timestamp) {
+        self.storage_last_write.set(now.seconds());
+    }
+
+    pub fn tenant(self: &Arc<Self>, tenant: &Arc<str>) -> TenantStats {
+        TenantStats {
+            retries: self.graph_retries.with_label_values(&[tenant]),
+            throttled: self.graph_throttled.with_label_values(&[tenant]),
+            rate_limit: self.graph_rate.with_label_values(&[tenant]),
+            stats: self.clone(),
+            tenant: tenant.clone(),
+        }
+    }
+
+    pub fn http_request(&self, handler: &str, code: u16) {
+        self.http_requests.with_label_values(&[handler, &code.to_string()]).inc();
+    }
+
+    /// Every family that has a series.
+    pub fn gather(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+
+    fn register(&self, collector: impl Registrable + 'static) {
+        self.registry.register(Box::new(collector)).expect("each name is registered once");
+    }
+}
+
+impl TenantStats {
+    /// Counts one request, or one item of a batch. `code` is a status, or why there is none.
+    pub fn request(&self, operation: &str, code: &str) {
+        self.stats.graph_requests.with_label_values(&[&*self.tenant, operation, code]).inc();
+    }
+
+    pub fn observe(&self, operation: &str, took: Duration) {
+        self.stats.graph_duration.with_label_values(&[operation]).observe(took.as_secs_f64());
+    }
+
+    /// Counts a value that Graph does not document; true for the first of its field.
+    pub fn unknown_value(&self, field: &str) -> bool {
+        let counter = self.stats.unknown_values.with_label_values(&[&*self.tenant, field]);
+        counter.inc();
+        counter.get() == 1
+    }
+
+    pub fn token_expiry(&self, at: Timestamp) {
+        set(&self.stats.token_expiry, &self.tenant, at);
+    }
+
+    pub fn sunset(&self, at: Timestamp) {
+        set(&self.stats.sunset, &self.tenant, at);
+    }
+
+    pub fn deprecation(&self, at: Timestamp) {
+        set(&self.stats.deprecation, &self.tenant, at);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds since the epoch fit an f64 for 285 million years")]
+fn set(gauge: &GaugeVec, tenant: &str, at: Timestamp) {
+    gauge.with_label_values(&[tenant]).set(at.seconds() as f64);
+}
+
+/// The help text is the catalogue's; the crate refuses an empty one.
+fn opts(name: &str) -> Opts {
+    Opts::new(name, name)
+}
+
+fn counters(registry: &Registry, name: &str, labels: &[&str]) -> IntCounterVec {
+    registered(registry, IntCounterVec::new(opts(name), labels))
+}
+
+fn gauges(registry: &Registry, name: &str, labels: &[&str]) -> GaugeVec {
+    registered(registry, GaugeVec::new(opts(name), labels))
+}
+
+fn histograms(registry: &Registry, name: &str, labels: &[&str]) -> HistogramVec {
+    let opts = HistogramOpts::from(opts(name)).buckets(DURATION_BUCKETS.to_vec());
+    registered(registry, HistogramVec::new(opts, labels))
+}
+
+fn registered<C: Registrable + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
+    let collector = made.expect("constant names and labels are well-formed");
+    registry.register(Box::new(collector.clone())).expect("each name is registered once");
+    collector
+}
