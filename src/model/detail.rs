@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::device::{Activity, Health};
+use crate::model::device::{Activity, Device, Health};
 use crate::model::{State, Timestamp};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,5 +154,11 @@ impl State for SoftwareKind {
             Self::PartnerAgent => "partner_agent",
             Self::TeamsClient => "teams_client",
         }
+    }
+}
+
+impl From<&Device> for Basis {
+    fn from(device: &Device) -> Self {
+        Self { last_modified: device.last_modified, health: device.health, activity: device.activity }
     }
 }

@@ -1,0 +1,274 @@
+//! The health detail of each device: `GET /beta/teamwork/devices/{id}/health`, twenty in one `$batch`.
+//!
+//! Permission `TeamworkDevice.Read.All`. The list says which details may have changed; the others are read again in
+//! turn, so that each is read at least once in a rotation.
+//! <https://learn.microsoft.com/graph/api/teamworkdevicehealth-get?view=graph-rest-beta>
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::collectors::Outcome;
+use crate::collectors::wire::{Node, UnknownValue};
+use crate::graph::{CONCURRENCY, Client, Error, batch};
+use crate::model::detail::{
+    Basis, Connection, Detail, Login, Peripheral, Product, Reading, Slot, Software, SoftwareKind,
+};
+use crate::model::device::{Device, Health};
+use crate::model::listing::Listing;
+use crate::model::{State, Timestamp};
+
+/// A device and its detail; `None` where Graph reports none.
+pub type Found = (Arc<Device>, Option<Arc<Detail>>);
+
+/// The devices whose detail must be read now: never read, changed, not healthy, and the oldest in their turn.
+pub fn due(
+    listing: &Listing,
+    details: &BTreeMap<Arc<str>, Reading>,
+    interval: Duration,
+    rotation: Duration,
+) -> Vec<Arc<Device>> {
+    let mut due = Vec::new();
+    let mut rest: Vec<(Timestamp, &Arc<Device>)> = Vec::new();
+    for row in listing.rows.values() {
+        match details.get(&row.device.id) {
+            Some(reading)
+                if reading.basis == Basis::from(&*row.device) && row.device.health == Health::Healthy =>
+            {
+                rest.push((reading.read_at, &row.device));
+            }
+            _ => due.push(row.device.clone()),
+        }
+    }
+    rest.sort_by_key(|(read_at, device)| (*read_at, device.id.clone()));
+    let share = interval.as_secs_f64() / rotation.as_secs_f64().max(1e-3);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a share of a fleet"
+    )]
+    let turn = (listing.rows.len() as f64 * share).ceil() as usize;
+    due.extend(rest.into_iter().take(turn).map(|(_, device)| device.clone()));
+    due
+}
+
+/// Reads the detail of `devices`; `take` gets each batch as it comes.
+pub async fn collect(
+    client: &Client,
+    devices: &[Arc<Device>],
+    deadline: Instant,
+    take: &(dyn Fn(Vec<Found>) + Sync),
+) -> Outcome {
+    let batches = devices.chunks(batch::MAX_ITEMS).map(|devices| read_batch(client, devices, deadline));
+    let mut batches = stream::iter(batches).buffer_unordered(CONCURRENCY);
+    let mut outcome = Outcome::default();
+    while let Some((devices, answers)) = batches.next().await {
+        let answers = devices.iter().zip(answers);
+        take(answers.filter_map(|(device, answer)| sort_out(device, answer, &mut outcome)).collect());
+    }
+    outcome
+}
+
+async fn read_batch<'d>(
+    client: &Client,
+    devices: &'d [Arc<Device>],
+    deadline: Instant,
+) -> (&'d [Arc<Device>], Vec<Result<Box<RawValue>, Error>>) {
+    let urls: Vec<String> =
+        devices.iter().map(|device| format!("/teamwork/devices/{}/health", escape(&device.id))).collect();
+    (devices, client.batch("device_health", &urls, deadline).await)
+}
+
+/// What an answer brings; 404 means that Graph reports no health for this device.
+fn sort_out(
+    device: &Arc<Device>,
+    answer: Result<Box<RawValue>, Error>,
+    outcome: &mut Outcome,
+) -> Option<Found> {
+    let detail = match answer {
+        Ok(body) => match read(&body, &mut outcome.unknown_values) {
+            Some(detail) => Some(Arc::new(detail)),
+            None => {
+                outcome.skipped.push(format!("the health of device {} has no known member", device.id));
+                outcome.failures.push((device.id.to_string(), Error::malformed("no known member")));
+                return None;
+            }
+        },
+        Err(Error::Absent { status: 404 }) => None,
+        Err(error) => {
+            outcome.failures.push((device.id.to_string(), error));
+            return None;
+        }
+    };
+    outcome.parts_read += 1;
+    Some((device.clone(), detail))
+}
+
+fn read(body: &RawValue, unknown: &mut Vec<UnknownValue>) -> Option<Detail> {
+    let value: Value = serde_json::from_str(body.get()).ok()?;
+    detail(Node::entity(&value)?, unknown)
+}
+
+const LOGINS: [(&str, Login); 3] = [
+    ("exchangeConnection", Login::Exchange),
+    ("teamsConnection", Login::Teams),
+    ("skypeConnection", Login::Skype),
+];
+
+const PERIPHERALS: [(&str, Slot); 5] = [
+    ("roomCameraHealth", Slot::RoomCamera),
+    ("contentCameraHealth", Slot::ContentCamera),
+    ("microphoneHealth", Slot::Microphone),
+    ("speakerHealth", Slot::Speaker),
+    ("communicationSpeakerHealth", Slot::CommunicationSpeaker),
+];
+
+const HARDWARE: [(&str, Slot); 2] =
+    [("hdmiIngestHealth", Slot::HdmiIngest), ("computeHealth", Slot::Compute)];
+
+const SOFTWARE: [(&str, SoftwareKind); 6] = [
+    ("adminAgentSoftwareUpdateStatus", SoftwareKind::AdminAgent),
+    ("companyPortalSoftwareUpdateStatus", SoftwareKind::CompanyPortal),
+    ("firmwareSoftwareUpdateStatus", SoftwareKind::Firmware),
+    ("operatingSystemSoftwareUpdateStatus", SoftwareKind::OperatingSystem),
+    ("partnerAgentSoftwareUpdateStatus", SoftwareKind::PartnerAgent),
+    ("teamsClientSoftwareUpdateStatus", SoftwareKind::TeamsClient),
+];
+
+/// Displays of one device; the largest rooms have four.
+const MAX_DISPLAYS: u8 = 32;
+
+/// `teamworkDeviceHealth`; `None` if it has none of the documented members.
+fn detail(node: Node<'_>, unknown: &mut Vec<UnknownValue>) -> Option<Detail> {
+    const MEMBERS: [&str; 5] =
+        ["connection", "loginStatus", "peripheralsHealth", "softwareUpdateHealth", "hardwareHealth"];
+    if !MEMBERS.iter().any(|member| node.has(member)) {
+        return None;
+    }
+    Some(Detail {
+        connection: node.node("connection").map(|c| connection(c, unknown)).unwrap_or_default(),
+        logins: logins(node, unknown),
+        peripherals: peripherals(node, unknown),
+        software: software(node, unknown),
+    })
+}
+
+fn logins(node: Node<'_>, unknown: &mut Vec<UnknownValue>) -> Vec<(Login, Connection)> {
+    let Some(status) = node.node("loginStatus") else { return Vec::new() };
+    let login = |(name, login): (&str, Login)| Some((login, connection(status.node(name)?, unknown)));
+    LOGINS.into_iter().filter_map(login).collect()
+}
+
+fn peripherals(node: Node<'_>, unknown: &mut Vec<UnknownValue>) -> Vec<Peripheral> {
+    let mut found = Vec::new();
+    let mut take =
+        |node: Option<Node<'_>>, slot| found.extend(node.map(|node| peripheral(node, slot, unknown)));
+    if let Some(health) = node.node("peripheralsHealth") {
+        for (name, slot) in PERIPHERALS {
+            take(health.node(name), slot);
+        }
+        for (display, number) in health.nodes("displayHealthCollection").zip(1..=MAX_DISPLAYS) {
+            take(display, Slot::Display(number));
+        }
+    }
+    if let Some(health) = node.node("hardwareHealth") {
+        for (name, slot) in HARDWARE {
+            take(health.node(name), slot);
+        }
+    }
+    found
+}
+
+/// `teamworkPeripheralHealth`
+fn peripheral(node: Node<'_>, slot: Slot, unknown: &mut Vec<UnknownValue>) -> Peripheral {
+    Peripheral {
+        slot,
+        connection: node.node("connection").map(|c| connection(c, unknown)).unwrap_or_default(),
+        optional: node.flag("isOptional"),
+        product: node.node("peripheral").and_then(product),
+    }
+}
+
+/// `teamworkPeripheral`
+fn product(node: Node<'_>) -> Option<Product> {
+    let name = node.text("displayName")?;
+    Some(Product { name, vendor_id: node.text("vendorId"), product_id: node.text("productId") })
+}
+
+fn software(node: Node<'_>, unknown: &mut Vec<UnknownValue>) -> Vec<Software> {
+    let Some(health) = node.node("softwareUpdateHealth") else { return Vec::new() };
+    let status = |(name, kind): (&str, SoftwareKind)| {
+        let status = health.node(name)?;
+        let freshness: Option<Freshness> =
+            status.state("softwareFreshness", "softwareUpdateStatus.softwareFreshness", unknown);
+        Some(Software {
+            kind,
+            current: status.text("currentVersion"),
+            available: status.text("availableVersion"),
+            update_available: freshness.map(|freshness| freshness == Freshness::UpdateAvailable),
+        })
+    };
+    SOFTWARE.into_iter().filter_map(status).collect()
+}
+
+/// `teamworkConnection`
+fn connection(node: Node<'_>, unknown: &mut Vec<UnknownValue>) -> Connection {
+    let status: Option<ConnectionStatus> =
+        node.state("connectionStatus", "connection.connectionStatus", unknown);
+    Connection {
+        connected: status.map(|status| status == ConnectionStatus::Connected),
+        changed: node.time("lastModifiedDateTime"),
+    }
+}
+
+/// `teamworkConnectionStatus` without `unknown`.
+#[derive(Clone, Copy, PartialEq)]
+enum ConnectionStatus {
+    Connected,
+    Disconnected,
+}
+
+/// `teamworkSoftwareFreshness` without `unknown`.
+#[derive(Clone, Copy, PartialEq)]
+enum Freshness {
+    Latest,
+    UpdateAvailable,
+}
+
+impl State for ConnectionStatus {
+    const ALL: &'static [Self] = &[Self::Connected, Self::Disconnected];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Connected => "connected",
+            Self::Disconnected => "disconnected",
+        }
+    }
+}
+
+impl State for Freshness {
+    const ALL: &'static [Self] = &[Self::Latest, Self::UpdateAvailable];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Latest => "latest",
+            Self::UpdateAvailable => "update_available",
+        }
+    }
+}
+
+/// A device id as one path segment; Graph's ids are GUIDs, but they are its own to choose.
+fn escape(id: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
+    id.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+#[cfg(test)]
+mod tests;

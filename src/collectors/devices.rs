@@ -1,0 +1,170 @@
+//! The list of devices: `GET /beta/teamwork/devices`, one listing per device type.
+//!
+//! Permission `TeamworkDevice.Read.All`. Each type is listed by itself, because one device that Graph cannot render
+//! fails the whole list it is in (microsoft-graph-docs#19029, msgraph-sdk-powershell#1688).
+//! <https://learn.microsoft.com/graph/api/teamworkdevice-list?view=graph-rest-beta>
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::collectors::Outcome;
+use crate::collectors::wire::{Node, UnknownValue};
+use crate::graph::{Client, Error};
+use crate::model::device::{Account, Activity, Device, DeviceType, Health};
+use crate::model::listing::Census;
+
+/// The largest page that Graph allows; above it answers 400.
+const PAGE_SIZE: usize = 50;
+
+/// Lists all devices of `types`; `take` gets each page as it comes, no device twice.
+pub async fn collect(
+    client: &Client,
+    types: &[DeviceType],
+    deadline: Instant,
+    take: &(dyn Fn(&[Arc<Device>]) + Sync),
+) -> (Outcome, Census) {
+    let listing = RefCell::new((Outcome::default(), Census::default()));
+    let list = |device_type| list_type(client, device_type, types, deadline, take, &listing);
+    let results = join_all(types.iter().map(|device_type| list(*device_type))).await;
+    let (mut outcome, mut census) = listing.into_inner();
+    for (device_type, result) in types.iter().zip(results) {
+        match result {
+            Ok(()) => {
+                outcome.parts_read += 1;
+                census.complete.push(*device_type);
+            }
+            Err(error) => outcome.failures.push((graph_name(*device_type).to_owned(), error)),
+        }
+    }
+    // A type that broke off after its first pages still brought something.
+    outcome.parts_read += usize::from(!census.seen.is_empty() && outcome.parts_read == 0);
+    (outcome, census)
+}
+
+async fn list_type(
+    client: &Client,
+    device_type: DeviceType,
+    types: &[DeviceType],
+    deadline: Instant,
+    take: &(dyn Fn(&[Arc<Device>]) + Sync),
+    listing: &RefCell<(Outcome, Census)>,
+) -> Result<(), Error> {
+    let filter = format!("deviceType%20eq%20'{}'", graph_name(device_type));
+    let path = format!("/beta/teamwork/devices?$filter={filter}&$top={PAGE_SIZE}");
+    let mut pages = client.pages("devices", &path, deadline)?;
+    while let Some(page) = pages.next().await {
+        let page = page?;
+        let (outcome, census) = &mut *listing.borrow_mut();
+        if let Some(total) = page.total {
+            outcome.expected = Some(outcome.expected.unwrap_or_default() + total);
+        }
+        let read = page.items.iter().filter_map(|item| read(item, device_type, outcome));
+        // A filter that Graph ignores brings every device with each type.
+        let wanted = read.filter(|device| {
+            device.device_type == DeviceType::Unknown || types.contains(&device.device_type)
+        });
+        let devices: Vec<Arc<Device>> =
+            wanted.filter(|device| census.seen.insert(device.id.clone())).map(Arc::new).collect();
+        take(&devices);
+    }
+    Ok(())
+}
+
+/// One record; a bad one is skipped and noted.
+fn read(item: &RawValue, asked: DeviceType, outcome: &mut Outcome) -> Option<Device> {
+    let value: Value = serde_json::from_str(item.get()).ok()?;
+    let device = Node::new(&value).and_then(|node| device(node, asked, &mut outcome.unknown_values));
+    if device.is_none() {
+        outcome.skipped.push(format!("a {} without an id", graph_name(asked)));
+    }
+    device
+}
+
+/// `teamworkDevice` <https://learn.microsoft.com/graph/api/resources/teamworkdevice?view=graph-rest-beta>
+fn device(node: Node<'_>, asked: DeviceType, unknown: &mut Vec<UnknownValue>) -> Option<Device> {
+    let hardware = node.node("hardwareDetail");
+    let hardware_text = |name| hardware.and_then(|hardware| hardware.text(name));
+    let device_type = if node.has("deviceType") {
+        node.state("deviceType", "device.deviceType", unknown).unwrap_or(DeviceType::Unknown)
+    } else {
+        asked
+    };
+    Some(Device {
+        id: node.text("id")?,
+        device_type,
+        manufacturer: hardware_text("manufacturer"),
+        model: hardware_text("model"),
+        serial_number: hardware_text("serialNumber"),
+        asset_tag: node.text("companyAssetTag"),
+        health: node.state("healthStatus", "device.healthStatus", unknown).unwrap_or(Health::Unknown),
+        activity: node.state("activityState", "device.activityState", unknown).unwrap_or(Activity::Unknown),
+        created: node.time("createdDateTime"),
+        last_modified: node.time("lastModifiedDateTime"),
+        account: node.node("currentUser").and_then(account),
+    })
+}
+
+/// `teamworkUserIdentity`; only the public cloud names the account (`userPrincipalName`).
+fn account(user: Node<'_>) -> Option<Account> {
+    let id = user.text("id");
+    let email = user.text("userPrincipalName").map(|name| name.to_lowercase().into());
+    (id.is_some() || email.is_some()).then(|| Account { id, name: user.text("displayName"), email })
+}
+
+/// Graph's own spelling of a device type, for filters and messages.
+pub fn graph_name(device_type: DeviceType) -> &'static str {
+    match device_type {
+        DeviceType::TeamsRoom => "teamsRoom",
+        DeviceType::CollaborationBar => "collaborationBar",
+        DeviceType::SurfaceHub => "surfaceHub",
+        DeviceType::TeamsPanel => "teamsPanel",
+        DeviceType::TouchConsole => "touchConsole",
+        DeviceType::TeamsDisplay => "teamsDisplay",
+        DeviceType::IpPhone => "ipPhone",
+        DeviceType::LowCostPhone => "lowCostPhone",
+        DeviceType::Sip => "sip",
+        DeviceType::SipAnalog => "sipAnalog",
+        DeviceType::Unknown => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn parse(value: &Value) -> Option<Device> {
+        device(Node::new(value)?, DeviceType::TeamsPanel, &mut Vec::new())
+    }
+
+    #[test]
+    fn a_device_is_read_from_the_documented_example() {
+        let device = parse(&json!({
+            "id": "4c1d7b0a", "deviceType": "CollaborationBar", "companyAssetTag": "AV-000314",
+            "healthStatus": "NonUrgent", "activityState": "idle", "lastModifiedDateTime": "2026-11-21T07:03:11.420Z",
+            "hardwareDetail": { "serialNumber": "PF4XYZ01", "manufacturer": "Poly", "model": "Studio X52" },
+            "currentUser": { "id": "1f0e", "displayName": "Room Oslo", "userPrincipalName": "Room-Oslo@contoso.example" }
+        }))
+        .expect("a device");
+        assert_eq!(device.device_type, DeviceType::CollaborationBar);
+        assert_eq!((device.health, device.activity), (Health::NonUrgent, Activity::Idle));
+        assert_eq!(device.serial_number.as_deref(), Some("PF4XYZ01"));
+        let account = device.account.expect("signed in");
+        assert_eq!(account.email.as_deref(), Some("room-oslo@contoso.example"));
+    }
+
+    #[test]
+    fn an_id_is_all_that_a_device_needs() {
+        let device =
+            parse(&json!({ "id": "x", "currentUser": {}, "hardwareDetail": null })).expect("a device");
+        assert_eq!((device.health, device.account), (Health::Unknown, None));
+        assert_eq!(device.device_type, DeviceType::TeamsPanel, "the type that was asked for");
+        assert_eq!(parse(&json!({ "deviceType": "teamsPanel" })), None);
+        assert_eq!(parse(&json!({ "id": 7 })), None);
+    }
+}

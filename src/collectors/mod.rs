@@ -1,0 +1,89 @@
+//! The sources: each file knows one Graph resource and turns its JSON into the model. They know no metric.
+//!
+//! A collector hands over what it reads while it reads, and returns an [`Outcome`]: what it could not use counts
+//! there and costs nothing else.
+
+pub mod device_health;
+pub mod devices;
+mod wire;
+
+use crate::graph::Error;
+use crate::model::collector::CollectorState;
+pub use wire::UnknownValue;
+
+/// How an attempt went, apart from what it brought.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Parts of the answer (a device type, an item) that came through.
+    pub parts_read: usize,
+    /// Why other parts did not, and which.
+    pub failures: Vec<(String, Error)>,
+    /// How many items Graph says there are.
+    pub expected: Option<usize>,
+    /// Records that could not be used, with the reason of each.
+    pub skipped: Vec<String>,
+    pub unknown_values: Vec<UnknownValue>,
+}
+
+impl Outcome {
+    /// The state this outcome means for the collector.
+    pub fn state(&self) -> CollectorState {
+        let worst = self.failures.iter().map(|(_, error)| state_of(error)).max_by_key(|state| rank(*state));
+        match worst {
+            None => CollectorState::Ok,
+            Some(_) if self.parts_read > 0 => CollectorState::Partial,
+            Some(state) => state,
+        }
+    }
+}
+
+/// What an error means where it stands for the whole source.
+pub fn state_of(error: &Error) -> CollectorState {
+    match error {
+        Error::Throttled => CollectorState::Throttled,
+        Error::Unauthorized { .. } => CollectorState::Unauthorized,
+        Error::Forbidden { .. } => CollectorState::Forbidden,
+        Error::Absent { .. } => CollectorState::Retired,
+        Error::Unreachable { .. } => CollectorState::Unreachable,
+        Error::Rejected { .. } | Error::Malformed { .. } => CollectorState::Malformed,
+    }
+}
+
+/// Of several failures the one that an operator must see to first.
+fn rank(state: CollectorState) -> u8 {
+    match state {
+        CollectorState::Unauthorized => 5,
+        CollectorState::Forbidden => 4,
+        CollectorState::Throttled => 3,
+        CollectorState::Retired => 2,
+        CollectorState::Unreachable => 1,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Cause;
+
+    #[track_caller]
+    fn check(parts_read: usize, failures: &[Error], expected: CollectorState) {
+        let failures = failures.iter().map(|error| ("teamsRoom".to_owned(), error.clone())).collect();
+        assert_eq!(Outcome { parts_read, failures, ..Outcome::default() }.state(), expected);
+    }
+
+    #[test]
+    fn every_failure_has_its_state_and_the_gravest_shows() {
+        let forbidden = || Error::Forbidden { code: None };
+        let reset = || Error::Unreachable { cause: Cause::Reset };
+        check(5, &[], CollectorState::Ok);
+        check(4, &[reset()], CollectorState::Partial);
+        check(0, &[reset()], CollectorState::Unreachable);
+        check(0, &[reset(), forbidden(), reset()], CollectorState::Forbidden);
+        check(0, &[Error::Unauthorized { advice: String::new() }, forbidden()], CollectorState::Unauthorized);
+        check(0, &[Error::Absent { status: 410 }], CollectorState::Retired);
+        check(0, &[Error::Throttled], CollectorState::Throttled);
+        check(0, &[Error::malformed("x")], CollectorState::Malformed);
+        check(0, &[Error::Rejected { status: 400, code: None }], CollectorState::Malformed);
+    }
+}

@@ -1,0 +1,148 @@
+//! Reading Graph's JSON with suspicion: members may be missing, null, of another case or another type.
+//!
+//! Every reader answers `None` for what cannot be used; nothing here fails a record.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::model::{State, Timestamp};
+
+/// A value that Graph's documentation does not name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UnknownValue {
+    pub field: &'static str,
+    /// Cut to [`MAX_TEXT`] characters.
+    pub value: String,
+}
+
+/// One JSON object.
+#[derive(Clone, Copy)]
+pub(super) struct Node<'a>(&'a serde_json::Map<String, Value>);
+
+/// Longer texts are cut: labels have 128 characters, and this is where strangers' texts enter.
+const MAX_TEXT: usize = 256;
+
+impl<'a> Node<'a> {
+    /// The object itself, or the one that Microsoft's documentation shows wrapped in `value`.
+    pub(super) fn entity(value: &'a Value) -> Option<Self> {
+        let node = Self::new(value)?;
+        Some(node.node("value").unwrap_or(node))
+    }
+
+    pub(super) fn new(value: &'a Value) -> Option<Self> {
+        value.as_object().map(Self)
+    }
+
+    pub(super) fn has(self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
+    pub(super) fn node(self, name: &str) -> Option<Self> {
+        Self::new(self.value(name)?)
+    }
+
+    pub(super) fn nodes(self, name: &str) -> impl Iterator<Item = Option<Self>> {
+        let list = self.value(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        list.iter().map(Self::new)
+    }
+
+    /// A text with something in it.
+    pub(super) fn text(self, name: &str) -> Option<Arc<str>> {
+        let text = self.value(name)?.as_str()?.trim();
+        (!text.is_empty()).then(|| cut(text).into())
+    }
+
+    pub(super) fn flag(self, name: &str) -> Option<bool> {
+        match self.value(name)? {
+            Value::Bool(flag) => Some(*flag),
+            Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
+            Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
+            _ => None,
+        }
+    }
+
+    pub(super) fn time(self, name: &str) -> Option<Timestamp> {
+        Timestamp::parse(self.value(name)?.as_str()?)
+    }
+
+    /// The state that a member names, in any case; a name that is not documented is noted under `field`.
+    pub(super) fn state<S: State>(
+        self,
+        name: &str,
+        field: &'static str,
+        unknown: &mut Vec<UnknownValue>,
+    ) -> Option<S> {
+        let text = self.value(name)?.as_str()?;
+        let known = S::ALL.iter().find(|state| same_name(state.label(), text)).copied();
+        if known.is_none() && !same_name("unknown", text) {
+            unknown.push(UnknownValue { field, value: cut(text).to_owned() });
+        }
+        known
+    }
+
+    fn value(self, name: &str) -> Option<&'a Value> {
+        let exact = self.0.get(name);
+        let found =
+            exact.or_else(|| self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v));
+        found.filter(|value| !value.is_null())
+    }
+}
+
+/// Whether Graph's `nonUrgent`, `NonUrgent` or `NONURGENT` is our `non_urgent`.
+fn same_name(label: &str, text: &str) -> bool {
+    let letters = label.bytes().filter(|b| *b != b'_');
+    letters.eq(text.bytes().map(|b| b.to_ascii_lowercase()))
+}
+
+fn cut(text: &str) -> &str {
+    text.char_indices().nth(MAX_TEXT).map_or(text, |(end, _)| text.get(..end).unwrap_or(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::device::Health;
+    use serde_json::json;
+
+    fn health(value: Value) -> (Option<Health>, Vec<UnknownValue>) {
+        let mut unknown = Vec::new();
+        let object = json!({ "healthStatus": value });
+        let node = Node::entity(&object).expect("an object");
+        (node.state("healthStatus", "device.healthStatus", &mut unknown), unknown)
+    }
+
+    #[test]
+    fn states_are_found_in_any_case_and_strangers_are_noted() {
+        for text in ["nonUrgent", "NonUrgent", "NONURGENT", "nonurgent"] {
+            assert_eq!(health(json!(text)), (Some(Health::NonUrgent), vec![]), "{text}");
+        }
+        assert_eq!(health(json!("unknown")), (Some(Health::Unknown), vec![]));
+        for value in [json!(null), json!(4), json!(["healthy"])] {
+            assert_eq!(health(value.clone()), (None, vec![]), "{value}");
+        }
+        for text in ["unknownFutureValue", "onFire"] {
+            let noted = UnknownValue { field: "device.healthStatus", value: text.to_owned() };
+            assert_eq!(health(json!(text)), (None, vec![noted]), "{text}");
+        }
+    }
+
+    #[test]
+    fn members_are_read_whatever_they_look_like() {
+        let object = json!({ "Value": { "NAME": "  Oslo ", "empty": " ", "on": "True", "off": false, "when": "later", "list": [1, {}] } });
+        let node = Node::entity(&object).expect("an object");
+        assert_eq!(node.text("name").as_deref(), Some("Oslo"));
+        assert_eq!(node.text("empty"), None);
+        assert_eq!((node.flag("on"), node.flag("off"), node.flag("name")), (Some(true), Some(false), None));
+        assert_eq!(node.time("when"), None);
+        assert_eq!(node.nodes("list").filter(Option::is_some).count(), 1);
+        assert!(Node::entity(&json!([1])).is_none());
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        let object = json!({ "notes": "ü".repeat(MAX_TEXT + 1) });
+        let text = Node::new(&object).and_then(|node| node.text("notes")).expect("a text");
+        assert_eq!(text.chars().count(), MAX_TEXT);
+    }
+}
