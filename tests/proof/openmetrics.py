@@ -5,7 +5,7 @@
 """
 
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from prometheus_client import Metric
@@ -40,6 +40,12 @@ def faults(text: str) -> list[str]:
     if not any(family.samples for family in families):
         return ["holds no sample"]
     found: list[str] = []
+    # The parser silently drops a sample that repeats the one before it.
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    parsed = sum(len(family.samples) for family in families)
+    if len(lines) != parsed:
+        repeated = [line for line, times in Counter(lines).items() if times > 1]
+        found.append(f"twice the same series: {len(lines)} sample lines are {parsed} series {repeated[:5]}")
     seen: set[tuple[str, Labels]] = set()
     for family in families:
         for sample in family.samples:
