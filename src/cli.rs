@@ -1,1 +1,356 @@
-//! Command line.
+//! The command line as it was typed: subcommands and flags, spelled as Prometheus spells them.
+//!
+//! Nothing is decided here: defaults that depend on the file or the environment, and every check
+//! beyond the form of a number, belong to `config`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+/// The port of `/metrics` where no `--web.listen-address` is given.
+pub const DEFAULT_PORT: u16 = 10_064;
+
+/// The port of `simulate` where no `--listen-address` is given.
+pub const DEFAULT_SIMULATE_PORT: u16 = 10_065;
+
+/// Reads the command line; the first item is the program's name.
+///
+/// The flags of `serve` count before and after the word, the later one wins. `--help` and `--version`
+/// arrive as an error too, as clap has it: print it and end with its exit code.
+pub fn parse(arguments: impl IntoIterator<Item: Into<OsString> + Clone>) -> Result<Command, clap::Error> {
+    let Cli { command, serve: before } = Cli::try_parse_from(arguments)?;
+    match command {
+        None => Ok(Command::Serve(before)),
+        Some(Command::Serve(after)) => Ok(Command::Serve(after.over(before))),
+        Some(command) if before == ServeArgs::default() => Ok(command),
+        Some(_) => Err(Cli::command().error(
+            ErrorKind::ArgumentConflict,
+            "flags before a subcommand are those of `serve`; write them after the subcommand",
+        )),
+    }
+}
+
+#[derive(Debug, Parser)]
+#[command(name = "teams-rooms-exporter", version, about = "Prometheus exporter for Microsoft Teams Rooms")]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+/// What the program is asked to do.
+#[derive(Clone, Debug, PartialEq, Subcommand)]
+pub enum Command {
+    /// Run the exporter (the default)
+    Serve(ServeArgs),
+    /// Run the exporter against an embedded simulated tenant; needs no account, network or file
+    Demo(DemoArgs),
+    /// Run only the simulated tenant, for tests and load
+    Simulate(SimulateArgs),
+    /// Check configuration, sign-in and the permission of each source
+    Check(CheckArgs),
+    /// Print one table of rooms
+    Rooms(RoomsArgs),
+    /// Print the metric catalogue
+    Metrics(MetricsArgs),
+}
+
+/// `serve`.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    #[command(flatten)]
+    pub web: WebArgs,
+    #[command(flatten)]
+    pub storage: StorageArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+impl ServeArgs {
+    fn over(self, before: Self) -> Self {
+        let listen_addresses = [before.web.listen_addresses, self.web.listen_addresses].concat();
+        Self {
+            config: ConfigArgs { file: self.config.file.or(before.config.file) },
+            web: WebArgs {
+                listen_addresses,
+                telemetry_path: self.web.telemetry_path.or(before.web.telemetry_path),
+            },
+            storage: StorageArgs { path: self.storage.path.or(before.storage.path) },
+            log: LogArgs {
+                level: self.log.level.or(before.log.level),
+                format: self.log.format.or(before.log.format),
+            },
+        }
+    }
+}
+
+/// `demo`.
+#[derive(Args, Clone, Debug, PartialEq)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    pub world: WorldArgs,
+    #[command(flatten)]
+    pub web: WebArgs,
+    #[command(flatten)]
+    pub storage: StorageArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// `simulate`.
+#[derive(Args, Clone, Debug, PartialEq)]
+pub struct SimulateArgs {
+    /// Address and port of the simulated sign-in and Graph
+    #[arg(
+        long = "listen-address",
+        value_name = "ADDRESS:PORT",
+        default_value_t = format!("127.0.0.1:{DEFAULT_SIMULATE_PORT}")
+    )]
+    pub listen_address: String,
+    #[command(flatten)]
+    pub world: WorldArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// `check`.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// `rooms`.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+pub struct RoomsArgs {
+    /// Print JSON
+    #[arg(long, conflicts_with = "csv")]
+    pub json: bool,
+    /// Print CSV
+    #[arg(long)]
+    pub csv: bool,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// `metrics`.
+#[derive(Args, Clone, Debug, PartialEq)]
+pub struct MetricsArgs {
+    /// Form of the catalogue
+    #[arg(long, value_enum, default_value_t = CatalogueFormat::Table)]
+    pub format: CatalogueFormat,
+}
+
+/// Where the configuration is.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+pub struct ConfigArgs {
+    /// Configuration file (YAML); without it one tenant is read from AZURE_TENANT_ID, AZURE_CLIENT_ID
+    /// and AZURE_CLIENT_SECRET or AZURE_CLIENT_SECRET_FILE
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// Where HTTP is answered.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+pub struct WebArgs {
+    #[arg(
+        long = "web.listen-address",
+        value_name = "[ADDRESS]:PORT",
+        help = format!("Address to listen on; may be repeated [default: :{DEFAULT_PORT}]")
+    )]
+    pub listen_addresses: Vec<String>,
+    /// Path of the metrics [default: /metrics]
+    #[arg(long = "web.telemetry-path", value_name = "PATH")]
+    pub telemetry_path: Option<String>,
+}
+
+/// Where state is kept between starts.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+pub struct StorageArgs {
+    /// Directory that keeps snapshot, identities and since-times over a restart; without it nothing is written
+    #[arg(long = "storage.path", value_name = "DIRECTORY")]
+    pub path: Option<PathBuf>,
+}
+
+/// How the program logs to standard error.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+pub struct LogArgs {
+    /// Least severe level to log [default: info]
+    #[arg(long = "log.level", value_enum, value_name = "LEVEL")]
+    pub level: Option<LogLevel>,
+    /// Format of the log [default: logfmt]
+    #[arg(long = "log.format", value_enum, value_name = "FORMAT")]
+    pub format: Option<LogFormat>,
+}
+
+/// The simulated tenant.
+#[derive(Args, Clone, Debug, PartialEq)]
+pub struct WorldArgs {
+    /// Number of rooms
+    #[arg(long, default_value_t = 60)]
+    pub rooms: u32,
+    /// Seed of the simulated world; the same seed gives the same rooms and events
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Simulated seconds per second
+    #[arg(long, default_value_t = 1.0, value_parser = speed)]
+    pub speed: f64,
+    /// Fault of the simulated Graph, NAME[:RATE][=VALUE]; may be repeated
+    #[arg(long = "fault", value_name = "FAULT")]
+    pub faults: Vec<String>,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if speed.is_finite() && speed > 0.0 => Ok(speed),
+        _ => Err("expected a number above 0".to_owned()),
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    Debug,
+    #[default]
+    Info,
+    Warn,
+    Error,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    #[default]
+    Logfmt,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CatalogueFormat {
+    Table,
+    Markdown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Command {
+        parse_line(line).unwrap_or_else(|error| panic!("`{line}` is refused: {error}"))
+    }
+
+    fn parse_line(line: &str) -> Result<Command, clap::Error> {
+        parse(std::iter::once("teams-rooms-exporter").chain(line.split_whitespace()))
+    }
+
+    #[track_caller]
+    fn refused(line: &str, kind: ErrorKind, exit_code: i32) {
+        let error = parse_line(line).expect_err(line);
+        assert_eq!((error.kind(), error.exit_code()), (kind, exit_code), "{line}: {error}");
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_the_default_and_its_flags_work_before_after_and_without_the_word() {
+        let expected = Command::Serve(ServeArgs {
+            config: ConfigArgs { file: Some("x".into()) },
+            web: WebArgs {
+                listen_addresses: vec![":9".into(), "[::1]:9".into()],
+                telemetry_path: Some("/m".into()),
+            },
+            storage: StorageArgs { path: Some("s".into()) },
+            log: LogArgs { level: Some(LogLevel::Debug), format: Some(LogFormat::Json) },
+        });
+        let flags = "--config.file=x --web.listen-address=:9 --web.listen-address [::1]:9 \
+                     --web.telemetry-path /m --storage.path=s --log.level debug --log.format=json";
+        assert_eq!(parsed(flags), expected);
+        assert_eq!(parsed(&format!("serve {flags}")), expected);
+        assert_eq!(parsed(&format!("{flags} serve")), expected);
+        assert_eq!(parsed(""), Command::Serve(ServeArgs::default()));
+    }
+
+    #[test]
+    fn after_the_word_wins_and_addresses_add_up() {
+        let Command::Serve(args) = parsed(
+            "--config.file=a --web.listen-address=:1 --log.level=warn \
+             serve --config.file=b --web.listen-address=:2",
+        ) else {
+            panic!("not serve")
+        };
+        assert_eq!(args.config.file, Some("b".into()));
+        assert_eq!(args.web.listen_addresses, [":1", ":2"]);
+        assert_eq!(args.log.level, Some(LogLevel::Warn));
+    }
+
+    #[test]
+    fn the_simulated_tenant_has_defaults() {
+        let Command::Demo(demo) = parsed("demo --fault throttle:0.1=5s --fault slow --web.listen-address=:0")
+        else {
+            panic!("not demo")
+        };
+        let faults = vec!["throttle:0.1=5s".to_owned(), "slow".to_owned()];
+        assert_eq!(demo.world, WorldArgs { rooms: 60, seed: 1, speed: 1.0, faults });
+        assert_eq!(demo.web.listen_addresses, [":0"]);
+
+        let Command::Simulate(simulate) = parsed("simulate --rooms 5 --seed=7 --speed 60") else {
+            panic!("not simulate")
+        };
+        assert_eq!(simulate.listen_address, "127.0.0.1:10065");
+        assert_eq!(simulate.world, WorldArgs { rooms: 5, seed: 7, speed: 60.0, faults: vec![] });
+    }
+
+    #[test]
+    fn the_other_subcommands() {
+        let config = ConfigArgs { file: Some("x".into()) };
+        assert_eq!(
+            parsed("check --config.file x"),
+            Command::Check(CheckArgs { config: config.clone(), log: LogArgs::default() })
+        );
+        assert_eq!(
+            parsed("rooms --json --config.file=x"),
+            Command::Rooms(RoomsArgs { json: true, csv: false, config, log: LogArgs::default() })
+        );
+        assert_eq!(parsed("metrics"), Command::Metrics(MetricsArgs { format: CatalogueFormat::Table }));
+        assert_eq!(
+            parsed("metrics --format=markdown"),
+            Command::Metrics(MetricsArgs { format: CatalogueFormat::Markdown })
+        );
+    }
+
+    #[test]
+    fn what_is_refused() {
+        refused("--no.such-flag", ErrorKind::UnknownArgument, 2);
+        refused("frobnicate", ErrorKind::InvalidSubcommand, 2);
+        refused("--log.level=trace", ErrorKind::InvalidValue, 2);
+        refused("--storage.path=", ErrorKind::InvalidValue, 2);
+        refused("rooms --json --csv", ErrorKind::ArgumentConflict, 2);
+        refused("demo --config.file=x", ErrorKind::UnknownArgument, 2);
+        refused("simulate --web.listen-address=:1", ErrorKind::UnknownArgument, 2);
+        refused("--config.file=x demo", ErrorKind::ArgumentConflict, 2);
+        for speed in ["0", "-1", "nan", "inf", "fast"] {
+            refused(&format!("demo --speed={speed}"), ErrorKind::ValueValidation, 2);
+        }
+    }
+
+    #[test]
+    fn help_and_version_end_well() {
+        refused("--help", ErrorKind::DisplayHelp, 0);
+        refused("serve --help", ErrorKind::DisplayHelp, 0);
+        refused("--version", ErrorKind::DisplayVersion, 0);
+        let version = parse_line("--version").expect_err("clap ends here").to_string();
+        assert_eq!(version, concat!("teams-rooms-exporter ", env!("CARGO_PKG_VERSION"), "\n"));
+        let help = parse_line("--help").expect_err("clap ends here").to_string();
+        assert!(help.contains("[default: :10064]"), "{help}");
+    }
+}

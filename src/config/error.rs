@@ -1,0 +1,121 @@
+//! What is wrong with the configuration, where, and how to cure it.
+
+use std::path::PathBuf;
+
+/// Why there is no configuration. The message is for the operator and never holds a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file as a whole cannot be used.
+    #[error("{} {reason}", path.display())]
+    File { path: PathBuf, reason: String },
+    /// One place in the configuration file is wrong.
+    #[error("{}:{line}:{column}: {reason}{excerpt}", path.display())]
+    Content { path: PathBuf, line: u64, column: u64, reason: String, excerpt: String },
+    /// A flag or an environment variable is wrong.
+    #[error("{setting}: {reason}")]
+    Setting { setting: &'static str, reason: String },
+    /// Neither the file nor the environment names a tenant.
+    #[error(
+        "no tenant is configured{}\n\
+         Name one in the environment:\n\
+         \x20   AZURE_TENANT_ID=11111111-2222-4333-8444-555555555555\n\
+         \x20   AZURE_CLIENT_ID=22222222-3333-4444-8555-666666666666\n\
+         \x20   AZURE_CLIENT_SECRET_FILE=/run/secrets/graph    (or AZURE_CLIENT_SECRET)\n\
+         or one or more in a file given by --config.file:\n\
+         \x20   tenants:\n\
+         \x20     - name: contoso\n\
+         \x20       tenant_id: 11111111-2222-4333-8444-555555555555\n\
+         \x20       client_id: 22222222-3333-4444-8555-666666666666\n\
+         \x20       auth: {{ client_secret_file: /run/secrets/graph }}\n\
+         `teams-rooms-exporter demo` needs none.",
+        file.as_ref().map(|file| format!(", {} lists none", file.display())).unwrap_or_default()
+    )]
+    NoTenant { file: Option<PathBuf> },
+}
+
+/// `, did you mean ...?` if a known word is near, else nothing.
+pub(super) fn did_you_mean(word: &str, known: &[&str]) -> String {
+    nearest(word, known).map(|near| format!(", did you mean `{near}`?")).unwrap_or_default()
+}
+
+/// The known word that this one was probably meant to be.
+pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let spelled = |word: &str| word.to_lowercase().replace(['-', ' ', '.'], "_");
+    let word = spelled(word);
+    let (distance, near) =
+        known.iter().map(|known| (distance(&word, &spelled(known)), *known)).min_by_key(|(d, _)| *d)?;
+    // One slip in three letters is a misspelling, more is another word.
+    (distance <= near.chars().count().div_ceil(3)).then_some(near)
+}
+
+/// How many letters must be added, dropped, changed or swapped with their neighbour to turn one into the other.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=to.len()).collect();
+    let mut left = None;
+    for (row, a) in from.chars().enumerate() {
+        let mut current = vec![row + 1];
+        let mut above_left = row;
+        for (column, b) in to.iter().enumerate() {
+            let above = last.get(column + 1).copied().unwrap_or(usize::MAX);
+            let beside = current.get(column).copied().unwrap_or(usize::MAX);
+            let mut least = (above_left + usize::from(a != *b)).min(above + 1).min(beside + 1);
+            let earlier = column.checked_sub(1).and_then(|column| to.get(column));
+            if left == Some(*b) && earlier == Some(&a) {
+                // Both neighbours were swapped: go on from before them.
+                least =
+                    least.min(before_last.get(column - 1).copied().unwrap_or(usize::MAX).saturating_add(1));
+            }
+            current.push(least);
+            above_left = above;
+        }
+        before_last = std::mem::replace(&mut last, current);
+        left = Some(a);
+    }
+    last.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances() {
+        for (from, to, expected) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("abc", "abc", 0),
+            ("abc", "abd", 1),
+            ("abc", "ab", 1),
+            ("abc", "abcd", 1),
+            ("abc", "acb", 1),
+            ("naem", "name", 1),
+            ("colectors", "collectors", 1),
+            ("kitten", "sitting", 3),
+            ("ñandu", "nandu", 1),
+        ] {
+            assert_eq!(distance(from, to), expected, "{from} {to}");
+            assert_eq!(distance(to, from), expected, "{to} {from}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_known_word() {
+        let known = ["name", "tenant_id", "client_id", "collectors", "frozen_after"];
+        for (word, expected) in [
+            ("colectors", Some("collectors")),
+            ("clientid", Some("client_id")),
+            ("Client-ID", Some("client_id")),
+            ("TENANT_ID", Some("tenant_id")),
+            ("nmae", Some("name")),
+            ("room_lists", None),
+            ("x", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(word, &known), expected, "{word}");
+        }
+        assert_eq!(nearest("x", &[]), None);
+    }
+}

@@ -1,0 +1,214 @@
+//! The configuration file as it was written, and messages that point into it.
+
+use std::fs;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde_saphyr::{Location, Spanned};
+
+use super::error::{self, Error};
+use super::excerpt::excerpt;
+use super::secret::{self, Secret};
+
+/// A thousand tenants take some 300 KiB; a file of more than this is not a configuration.
+const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+pub(super) type Text = Spanned<String>;
+
+/// The file with unchecked values; unknown keys are errors.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Raw {
+    #[serde(default)]
+    pub(super) tenants: Option<Vec<Spanned<RawTenant>>>,
+    pub(super) idle_after: Option<Text>,
+    pub(super) metrics: Option<RawMetrics>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTenant {
+    pub(super) name: Option<Text>,
+    pub(super) tenant_id: Option<Text>,
+    pub(super) client_id: Option<Text>,
+    pub(super) auth: Option<Spanned<RawAuth>>,
+    pub(super) cloud: Option<Spanned<RawCloud>>,
+    pub(super) trust_device_accounts: Option<Text>,
+    pub(super) collectors: Option<RawCollectors>,
+    pub(super) frozen_after: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAuth {
+    pub(super) client_secret: Option<Spanned<Secret>>,
+    pub(super) client_secret_file: Option<Text>,
+}
+
+pub(super) enum RawCloud {
+    Named(String),
+    Roots(RawRoots),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRoots {
+    pub(super) authority: Option<Text>,
+    pub(super) graph: Option<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCollectors {
+    pub(super) devices: Option<RawDevices>,
+    pub(super) device_health: Option<RawHealth>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDevices {
+    pub(super) enabled: Option<Text>,
+    pub(super) interval: Option<Text>,
+    pub(super) expiry: Option<Text>,
+    pub(super) types: Option<Spanned<Vec<Text>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHealth {
+    pub(super) enabled: Option<Text>,
+    pub(super) expiry: Option<Text>,
+    pub(super) rotation: Option<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMetrics {
+    pub(super) allow: Option<Vec<Text>>,
+    pub(super) deny: Option<Vec<Text>>,
+}
+
+impl<'de> Deserialize<'de> for RawCloud {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct CloudVisitor;
+
+        impl<'de> Visitor<'de> for CloudVisitor {
+            type Value = RawCloud;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("the name of a cloud, or { authority: https://.., graph: https://.. }")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<RawCloud, E> {
+                Ok(RawCloud::Named(name.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawCloud, A::Error> {
+                RawRoots::deserialize(MapAccessDeserializer::new(map)).map(RawCloud::Roots)
+            }
+        }
+
+        deserializer.deserialize_any(CloudVisitor)
+    }
+}
+
+/// A configuration file that was read; makes the messages that point into it.
+pub(super) struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    pub(super) fn read(path: &Path) -> Result<Self, Error> {
+        let failed = |reason| Error::File { path: path.to_owned(), reason };
+        let mut text = String::new();
+        let metadata = fs::metadata(path).map_err(|error| failed(secret::unusable(&error)))?;
+        if metadata.is_dir() {
+            return Err(failed("is a directory".to_owned()));
+        }
+        File::open(path)
+            .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
+            .map_err(|error| failed(secret::unusable(&error)))?;
+        if text.len() as u64 > MAX_FILE_BYTES {
+            return Err(failed(format!("is larger than {MAX_FILE_BYTES} bytes")));
+        }
+        Ok(Self { path: path.to_owned(), text })
+    }
+
+    /// Stands in where no file is given; nothing points into it.
+    pub(super) fn none() -> Self {
+        Self { path: PathBuf::new(), text: String::new() }
+    }
+
+    /// What relative paths in the file are relative to.
+    pub(super) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    pub(super) fn parse(&self) -> Result<Raw, Error> {
+        // The snippets of serde-saphyr show several lines around the place, and with them secrets.
+        let options = serde_saphyr::options! { with_snippet: false };
+        serde_saphyr::from_str_with_options::<Option<Raw>>(&self.text, options)
+            .map(Option::unwrap_or_default)
+            .map_err(|error| self.unparsable(&error))
+    }
+
+    /// Checks a value of the file; `key` names it in the message.
+    pub(super) fn check<T, U>(
+        &self,
+        key: &str,
+        value: &Spanned<T>,
+        check: impl FnOnce(&T) -> Result<U, String>,
+    ) -> Result<U, Error> {
+        check(&value.value).map_err(|reason| self.wrong(value.referenced, format!("{key}: {reason}")))
+    }
+
+    pub(super) fn wrong(&self, at: Location, reason: String) -> Error {
+        Error::Content {
+            path: self.path.clone(),
+            line: at.line(),
+            column: at.column(),
+            reason,
+            excerpt: excerpt(&self.text, at.line(), at.column()),
+        }
+    }
+
+    fn unparsable(&self, error: &serde_saphyr::Error) -> Error {
+        let location = error.location().unwrap_or(Location::UNKNOWN);
+        eprintln!("{error:?}");
+        self.wrong(location, reason(error))
+    }
+}
+
+/// What is wrong, in our words where serde-saphyr's would repeat a value or speak to programmers.
+fn reason(error: &serde_saphyr::Error) -> String {
+    use serde_saphyr::Error as E;
+    match error {
+        E::AliasError { error, .. } | E::WithSnippet { error, .. } => reason(error),
+        E::SerdeUnknownField { field, expected, .. } => unknown_key(field, expected),
+        E::DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` is given twice"),
+        E::Unexpected { expected, .. } => format!("expected {expected}"),
+        E::SerdeInvalidType { expected, .. } | E::SerdeInvalidValue { expected, .. } => {
+            format!("expected {expected}")
+        }
+        E::NullIntoString { .. } => "a value is missing here".to_owned(),
+        E::ExternalMessage { msg, .. } => format!("not valid YAML: {msg}"),
+        error => format!("{error}"),
+    }
+}
+
+fn unknown_key(key: &str, known: &[&str]) -> String {
+    // `client_secret:hunter2` without the space is one key.
+    let key = key.split(':').next().unwrap_or_default();
+    let hint = error::did_you_mean(key, known);
+    let allowed = known.join(", ");
+    if hint.is_empty() && known.contains(&"client_secret") {
+        // It may be the secret itself, where somebody wrote `auth: { hunter2 }`.
+        return format!("unknown key; allowed here: {allowed}");
+    }
+    format!("unknown key `{key}`{hint}\nallowed here: {allowed}")
+}

@@ -1,0 +1,176 @@
+//! Secrets that cannot be printed, and where they come from.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::Error;
+
+/// A secret is a line of text; a file of more than this is a mistake that shall not fill the memory.
+const MAX_SECRET_BYTES: u64 = 64 * 1024;
+
+/// Text that shows as `<redacted>` wherever it is printed.
+#[derive(Clone, Deserialize, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself; for the sign-in request alone.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The text without the line end that editors and `echo` leave, or why it is no secret.
+    fn trimmed(&self) -> Result<Self, String> {
+        let text = self.0.trim_end_matches(['\r', '\n']);
+        if text.trim().is_empty() { Err("is empty".to_owned()) } else { Ok(Self(text.to_owned())) }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<redacted>")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<redacted>")
+    }
+}
+
+/// How a tenant's sign-in proves who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    Secret(Secret),
+    /// Read at every sign-in, so that a renewed secret needs no restart.
+    SecretFile(PathBuf),
+}
+
+impl Credential {
+    /// The secret as it is now, without a line end.
+    pub fn read(&self) -> Result<Secret, Error> {
+        match self {
+            Self::Secret(secret) => Ok(secret.clone()),
+            Self::SecretFile(path) => {
+                read_file(path).map_err(|reason| Error::File { path: path.clone(), reason })
+            }
+        }
+    }
+}
+
+/// Checks a secret given as text.
+pub(super) fn given(secret: &Secret) -> Result<Credential, String> {
+    secret.trimmed().map(Credential::Secret).map_err(|reason| format!("the secret {reason}"))
+}
+
+/// Checks that a file holds a secret, without keeping it; `folder` is what a relative path is relative to.
+pub(super) fn in_file(text: &str, folder: &Path) -> Result<Credential, String> {
+    let path = folder.join(text);
+    match read_file(&path) {
+        Ok(_) => Ok(Credential::SecretFile(path)),
+        Err(_) if looks_like_a_secret(text) => {
+            Err("looks like the secret itself; give the path of a file that holds it".to_owned())
+        }
+        Err(reason) => Err(format!("the secret file `{}` {reason}", path.display())),
+    }
+}
+
+fn read_file(path: &Path) -> Result<Secret, String> {
+    let metadata = fs::metadata(path).map_err(|error| unusable(&error))?;
+    // Opening a named pipe would wait for its writer.
+    if !metadata.is_file() {
+        return Err("is not a regular file".to_owned());
+    }
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| unusable(&error))?;
+    file.take(MAX_SECRET_BYTES + 1).read_to_string(&mut text).map_err(|error| unusable(&error))?;
+    if text.len() as u64 > MAX_SECRET_BYTES {
+        return Err(format!("is larger than {MAX_SECRET_BYTES} bytes"));
+    }
+    Secret(text).trimmed()
+}
+
+/// Why a file cannot be read, to stand behind its name.
+pub(super) fn unusable(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "does not exist".to_owned(),
+        io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
+        io::ErrorKind::IsADirectory => "is a directory".to_owned(),
+        io::ErrorKind::InvalidData => "is not UTF-8 text".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    }
+}
+
+/// Whether text given as a path is rather a secret that was pasted there, and must not be shown.
+fn looks_like_a_secret(text: &str) -> bool {
+    let has = |test: fn(&char) -> bool| text.chars().any(|c| test(&c));
+    text.len() >= 30
+        && !text.contains(['/', '\\'])
+        && has(char::is_ascii_uppercase)
+        && has(char::is_ascii_lowercase)
+        && has(char::is_ascii_digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_never_shows() {
+        let secret = Secret::new("hunter2");
+        assert_eq!(format!("{secret} {secret:?} {secret:#?}"), "<redacted> <redacted> <redacted>");
+        assert_eq!(format!("{:?}", Credential::Secret(secret.clone())), "Secret(<redacted>)");
+        assert_eq!(secret.expose(), "hunter2");
+    }
+
+    #[test]
+    fn a_secret_file_is_read_anew_each_time_without_its_line_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("secret");
+        let credential = Credential::SecretFile(path.clone());
+        for (content, expected) in [
+            ("hunter2", Some("hunter2")),
+            ("hunter2\n", Some("hunter2")),
+            ("hunter2\r\n", Some("hunter2")),
+            (" inner space \n", Some(" inner space ")),
+            ("", None),
+            ("\n \n", None),
+        ] {
+            fs::write(&path, content).expect("written");
+            let read = credential.read();
+            assert_eq!(read.as_ref().ok().map(Secret::expose), expected, "{content:?}");
+        }
+    }
+
+    #[test]
+    fn why_a_secret_file_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("empty"), "\n").expect("written");
+        fs::write(folder.path().join("binary"), b"\xff\xfe").expect("written");
+        fs::write(folder.path().join("large"), "x".repeat(64 * 1024 + 1)).expect("written");
+        fs::create_dir(folder.path().join("folder")).expect("made");
+        for (name, reason) in [
+            ("absent", "does not exist"),
+            ("empty", "is empty"),
+            ("binary", "is not UTF-8 text"),
+            ("large", "is larger than 65536 bytes"),
+            ("folder", "is not a regular file"),
+        ] {
+            let error = in_file(name, folder.path()).expect_err(name);
+            assert_eq!(error, format!("the secret file `{}` {reason}", folder.path().join(name).display()));
+        }
+    }
+
+    #[test]
+    fn a_secret_in_place_of_a_path_is_not_shown() {
+        let error = in_file("aB3~Q.0123456789_abcdefghijklmnopqrstuv", Path::new("")).expect_err("no file");
+        assert_eq!(error, "looks like the secret itself; give the path of a file that holds it");
+    }
+}

@@ -1,0 +1,113 @@
+//! Where HTTP is answered.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::Error;
+use crate::cli;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Web {
+    /// At least one, each once; `:port` is `[::]:port`, which takes IPv4 as well where the system has it so.
+    pub listen_addresses: Vec<SocketAddr>,
+    /// Path of the metrics, different from the other paths.
+    pub telemetry_path: String,
+}
+
+const DEFAULT_TELEMETRY_PATH: &str = "/metrics";
+
+/// Paths that answer something else.
+const OTHER_PATHS: [&str; 2] = ["/", "/sd"];
+const OTHER_FOLDERS: [&str; 3] = ["/-/", "/api/", "/intake/"];
+
+impl Web {
+    pub(super) fn read(args: &cli::WebArgs) -> Result<Self, Error> {
+        let mut listen_addresses = Vec::new();
+        for text in &args.listen_addresses {
+            let address =
+                address(text).map_err(|reason| Error::Setting { setting: "--web.listen-address", reason })?;
+            if !listen_addresses.contains(&address) || address.port() == 0 {
+                listen_addresses.push(address);
+            }
+        }
+        if listen_addresses.is_empty() {
+            listen_addresses.push(SocketAddr::from((Ipv6Addr::UNSPECIFIED, cli::DEFAULT_PORT)));
+        }
+        let telemetry_path = match &args.telemetry_path {
+            Some(path) => check_path(path)
+                .map_err(|reason| Error::Setting { setting: "--web.telemetry-path", reason })?,
+            None => DEFAULT_TELEMETRY_PATH.to_owned(),
+        };
+        Ok(Self { listen_addresses, telemetry_path })
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let port = |text: &str| text.chars().all(|c| c.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    let address = match text.rsplit_once(':') {
+        Some(("", text)) => port(text).map(|port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))),
+        Some(("localhost", text)) => port(text).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        _ => text.parse().ok(),
+    };
+    address.ok_or_else(|| {
+        format!("`{text}` is no address to listen on; write it like :10064, 127.0.0.1:10064 or [::1]:10064")
+    })
+}
+
+fn check_path(path: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '%');
+    if !path.starts_with('/') || !path.chars().all(allowed) {
+        return Err(format!("`{path}` is no path; write it like {DEFAULT_TELEMETRY_PATH}"));
+    }
+    if OTHER_PATHS.contains(&path) || OTHER_FOLDERS.iter().any(|folder| path.starts_with(folder)) {
+        return Err(format!("`{path}` answers something else; write it like {DEFAULT_TELEMETRY_PATH}"));
+    }
+    Ok(path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for (text, expected) in [
+            (":10064", "[::]:10064"),
+            (":0", "[::]:0"),
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            ("0.0.0.0:9", "0.0.0.0:9"),
+            ("[::1]:9", "[::1]:9"),
+            ("localhost:9", "127.0.0.1:9"),
+        ] {
+            assert_eq!(address(text).map(|address| address.to_string()).as_deref(), Ok(expected), "{text}");
+        }
+        for text in
+            ["", ":", "9", ":65536", ":+9", "::1:9", "host.example:9", "127.0.0.1", "127.0.0.1:x", " :9"]
+        {
+            assert!(address(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn paths() {
+        for path in ["/metrics", "/m", "/a/b", "/apis", "/sdx", "/-"] {
+            assert_eq!(check_path(path).as_deref(), Ok(path));
+        }
+        for path in
+            ["", "metrics", "/", "/sd", "/-/healthy", "/api/v1/rooms", "/intake/x", "/a b", "/a?b", "/é"]
+        {
+            assert!(check_path(path).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn defaults_and_repeats() {
+        let read = |addresses: &[&str]| {
+            let listen_addresses = addresses.iter().map(|&text| text.to_owned()).collect();
+            let web = Web::read(&cli::WebArgs { listen_addresses, telemetry_path: None }).expect("sound");
+            web.listen_addresses.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(read(&[]), ["[::]:10064"]);
+        assert_eq!(read(&[":9", "127.0.0.1:9", ":9"]), ["[::]:9", "127.0.0.1:9"]);
+        assert_eq!(read(&["127.0.0.1:0", "127.0.0.1:0"]), ["127.0.0.1:0", "127.0.0.1:0"]);
+    }
+}
