@@ -4,8 +4,7 @@
 //! fails the whole list it is in (microsoft-graph-docs#19029, msgraph-sdk-powershell#1688).
 //! <https://learn.microsoft.com/graph/api/teamworkdevice-list?view=graph-rest-beta>
 
-use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::join_all;
 use serde_json::Value;
@@ -15,6 +14,7 @@ use tokio::time::Instant;
 use crate::collectors::Outcome;
 use crate::collectors::wire::{Node, UnknownValue};
 use crate::graph::{Client, Error};
+use crate::model::State;
 use crate::model::device::{Account, Activity, Device, DeviceType, Health};
 use crate::model::listing::Census;
 
@@ -26,12 +26,12 @@ pub async fn collect(
     client: &Client,
     types: &[DeviceType],
     deadline: Instant,
-    take: &(dyn Fn(&[Arc<Device>]) + Sync),
+    take: &(dyn Fn(&[Arc<Device>]) + Send + Sync),
 ) -> (Outcome, Census) {
-    let listing = RefCell::new((Outcome::default(), Census::default()));
+    let listing = Mutex::new((Outcome::default(), Census::default()));
     let list = |device_type| list_type(client, device_type, types, deadline, take, &listing);
     let results = join_all(types.iter().map(|device_type| list(*device_type))).await;
-    let (mut outcome, mut census) = listing.into_inner();
+    let (mut outcome, mut census) = listing.into_inner().unwrap_or_else(PoisonError::into_inner);
     for (device_type, result) in types.iter().zip(results) {
         match result {
             Ok(()) => {
@@ -51,15 +51,15 @@ async fn list_type(
     device_type: DeviceType,
     types: &[DeviceType],
     deadline: Instant,
-    take: &(dyn Fn(&[Arc<Device>]) + Sync),
-    listing: &RefCell<(Outcome, Census)>,
+    take: &(dyn Fn(&[Arc<Device>]) + Send + Sync),
+    listing: &Mutex<(Outcome, Census)>,
 ) -> Result<(), Error> {
     let filter = format!("deviceType%20eq%20'{}'", graph_name(device_type));
     let path = format!("/beta/teamwork/devices?$filter={filter}&$top={PAGE_SIZE}");
     let mut pages = client.pages("devices", &path, deadline)?;
     while let Some(page) = pages.next().await {
         let page = page?;
-        let (outcome, census) = &mut *listing.borrow_mut();
+        let (outcome, census) = &mut *listing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(total) = page.total {
             outcome.expected = Some(outcome.expected.unwrap_or_default() + total);
         }
@@ -131,6 +131,11 @@ pub fn graph_name(device_type: DeviceType) -> &'static str {
         DeviceType::SipAnalog => "sipAnalog",
         DeviceType::Unknown => "unknown",
     }
+}
+
+/// The device type of a name in Graph's own spelling.
+pub fn by_graph_name(name: &str) -> Option<DeviceType> {
+    DeviceType::ALL.iter().copied().find(|device_type| graph_name(*device_type) == name)
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ impl Outcome {
     pub fn state(&self) -> CollectorState {
         let worst = self.failures.iter().map(|(_, error)| state_of(error)).max_by_key(|state| rank(*state));
         match worst {
+            None if self.parts_read == 0 && !self.skipped.is_empty() => CollectorState::Malformed,
             None => CollectorState::Ok,
             Some(_) if self.parts_read > 0 => CollectorState::Partial,
             Some(state) => state,
@@ -81,6 +82,8 @@ mod tests {
         check(0, &[reset()], CollectorState::Unreachable);
         check(0, &[reset(), forbidden(), reset()], CollectorState::Forbidden);
         check(0, &[Error::Unauthorized { advice: String::new() }, forbidden()], CollectorState::Unauthorized);
+        let unreadable = Outcome { skipped: vec!["no known member".to_owned()], ..Outcome::default() };
+        assert_eq!(unreadable.state(), CollectorState::Malformed);
         check(0, &[Error::Absent { status: 410 }], CollectorState::Retired);
         check(0, &[Error::Throttled], CollectorState::Throttled);
         check(0, &[Error::malformed("x")], CollectorState::Malformed);

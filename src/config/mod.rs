@@ -20,9 +20,7 @@ use url::Url;
 
 use self::cloud::Cloud;
 pub use self::error::Error;
-use self::file::{
-    Raw, RawAuth, RawCloud, RawDevices, RawHealth, RawMetrics, RawTenant, Source, Text,
-};
+use self::file::{Raw, RawAuth, RawCloud, RawDevices, RawHealth, RawMetrics, RawTenant, Source, Text};
 pub use self::secret::{Credential, Secret};
 pub use self::web::Web;
 use crate::cli;

@@ -3,7 +3,8 @@ use std::fs;
 use super::*;
 
 /// The families that the tests' `metrics:` may name.
-const KNOWN_METRICS: [&str; 3] = ["teams_rooms_up", "teams_rooms_device_connected", "teams_rooms_device_info"];
+const KNOWN_METRICS: [&str; 3] =
+    ["teams_rooms_up", "teams_rooms_device_connected", "teams_rooms_device_info"];
 
 const TENANT_ID: &str = "11111111-2222-4333-8444-555555555555";
 const CLIENT_ID: &str = "22222222-3333-4444-8555-666666666666";

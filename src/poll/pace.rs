@@ -1,0 +1,84 @@
+//! How often a source is asked: pure functions of how the last attempt went.
+
+use std::time::Duration;
+
+use crate::model::collector::CollectorState;
+
+/// The times of one collector, as configured.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    pub interval: Duration,
+    pub expiry: Duration,
+    /// How often a source is looked for that is off or gone.
+    pub probe: Duration,
+}
+
+/// Looking once an hour for what was withdrawn or never granted costs nothing and needs no restart.
+pub const PROBE: Duration = Duration::from_secs(3600);
+/// A refused sign-in is not tried more seldom than this: consent takes minutes to two hours to spread.
+const LONGEST_REFUSED: Duration = Duration::from_secs(600);
+
+impl Pace {
+    /// The interval, stretched to the cycle where a fleet is larger than the rate allows.
+    pub fn interval(&self, cycle: Duration) -> Duration {
+        self.interval.max(cycle)
+    }
+
+    /// A rotation or expiry, stretched to three cycles: one may fail, and one is under way.
+    pub fn stretch(&self, span: Duration, cycle: Duration) -> Duration {
+        if cycle > self.interval { span.max(cycle.saturating_mul(3)) } else { span }
+    }
+
+    /// From the start of the last attempt to the next.
+    pub fn next(&self, state: CollectorState, consecutive_failures: u64, interval: Duration) -> Duration {
+        match state {
+            CollectorState::Disabled | CollectorState::Retired => self.probe.max(interval),
+            CollectorState::Unauthorized | CollectorState::Forbidden => {
+                let doublings =
+                    u32::try_from(consecutive_failures.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
+                interval.saturating_mul(1 << doublings).min(LONGEST_REFUSED).max(interval)
+            }
+            _ => interval,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace =
+        Pace { interval: Duration::from_secs(120), expiry: Duration::from_secs(1800), probe: PROBE };
+
+    #[track_caller]
+    fn check_next(state: CollectorState, failures: u64, seconds: u64) {
+        assert_eq!(
+            PACE.next(state, failures, PACE.interval).as_secs(),
+            seconds,
+            "{state:?} after {failures}"
+        );
+    }
+
+    #[test]
+    fn refusals_slow_down_and_what_is_gone_is_looked_for_each_hour() {
+        check_next(CollectorState::Ok, 0, 120);
+        check_next(CollectorState::Partial, 0, 120);
+        check_next(CollectorState::Throttled, 9, 120);
+        check_next(CollectorState::Unreachable, 9, 120);
+        check_next(CollectorState::Forbidden, 1, 120);
+        check_next(CollectorState::Forbidden, 2, 240);
+        check_next(CollectorState::Unauthorized, 99, 600);
+        check_next(CollectorState::Retired, 1, 3600);
+        check_next(CollectorState::Disabled, 1, 3600);
+    }
+
+    #[test]
+    fn a_cycle_longer_than_the_interval_stretches_everything() {
+        let (short, long) = (Duration::from_secs(50), Duration::from_secs(700));
+        assert_eq!(PACE.interval(short).as_secs(), 120);
+        assert_eq!(PACE.interval(long).as_secs(), 700);
+        assert_eq!(PACE.stretch(PACE.expiry, short).as_secs(), 1800);
+        assert_eq!(PACE.stretch(PACE.expiry, long).as_secs(), 2100);
+        assert_eq!(PACE.stretch(Duration::from_secs(9000), long).as_secs(), 9000);
+    }
+}

@@ -1,0 +1,195 @@
+//! What survives a restart: one file per tenant under `--storage.path`.
+//!
+//! Written beside the old one, synced and renamed, readable by the owner only. A missing, old or damaged file
+//! is a warning and a clean start, never a refusal to run. Counters are not kept.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufReader, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::detail::Reading;
+use crate::model::listing::Listing;
+use crate::model::memory::Memory;
+use crate::model::{Snapshot, Timestamp};
+
+/// Raised when the model changes so that old files can no longer be read.
+const FORMAT: u32 = 1;
+
+/// The file of one tenant.
+#[derive(Clone, Debug)]
+pub struct Storage {
+    directory: PathBuf,
+    file: PathBuf,
+    /// A file of another tenant under the same name must not be taken for this one's.
+    tenant_id: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(
+        "cannot use the storage directory {path}: {source}; it must exist or be creatable, and be writable"
+    )]
+    Directory { path: String, source: std::io::Error },
+    #[error("cannot write {path}: {source}")]
+    Write { path: String, source: std::io::Error },
+    #[error("cannot read {path}: {reason}; starting without it")]
+    Damaged { path: String, reason: String },
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    format: u32,
+    tenant_id: &'a str,
+    saved_at: Timestamp,
+    devices: &'a Listing,
+    details: &'a BTreeMap<Arc<str>, Reading>,
+    memory: &'a Memory,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    format: u32,
+    tenant_id: String,
+}
+
+#[derive(Deserialize)]
+struct Restored {
+    saved_at: Timestamp,
+    devices: Listing,
+    details: BTreeMap<Arc<str>, Reading>,
+    memory: Memory,
+}
+
+impl Storage {
+    /// Makes the directory where it is missing.
+    pub fn open(directory: &Path, tenant: &str, tenant_id: &str) -> Result<Self, Error> {
+        let failed = |source| Error::Directory { path: directory.display().to_string(), source };
+        fs::create_dir_all(directory).map_err(failed)?;
+        let file = directory.join(format!("{tenant}.json"));
+        Ok(Self { directory: directory.to_owned(), file, tenant_id: tenant_id.to_owned() })
+    }
+
+    /// What was held when it was saved, and when that was; `None` if nothing ever was.
+    pub fn restore(&self) -> Result<Option<(Snapshot, Timestamp)>, Error> {
+        let damaged = |reason: String| Error::Damaged { path: self.file.display().to_string(), reason };
+        let bytes = match fs::read(&self.file) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(damaged(error.to_string())),
+        };
+        let header: Header = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        if header.format != FORMAT {
+            return Err(damaged(format!("it has format {}, this version writes {FORMAT}", header.format)));
+        }
+        if header.tenant_id != self.tenant_id {
+            return Err(damaged("it belongs to another tenant id".to_owned()));
+        }
+        let reader = BufReader::new(&bytes[..]);
+        let restored: Restored =
+            serde_json::from_reader(reader).map_err(|error| damaged(error.to_string()))?;
+        let snapshot = Snapshot {
+            devices: Arc::new(restored.devices),
+            details: Arc::new(restored.details),
+            memory: Arc::new(restored.memory),
+            status: Arc::default(),
+        };
+        Ok(Some((snapshot, restored.saved_at)))
+    }
+
+    /// Replaces the file by this snapshot.
+    pub fn save(&self, snapshot: &Snapshot, now: Timestamp) -> Result<(), Error> {
+        let written = Written {
+            format: FORMAT,
+            tenant_id: &self.tenant_id,
+            saved_at: now,
+            devices: &snapshot.devices,
+            details: &snapshot.details,
+            memory: &snapshot.memory,
+        };
+        let temporary = self.file.with_extension("json.new");
+        let result = write(&temporary, &written).and_then(|()| {
+            fs::rename(&temporary, &self.file)?;
+            File::open(&self.directory)?.sync_all()
+        });
+        result.map_err(|source| {
+            drop(fs::remove_file(&temporary)); // half a file is of no use, and the disk may be full
+            Error::Write { path: self.file.display().to_string(), source }
+        })
+    }
+}
+
+fn write(path: &Path, written: &Written<'_>) -> std::io::Result<()> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut writer = BufWriter::new(file);
+    serde_json::to_writer(&mut writer, written)?;
+    writer.flush()?;
+    writer.into_inner()?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    use crate::model::device::DeviceType;
+    use crate::model::listing::tests::device;
+    use crate::model::memory::Moment;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_795_244_591);
+
+    fn snapshot() -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        let devices = [device("a", DeviceType::TeamsRoom)];
+        Arc::make_mut(&mut snapshot.devices).take(&devices, NOW);
+        let moment = Moment { now: NOW, continuous: true };
+        Arc::make_mut(&mut snapshot.memory).observe_devices(&devices, true, moment);
+        snapshot
+    }
+
+    #[test]
+    fn what_is_saved_comes_back_and_is_private() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let storage = Storage::open(&directory.path().join("new"), "contoso", "id-1").expect("opened");
+        assert!(storage.restore().expect("no file is no fault").is_none());
+        storage.save(&snapshot(), NOW).expect("written");
+        let (restored, saved_at) = storage.restore().expect("readable").expect("saved");
+        assert_eq!((restored.devices, restored.memory), (snapshot().devices, snapshot().memory));
+        assert_eq!(saved_at, NOW);
+        let mode = fs::metadata(&storage.file).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read_dir(&storage.directory).expect("listed").count(), 1, "no temporary file stays");
+    }
+
+    #[track_caller]
+    fn check_damaged(content: &str, reason: &str) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let storage = Storage::open(directory.path(), "contoso", "id-1").expect("opened");
+        fs::write(&storage.file, content).expect("written");
+        let error = storage.restore().err().expect("an error").to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_says_why() {
+        check_damaged("", "EOF");
+        check_damaged("{\"format\":1,\"tenant_id\":\"id-1\",\"devi", "EOF");
+        check_damaged("{\"format\":0,\"tenant_id\":\"id-1\"}", "format 0");
+        check_damaged("{\"format\":1,\"tenant_id\":\"id-2\"}", "another tenant");
+        check_damaged("{\"format\":1,\"tenant_id\":\"id-1\"}", "missing field");
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_named() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("file");
+        fs::write(&file, "").expect("written");
+        let error =
+            Storage::open(&file.join("below"), "contoso", "id-1").err().expect("an error").to_string();
+        assert!(error.contains("below"), "{error}");
+    }
+}
