@@ -1,1 +1,593 @@
-//! The exposition.
+//! The exposition: the rendered blocks of every family and tenant, and the responses stitched from them.
+//!
+//! Collected data is rendered and compressed when it changes (see [`block`](super::block)). A scrape walks over
+//! what is there; only its tail, the exporter's own series, is made on the spot.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use crc32fast::Hasher;
+
+use super::block::{Block, Cut, Deflater};
+use super::catalogue::{Family, Kind};
+use super::text::{Format, Lines};
+
+/// Length and checksum of a run of blocks, so that a response is announced without touching its bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sums {
+    plain: u64,
+    deflated: u64,
+    crc: u32,
+    series: u64,
+}
+
+impl Sums {
+    fn then(self, next: Self) -> Self {
+        let mut crc = Hasher::new_with_initial_len(self.crc, self.plain);
+        crc.combine(&Hasher::new_with_initial_len(next.crc, next.plain));
+        Self {
+            plain: self.plain + next.plain,
+            deflated: self.deflated + next.deflated,
+            crc: crc.finalize(),
+            series: self.series + next.series,
+        }
+    }
+
+    /// Of bytes that travel uncompressed; their framing counts itself.
+    fn of_plain(bytes: &[u8]) -> Self {
+        Self { plain: bytes.len() as u64, deflated: 0, crc: crc32fast::hash(bytes), series: 0 }
+    }
+}
+
+impl From<&Block> for Sums {
+    fn from(block: &Block) -> Self {
+        Self {
+            plain: block.plain.len() as u64,
+            deflated: block.deflated.len() as u64,
+            crc: block.crc,
+            series: block.series,
+        }
+    }
+}
+
+/// All series of one family and one tenant.
+#[derive(Debug, Default)]
+pub struct Segment {
+    blocks: Vec<Arc<Block>>,
+    sums: Sums,
+    /// How many of the blocks were compressed for this segment, the others being those of the previous one.
+    deflated: u64,
+}
+
+impl Segment {
+    /// What the next generation is [cut](super::block::Cutter::cut) against.
+    pub fn blocks(&self) -> &[Arc<Block>] {
+        &self.blocks
+    }
+
+    pub fn series(&self) -> u64 {
+        self.sums.series
+    }
+}
+
+impl From<Cut<'_>> for Segment {
+    fn from(cut: Cut<'_>) -> Self {
+        let (blocks, deflated) = cut.finish();
+        let sums = blocks.iter().fold(Sums::default(), |sums, block| sums.then(block.as_ref().into()));
+        Self { blocks, sums, deflated }
+    }
+}
+
+/// One family: a segment per tenant.
+#[derive(Clone, Debug)]
+struct Row {
+    segments: Vec<Arc<Segment>>,
+    /// Over all tenants.
+    sums: Sums,
+}
+
+impl Row {
+    fn new(segments: Vec<Arc<Segment>>) -> Self {
+        let mut row = Self { segments, sums: Sums::default() };
+        row.sum_up();
+        row
+    }
+
+    fn sum_up(&mut self) {
+        self.sums = self.segments.iter().fold(Sums::default(), |sums, segment| sums.then(segment.sums));
+    }
+}
+
+/// Everything that is exposed at one moment.
+#[derive(Clone, Debug)]
+struct Picture {
+    tenants: Arc<[String]>,
+    rows: Vec<Arc<Row>>,
+}
+
+impl Picture {
+    fn tenant(&self, name: &str) -> Option<usize> {
+        self.tenants.iter().position(|tenant| tenant == name)
+    }
+}
+
+/// The header of one family in both formats.
+#[derive(Debug)]
+struct Header {
+    text: Block,
+    open_metrics: Block,
+}
+
+impl Header {
+    fn new(family: &Family, deflater: &mut Deflater) -> Self {
+        let mut block = |format| {
+            let mut lines = Lines::default();
+            lines.header(family, format);
+            deflater.block(lines.as_bytes(), crc32fast::hash(lines.as_bytes()), 0)
+        };
+        Self { text: block(Format::Text), open_metrics: block(Format::OpenMetrics) }
+    }
+
+    fn of(&self, format: Format) -> &Block {
+        match format {
+            Format::Text => &self.text,
+            Format::OpenMetrics => &self.open_metrics,
+        }
+    }
+}
+
+/// The families named by `name[]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names(HashSet<&'static str>);
+
+impl Names {
+    /// `family` is a full name as the catalogue has it.
+    pub fn contains(&self, family: &str) -> bool {
+        self.0.contains(family)
+    }
+}
+
+/// What a scrape asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Selection<'a> {
+    /// Nothing = all.
+    pub tenant: Option<&'a str>,
+    /// Nothing = all.
+    pub names: Option<&'a Names>,
+    pub format: Format,
+    pub gzip: bool,
+}
+
+/// A selection that cannot be served.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("there is no tenant {0:?}")]
+    UnknownTenant(String),
+    #[error("there is no metric {0:?}")]
+    UnknownName(String),
+}
+
+/// A body: `length` is the sum of the chunks.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Response {
+    pub length: u64,
+    pub chunks: Vec<Bytes>,
+}
+
+impl Response {
+    fn push(&mut self, chunk: Bytes) {
+        self.length += chunk.len() as u64;
+        self.chunks.push(chunk);
+    }
+}
+
+/// How much is held, and how much work it took since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub series: u64,
+    /// Of sample lines, without headers and tail.
+    pub plain_bytes: u64,
+    pub deflated_bytes: u64,
+    /// Blocks that were rendered, ever.
+    pub rendered: u64,
+    /// Blocks of these whose text was new and had to be compressed.
+    pub deflated: u64,
+}
+
+/// The rendered picture of all tenants. Families are swapped one at a time, so that a refresh never holds two
+/// pictures of a fleet; a scrape may mix families of neighbouring moments.
+#[derive(Debug)]
+pub struct Exposition {
+    catalogue: &'static [Family],
+    headers: Vec<Header>,
+    /// Sample and family names to the position in the catalogue.
+    positions: HashMap<String, usize>,
+    picture: RwLock<Arc<Picture>>,
+    rendered: AtomicU64,
+    deflated: AtomicU64,
+}
+
+impl Exposition {
+    pub fn new(catalogue: &'static [Family], tenants: Vec<String>) -> Self {
+        let mut deflater = Deflater::default();
+        let segments = vec![Arc::default(); tenants.len()];
+        let row = Arc::new(Row::new(segments));
+        Self {
+            catalogue,
+            headers: catalogue.iter().map(|family| Header::new(family, &mut deflater)).collect(),
+            positions: positions(catalogue),
+            picture: RwLock::new(Arc::new(Picture {
+                tenants: tenants.into(),
+                rows: vec![row; catalogue.len()],
+            })),
+            rendered: AtomicU64::new(0),
+            deflated: AtomicU64::new(0),
+        }
+    }
+
+    /// The position of a family in the catalogue.
+    pub fn family(&self, name: &str) -> Option<usize> {
+        self.positions.get(name).copied()
+    }
+
+    /// What a slot holds; nothing for a slot that does not exist (any more).
+    pub fn segment(&self, family: usize, tenant: &str) -> Option<Arc<Segment>> {
+        let picture = self.picture();
+        let tenant = picture.tenant(tenant)?;
+        picture.rows.get(family)?.segments.get(tenant).cloned()
+    }
+
+    /// Swaps the series of one family and tenant. Tenants go by name, not by position: a collector that outlives
+    /// the removal of its tenant then writes to nowhere instead of into its neighbour.
+    pub fn replace(&self, family: usize, tenant: &str, segment: Segment) {
+        self.rendered.fetch_add(segment.blocks.len() as u64, Ordering::Relaxed);
+        self.deflated.fetch_add(segment.deflated, Ordering::Relaxed);
+        let mut segment = Arc::new(segment);
+        {
+            let mut picture = self.picture.write().unwrap_or_else(PoisonError::into_inner);
+            let Some(tenant) = picture.tenant(tenant) else { return };
+            // Copies the picture's pointers only if a scrape is just now collecting its blocks.
+            let Some(row) = Arc::make_mut(&mut picture).rows.get_mut(family).map(Arc::make_mut) else {
+                return;
+            };
+            let Some(slot) = row.segments.get_mut(tenant) else { return };
+            std::mem::swap(slot, &mut segment);
+            row.sum_up();
+        }
+        // The old generation is freed here, outside the lock.
+        drop(segment);
+    }
+
+    /// Changes the list of tenants; those that stay keep their series.
+    pub fn set_tenants(&self, tenants: Vec<String>) {
+        let mut picture = self.picture.write().unwrap_or_else(PoisonError::into_inner);
+        let kept: Vec<_> = tenants.iter().map(|name| picture.tenant(name)).collect();
+        let carry = |row: &Arc<Row>| {
+            let segment =
+                |old: &Option<usize>| old.and_then(|old| row.segments.get(old)).cloned().unwrap_or_default();
+            Arc::new(Row::new(kept.iter().map(segment).collect()))
+        };
+        let rows = picture.rows.iter().map(carry).collect();
+        *picture = Arc::new(Picture { tenants: tenants.into(), rows });
+    }
+
+    pub fn tenants(&self) -> Arc<[String]> {
+        Arc::clone(&self.picture().tenants)
+    }
+
+    pub fn has_tenant(&self, name: &str) -> bool {
+        self.picture().tenant(name).is_some()
+    }
+
+    /// Resolves names of families, with or without what their samples append (`_total`, `_bucket`, ...).
+    pub fn names<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Names, Error> {
+        let find = |name: &str| {
+            let family = self.positions.get(name).and_then(|&position| self.catalogue.get(position));
+            family.map(|family| family.name).ok_or_else(|| Error::UnknownName(name.to_owned()))
+        };
+        names.into_iter().map(find).collect::<Result<_, _>>().map(Names)
+    }
+
+    /// The response to a scrape: the selected families with `tail` behind them. `tail` is whole lines in the
+    /// selected format, without the end marker.
+    pub fn select(&self, selection: &Selection<'_>, tail: &[u8]) -> Result<Response, Error> {
+        let picture = self.picture();
+        let tenant = match selection.tenant {
+            Some(name) => Some(picture.tenant(name).ok_or_else(|| Error::UnknownTenant(name.to_owned()))?),
+            None => None,
+        };
+        let end = match selection.format {
+            Format::Text => "",
+            Format::OpenMetrics => "# EOF\n",
+        };
+        let tail = [tail, end.as_bytes()].concat();
+
+        let mut sums = Sums::default();
+        let mut response = Response::default();
+        if selection.gzip {
+            response.push(Bytes::from_static(GZIP_HEADER));
+        }
+        for ((family, header), row) in self.catalogue.iter().zip(&self.headers).zip(&picture.rows) {
+            let (segments, part) = match tenant {
+                None => (row.segments.as_slice(), row.sums),
+                Some(tenant) => match row.segments.get(tenant) {
+                    Some(segment) => (std::slice::from_ref(segment), segment.sums),
+                    None => continue,
+                },
+            };
+            if part.series == 0 || selection.names.is_some_and(|names| !names.contains(family.name)) {
+                continue;
+            }
+            let header = header.of(selection.format);
+            sums = sums.then(header.into()).then(part);
+            let blocks = segments.iter().flat_map(|segment| &segment.blocks).map(AsRef::as_ref);
+            for block in std::iter::once(header).chain(blocks) {
+                response.push(if selection.gzip { block.deflated.clone() } else { block.plain.clone() });
+            }
+        }
+        sums = sums.then(Sums::of_plain(&tail));
+        response.push(if selection.gzip { gzip_end(&tail, sums) } else { tail.into() });
+        Ok(response)
+    }
+
+    pub fn stats(&self) -> Stats {
+        let sums = self.picture().rows.iter().fold(Sums::default(), |sums, row| Sums {
+            plain: sums.plain + row.sums.plain,
+            deflated: sums.deflated + row.sums.deflated,
+            series: sums.series + row.sums.series,
+            crc: 0,
+        });
+        Stats {
+            series: sums.series,
+            plain_bytes: sums.plain,
+            deflated_bytes: sums.deflated,
+            rendered: self.rendered.load(Ordering::Relaxed),
+            deflated: self.deflated.load(Ordering::Relaxed),
+        }
+    }
+
+    fn picture(&self) -> Arc<Picture> {
+        Arc::clone(&self.picture.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Every name that a family answers to: its own, its samples', and the one OpenMetrics gives it.
+fn positions(catalogue: &[Family]) -> HashMap<String, usize> {
+    let mut positions = HashMap::new();
+    for (position, family) in catalogue.iter().enumerate() {
+        match family.kind {
+            Kind::Gauge => {}
+            Kind::Counter => {
+                let short = family.name.strip_suffix("_total").unwrap_or(family.name);
+                positions.entry(short.to_owned()).or_insert(position);
+            }
+            Kind::Histogram => {
+                for suffix in ["_bucket", "_sum", "_count"] {
+                    positions.entry(format!("{}{suffix}", family.name)).or_insert(position);
+                }
+            }
+        }
+    }
+    // Last, so that a full name wins over another family's short one.
+    positions
+        .extend(catalogue.iter().enumerate().map(|(position, family)| (family.name.to_owned(), position)));
+    positions
+}
+
+/// Deflate, no name, no time, unknown system. A response is one member: browsers and some clients stop reading
+/// after the first.
+const GZIP_HEADER: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+
+/// A final block of deflate that holds nothing: fixed codes, end of block, padding.
+const FINAL_BLOCK: [u8; 2] = [3, 0];
+
+/// What the length of a stored block can say.
+const MAX_STORED: usize = 65_535;
+
+/// Bytes around the content of a stored block: its type, and the length twice.
+const STORED_FRAME: usize = 5;
+
+/// The end of a gzip member: `tail` in stored blocks, the final block, checksum and length of everything.
+fn gzip_end(tail: &[u8], sums: Sums) -> Bytes {
+    let frames = tail.len().div_ceil(MAX_STORED) * STORED_FRAME;
+    let mut end = Vec::with_capacity(tail.len() + frames + FINAL_BLOCK.len() + 8);
+    for stored in tail.chunks(MAX_STORED) {
+        let length = u16::try_from(stored.len()).expect("chunks are no longer than a stored block holds");
+        end.push(0);
+        end.extend(length.to_le_bytes());
+        end.extend((!length).to_le_bytes());
+        end.extend(stored);
+    }
+    end.extend(FINAL_BLOCK);
+    end.extend(sums.crc.to_le_bytes());
+    #[expect(clippy::cast_possible_truncation, reason = "gzip keeps the length modulo 2^32")]
+    end.extend((sums.plain as u32).to_le_bytes());
+    end.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use flate2::read::{GzDecoder, MultiGzDecoder};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::metrics::block::Cutter;
+    use crate::metrics::text::Labels;
+
+    const fn family(name: &'static str, kind: Kind) -> Family {
+        Family { name, kind, unit: None, labels: &["tenant", "device_id"], help: "Help." }
+    }
+
+    static CATALOGUE: [Family; 4] = [
+        family("t_state", Kind::Gauge),
+        family("t_changes_total", Kind::Counter),
+        family("t_took_seconds", Kind::Histogram),
+        family("t_changes", Kind::Gauge),
+    ];
+
+    fn exposition() -> Exposition {
+        Exposition::new(&CATALOGUE, vec!["contoso".to_owned(), "fabrikam".to_owned()])
+    }
+
+    fn fill(exposition: &Exposition, family: usize, tenant: &str, values: impl IntoIterator<Item = u64>) {
+        let mut cutter = Cutter::default();
+        let previous = exposition.segment(family, tenant).unwrap_or_default();
+        let mut cut = cutter.cut(previous.blocks());
+        for (device, value) in values.into_iter().enumerate() {
+            let device = format!("device-{device}");
+            let labels = Labels::new(&[("tenant", tenant), ("device_id", &device)]);
+            cut.entity(&device, |lines| lines.sample(CATALOGUE[family].name, &labels, &[], value));
+        }
+        exposition.replace(family, tenant, cut.into());
+    }
+
+    const ALL: Selection<'_> = Selection { tenant: None, names: None, format: Format::Text, gzip: false };
+
+    fn body(exposition: &Exposition, selection: &Selection<'_>, tail: &[u8]) -> Vec<u8> {
+        let response = exposition.select(selection, tail).unwrap();
+        let body = response.chunks.concat();
+        assert_eq!(response.length, body.len() as u64);
+        body
+    }
+
+    fn text(exposition: &Exposition, selection: &Selection<'_>) -> String {
+        String::from_utf8(body(exposition, selection, b"")).unwrap()
+    }
+
+    #[test]
+    fn a_family_has_one_header_and_none_without_series() {
+        let exposition = exposition();
+        assert_eq!(text(&exposition, &ALL), "");
+        fill(&exposition, 0, "fabrikam", [2]);
+        fill(&exposition, 0, "contoso", [1]);
+        fill(&exposition, 1, "contoso", [7]);
+        let expected = "# HELP t_state Help.\n# TYPE t_state gauge\n\
+                        t_state{tenant=\"contoso\",device_id=\"device-0\"} 1\n\
+                        t_state{tenant=\"fabrikam\",device_id=\"device-0\"} 2\n\
+                        # HELP t_changes_total Help.\n# TYPE t_changes_total counter\n\
+                        t_changes_total{tenant=\"contoso\",device_id=\"device-0\"} 7\n";
+        assert_eq!(text(&exposition, &ALL), expected);
+        fill(&exposition, 0, "contoso", []);
+        fill(&exposition, 0, "fabrikam", []);
+        assert!(!text(&exposition, &ALL).contains("t_state"));
+    }
+
+    #[test]
+    fn a_tenant_is_selected_alone() {
+        let exposition = exposition();
+        fill(&exposition, 0, "contoso", [1]);
+        fill(&exposition, 1, "fabrikam", [7]);
+        let alone = text(&exposition, &Selection { tenant: Some("fabrikam"), ..ALL });
+        assert!(alone.contains("fabrikam") && !alone.contains("contoso") && !alone.contains("t_state"));
+        let unknown = exposition.select(&Selection { tenant: Some("Contoso"), ..ALL }, b"");
+        assert_eq!(unknown, Err(Error::UnknownTenant("Contoso".to_owned())));
+    }
+
+    #[test]
+    fn names_are_those_of_families_and_of_samples() {
+        let exposition = exposition();
+        fill(&exposition, 0, "contoso", [1]);
+        fill(&exposition, 1, "contoso", [7]);
+        let names = exposition.names(["t_changes_total", "t_took_seconds_bucket"]).unwrap();
+        assert!(names.contains("t_changes_total") && names.contains("t_took_seconds"));
+        let chosen = text(&exposition, &Selection { names: Some(&names), ..ALL });
+        assert!(chosen.contains("t_changes_total{") && !chosen.contains("t_state"));
+        assert!(exposition.names(["t_changes"]).unwrap().contains("t_changes"), "a full name wins");
+        assert_eq!(exposition.names(["t_state", "nope"]), Err(Error::UnknownName("nope".to_owned())));
+    }
+
+    #[test]
+    fn open_metrics_ends_with_its_marker() {
+        let exposition = exposition();
+        fill(&exposition, 1, "contoso", [7]);
+        let open = Selection { format: Format::OpenMetrics, ..ALL };
+        let body = String::from_utf8(body(&exposition, &open, b"tail 1\n")).unwrap();
+        assert!(body.starts_with("# HELP t_changes Help.\n# TYPE t_changes counter\nt_changes_total{"));
+        assert!(body.ends_with("tail 1\n# EOF\n"));
+    }
+
+    #[test]
+    fn tenants_that_stay_keep_their_series() {
+        let exposition = exposition();
+        fill(&exposition, 0, "contoso", [1]);
+        fill(&exposition, 0, "fabrikam", [2]);
+        exposition.set_tenants(vec!["new".to_owned(), "fabrikam".to_owned()]);
+        fill(&exposition, 0, "contoso", [9]);
+        fill(&exposition, 0, "new", [3]);
+        let all = text(&exposition, &ALL);
+        assert!(!all.contains("contoso") && all.contains("fabrikam"));
+        assert!(all.find("new") < all.find("fabrikam"));
+        assert_eq!(exposition.stats().series, 2);
+        assert_eq!(exposition.tenants().len(), 2);
+    }
+
+    #[test]
+    fn a_scrape_renders_and_compresses_nothing() {
+        let exposition = exposition();
+        fill(&exposition, 0, "contoso", 0..5000);
+        let before = exposition.stats();
+        assert!(before.rendered > 1 && before.deflated == before.rendered && before.series == 5000);
+        body(&exposition, &Selection { gzip: true, ..ALL }, b"tail 1\n");
+        assert_eq!(exposition.stats(), before);
+        fill(&exposition, 0, "contoso", 0..5000);
+        assert_eq!(exposition.stats().rendered, 2 * before.rendered);
+        assert_eq!(exposition.stats().deflated, before.deflated, "the same text is not compressed again");
+    }
+
+    #[test]
+    fn a_response_outlives_the_next_generation() {
+        let exposition = exposition();
+        fill(&exposition, 0, "contoso", 0..3000);
+        let old = exposition.select(&ALL, b"").unwrap();
+        fill(&exposition, 0, "contoso", [1]);
+        assert_eq!(old.chunks.concat().len() as u64, old.length);
+    }
+
+    #[track_caller]
+    fn check_gzip(exposition: &Exposition, selection: &Selection<'_>, tail: &[u8]) {
+        let plain = body(exposition, &Selection { gzip: false, ..*selection }, tail);
+        let packed = body(exposition, &Selection { gzip: true, ..*selection }, tail);
+        let (mut one, mut all) = (Vec::new(), Vec::new());
+        GzDecoder::new(packed.as_slice()).read_to_end(&mut one).unwrap();
+        MultiGzDecoder::new(packed.as_slice()).read_to_end(&mut all).unwrap();
+        assert!(one == plain && all == plain);
+    }
+
+    #[test]
+    fn tails_longer_than_a_stored_block_are_split() {
+        let exposition = exposition();
+        for length in [0, 1, MAX_STORED - 6, MAX_STORED, MAX_STORED + 1, 3 * MAX_STORED] {
+            let tail = vec![b'x'; length];
+            check_gzip(&exposition, &ALL, &tail);
+            check_gzip(&exposition, &Selection { format: Format::OpenMetrics, ..ALL }, &tail);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn gzip_inflates_to_the_plain_response(
+            fills in prop::collection::vec((0_usize..2, any::<bool>(), 0_u64..4000, any::<u64>()), 0..6),
+            tail in 0_usize..200_000,
+            one_tenant in any::<bool>(),
+            open in any::<bool>(),
+        ) {
+            let exposition = exposition();
+            for (family, first, devices, seed) in fills {
+                let mut random = fastrand::Rng::with_seed(seed);
+                let tenant = if first { "contoso" } else { "fabrikam" };
+                fill(&exposition, family, tenant, (0..devices).map(|_| random.u64(..) >> random.u32(0..64)));
+            }
+            let selection = Selection {
+                tenant: one_tenant.then_some("contoso"),
+                format: if open { Format::OpenMetrics } else { Format::Text },
+                ..ALL
+            };
+            check_gzip(&exposition, &selection, &vec![b'y'; tail]);
+        }
+    }
+}
