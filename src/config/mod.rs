@@ -20,9 +20,8 @@ use url::Url;
 
 use self::cloud::Cloud;
 pub use self::error::Error;
-use self::file::{
-    Raw, RawAuth, RawCloud, RawDevices, RawHealth, RawMetrics, RawTenant, Source, Text,
-};
+use self::error::quoted;
+use self::file::{RawAuth, RawCloud, RawDevices, RawHealth, RawMetrics, RawTenant, Source, Text};
 pub use self::secret::{Credential, Secret};
 pub use self::web::Web;
 use crate::cli;
@@ -86,7 +85,7 @@ pub enum Enabled {
     No,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Collectors {
     pub devices: DevicesSettings,
     pub device_health: HealthSettings,
@@ -113,11 +112,14 @@ pub struct HealthSettings {
     pub rotation: Duration,
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3_600);
+/// The environment, empty variables left out.
+type Env<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
 
 const DEFAULT_IDLE_AFTER: Duration = HOUR;
-const DEFAULT_FROZEN_AFTER: Duration = Duration::from_secs(24 * 3_600);
+const DEFAULT_FROZEN_AFTER: Duration = Duration::from_hours(24);
 
 /// Name of the tenant that the environment describes.
 const DEFAULT_TENANT_NAME: &str = "default";
@@ -152,12 +154,6 @@ impl Default for HealthSettings {
     }
 }
 
-impl Default for Collectors {
-    fn default() -> Self {
-        Self { devices: DevicesSettings::default(), device_health: HealthSettings::default() }
-    }
-}
-
 /// Reads and checks all settings. `known_metrics` are the families that `metrics:` may name.
 ///
 /// Tenants come from the file, or, where it lists none, from the environment. The environment's secret
@@ -169,16 +165,20 @@ pub fn load(
     known_metrics: &[&str],
 ) -> Result<Config, Error> {
     let env = |name: &str| env(name).filter(|value| !value.is_empty());
-    let web = Web::read(&args.web)?;
-    let (source, raw) = match &args.config.file {
-        Some(path) => {
-            let source = Source::read(path)?;
-            let raw = source.parse()?;
-            (source, raw)
-        }
-        None => (Source::none(), Raw::default()),
+    let source = match &args.config.file {
+        Some(path) => Source::read(path)?,
+        None => Source::new("", ""),
     };
+    checked(args, &source, &env, known_metrics)
+}
 
+fn checked(
+    args: &cli::ServeArgs,
+    source: &Source,
+    env: &Env<'_>,
+    known_metrics: &[&str],
+) -> Result<Config, Error> {
+    let raw = source.parse()?;
     let idle_after = match &raw.idle_after {
         Some(text) => source.check("idle_after", text, |text| match duration::parse(text)? {
             Duration::ZERO => Ok(None),
@@ -186,13 +186,14 @@ pub fn load(
         })?,
         None => Some(DEFAULT_IDLE_AFTER),
     };
-    let metrics = metrics_filter(&source, &raw.metrics.unwrap_or_default(), known_metrics)?;
+    let metrics = metrics_filter(source, &raw.metrics.unwrap_or_default(), known_metrics)?;
     let tenants = match raw.tenants.unwrap_or_default() {
         listed if listed.is_empty() => {
-            vec![tenant_of_environment(&env)?.ok_or(Error::NoTenant { file: args.config.file.clone() })?]
+            vec![tenant_of_environment(env)?.ok_or(Error::NoTenant { file: args.config.file.clone() })?]
         }
-        listed => tenants_of_file(&source, &listed, &env)?,
+        listed => tenants_of_file(source, &listed, env)?,
     };
+    let web = Web::read(&args.web)?;
     Ok(Config { tenants, web, storage_path: args.storage.path.clone(), idle_after, metrics })
 }
 
@@ -235,9 +236,11 @@ pub fn demo(
 fn metrics_filter(source: &Source, raw: &RawMetrics, known: &[&str]) -> Result<MetricsFilter, Error> {
     let names = |key: &str, names: &Option<Vec<Text>>| {
         let check = |name: &Text| {
-            source.check(key, name, |name| match known.contains(&name.as_str()) {
-                true => Ok(name.clone()),
-                false => Err(format!("unknown metric `{name}`{}", error::did_you_mean(name, known))),
+            source.check(key, name, |name| {
+                if known.contains(&name.as_str()) {
+                    return Ok(name.clone());
+                }
+                Err(format!("unknown metric {}{}", quoted(name), error::did_you_mean(name, known)))
             })
         };
         names.iter().flatten().map(check).collect::<Result<Vec<_>, _>>()
@@ -245,7 +248,7 @@ fn metrics_filter(source: &Source, raw: &RawMetrics, known: &[&str]) -> Result<M
     Ok(MetricsFilter { allow: names("metrics.allow", &raw.allow)?, deny: names("metrics.deny", &raw.deny)? })
 }
 
-fn tenant_of_environment(env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Tenant>, Error> {
+fn tenant_of_environment(env: &Env<'_>) -> Result<Option<Tenant>, Error> {
     let (tenant_id, client_id) = (env("AZURE_TENANT_ID"), env("AZURE_CLIENT_ID"));
     let credential = credential_of_environment(env)?;
     if tenant_id.is_none() && client_id.is_none() && credential.is_none() {
@@ -278,7 +281,7 @@ fn tenant_of_environment(env: &dyn Fn(&str) -> Option<String>) -> Result<Option<
     }))
 }
 
-fn credential_of_environment(env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Credential>, Error> {
+fn credential_of_environment(env: &Env<'_>) -> Result<Option<Credential>, Error> {
     let wrong = |setting| move |reason| Error::Setting { setting, reason };
     match (env("AZURE_CLIENT_SECRET"), env("AZURE_CLIENT_SECRET_FILE")) {
         (None, None) => Ok(None),
@@ -297,7 +300,7 @@ fn credential_of_environment(env: &dyn Fn(&str) -> Option<String>) -> Result<Opt
 fn tenants_of_file(
     source: &Source,
     listed: &[Spanned<RawTenant>],
-    env: &dyn Fn(&str) -> Option<String>,
+    env: &Env<'_>,
 ) -> Result<Vec<Tenant>, Error> {
     let mut names = HashSet::new();
     let mut tenants = Vec::with_capacity(listed.len());
@@ -326,7 +329,7 @@ struct TenantReader<'a> {
 }
 
 impl TenantReader<'_> {
-    fn read(&self, spare: Option<&dyn Fn(&str) -> Option<String>>) -> Result<Tenant, Error> {
+    fn read(&self, spare: Option<&Env<'_>>) -> Result<Tenant, Error> {
         let raw = &self.raw.value;
         let name = self.required("name", raw.name.as_ref(), check_name)?;
         let tenant_id = self.required("tenant_id", raw.tenant_id.as_ref(), check_tenant_id)?;
@@ -354,7 +357,7 @@ impl TenantReader<'_> {
         })
     }
 
-    fn credential(&self, spare: Option<&dyn Fn(&str) -> Option<String>>) -> Result<Credential, Error> {
+    fn credential(&self, spare: Option<&Env<'_>>) -> Result<Credential, Error> {
         let auth = self.raw.value.auth.as_ref();
         match auth.map(|auth| &auth.value) {
             Some(RawAuth { client_secret: Some(secret), client_secret_file: None }) => {
@@ -428,34 +431,38 @@ impl TenantReader<'_> {
         )?;
 
         // What expires before it is read again would come and go at every cycle.
-        let must_exceed = |key: &str,
-                           (longer, longer_text): (Duration, &Option<Text>),
-                           name: &str,
-                           (shorter, shorter_text): (Duration, &Option<Text>)| {
-            if longer > shorter {
-                return Ok(());
+        let ages = [
+            (
+                "collectors.devices.expiry",
+                (expiry, &devices.expiry),
+                "the interval",
+                (interval, &devices.interval),
+            ),
+            (
+                "collectors.device_health.expiry",
+                (health_expiry, &health.expiry),
+                "the rotation",
+                (rotation, &health.rotation),
+            ),
+            (
+                "collectors.device_health.expiry",
+                (health_expiry, &health.expiry),
+                "the interval of devices",
+                (interval, &devices.interval),
+            ),
+        ];
+        for (key, (age, age_text), name, (cycle, cycle_text)) in ages {
+            let default = if age_text.is_none() { " (the default)" } else { "" };
+            // The defaults fit each other: one of the two is in the file.
+            if let Some(text) = age_text.as_ref().or(cycle_text.as_ref()).filter(|_| age <= cycle) {
+                let (age, cycle) = (duration::show(age), duration::show(cycle));
+                return Err(self.wrong(
+                    text,
+                    key,
+                    &format!("{age}{default} must be more than {name}, {cycle}"),
+                ));
             }
-            let reason = format!(
-                "{} must be more than the {name}, {}",
-                duration::show(longer),
-                duration::show(shorter)
-            );
-            // A default is not in the file: the place is then that of the other value.
-            match longer_text.as_ref().or(shorter_text.as_ref()) {
-                Some(text) => Err(self.wrong(text, key, &reason)),
-                None => Ok(()),
-            }
-        };
-        must_exceed(
-            "collectors.devices.expiry",
-            (expiry, &devices.expiry),
-            "interval",
-            (interval, &devices.interval),
-        )?;
-        let health_expiry_text = (health_expiry, &health.expiry);
-        let key = "collectors.device_health.expiry";
-        must_exceed(key, health_expiry_text, "rotation", (rotation, &health.rotation))?;
-        must_exceed(key, health_expiry_text, "interval of devices", (interval, &devices.interval))?;
+        }
 
         let types = match &devices.types {
             Some(types) => self.types(types)?,
@@ -538,7 +545,7 @@ fn check_name(name: &str) -> Result<String, String> {
     if (1..=MAX_NAME_LENGTH).contains(&name.len()) && name.chars().all(allowed) {
         return Ok(name.to_owned());
     }
-    Err(format!("`{name}` cannot be the label; write 1 to {MAX_NAME_LENGTH} of a-z, 0-9, _ and -"))
+    Err(format!("{} cannot be the label; write 1 to {MAX_NAME_LENGTH} of a-z, 0-9, _ and -", quoted(name)))
 }
 
 /// Tells what is wrong without the text itself: a secret pasted into the wrong place is a common mistake.
@@ -580,7 +587,8 @@ fn check_device_type(text: &str) -> Result<String, String> {
     match names.iter().find(|name| name.eq_ignore_ascii_case(text)) {
         Some(name) => Ok((*name).to_owned()),
         None => Err(format!(
-            "unknown device type `{text}`{}\nallowed are {}",
+            "unknown device type {}{}\nallowed here: {}",
+            quoted(text),
             error::did_you_mean(text, &names),
             names.join(", ")
         )),
@@ -593,7 +601,7 @@ fn choice<T>(text: &str, [auto, yes, no]: [T; 3]) -> Result<T, String> {
         "auto" => Ok(auto),
         "true" => Ok(yes),
         "false" => Ok(no),
-        _ => Err(format!("`{text}` is none of auto, true and false")),
+        _ => Err(format!("{} is none of auto, true and false", quoted(text))),
     }
 }
 
