@@ -207,8 +207,8 @@ pub struct WorldArgs {
     /// Simulated seconds per second
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,
-    /// Fault of the simulated Graph, NAME[:RATE][=VALUE]; may be repeated
-    #[arg(long = "fault", value_name = "FAULT")]
+    /// Fault of the simulated Graph; may be repeated
+    #[arg(long = "fault", value_name = "NAME[:RATE][=VALUE]")]
     pub faults: Vec<String>,
 }
 
