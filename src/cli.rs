@@ -153,9 +153,12 @@ pub struct MetricsArgs {
 /// Where the configuration is.
 #[derive(Args, Clone, Debug, Default, PartialEq)]
 pub struct ConfigArgs {
-    /// Configuration file (YAML); without it one tenant is read from AZURE_TENANT_ID, AZURE_CLIENT_ID
-    /// and AZURE_CLIENT_SECRET or AZURE_CLIENT_SECRET_FILE
-    #[arg(long = "config.file", value_name = "FILE")]
+    #[arg(
+        long = "config.file",
+        value_name = "FILE",
+        help = "Configuration file (YAML); without it one tenant is read from AZURE_TENANT_ID, \
+                AZURE_CLIENT_ID and AZURE_CLIENT_SECRET or AZURE_CLIENT_SECRET_FILE"
+    )]
     pub file: Option<PathBuf>,
 }
 
@@ -204,8 +207,8 @@ pub struct WorldArgs {
     /// Simulated seconds per second
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,
-    /// Fault of the simulated Graph, NAME[:RATE][=VALUE]; may be repeated
-    #[arg(long = "fault", value_name = "FAULT")]
+    /// Fault of the simulated Graph; may be repeated
+    #[arg(long = "fault", value_name = "NAME[:RATE][=VALUE]")]
     pub faults: Vec<String>,
 }
 

@@ -10,6 +10,7 @@ pub mod logging;
 pub mod metrics;
 pub mod model;
 pub mod poll;
+pub mod render;
 pub mod serve;
 pub mod sim;
 pub mod stats;

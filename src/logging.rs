@@ -16,7 +16,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter, layer};
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::registry::{LookupSpan, Registry};
+use tracing_subscriber::registry::{LookupSpan, Registry, Scope};
 
 /// The target that all of our own events share as their first part.
 const OWN_TARGET: &str = "teams_rooms_exporter";
@@ -106,7 +106,7 @@ where
         if !pairs.others.is_empty() {
             write!(writer, " {}", pairs.others)?;
         }
-        for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
+        for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
             if let Some(fields) = span.extensions().get::<FormattedFields<N>>()
                 && !fields.is_empty()
             {

@@ -39,7 +39,8 @@ pub(super) fn named(name: &str) -> Result<Cloud, String> {
         let names: Vec<_> = CLOUDS.iter().map(|(name, ..)| *name).collect();
         let hint = super::error::did_you_mean(name, &names);
         return Err(format!(
-            "unknown cloud `{name}`{hint}; allowed are {} or {{ authority: https://.., graph: https://.. }}",
+            "unknown cloud {}{hint}\nallowed here: {} or {{ authority: https://.., graph: https://.. }}",
+            super::error::quoted(name),
             names.join(", ")
         ));
     };

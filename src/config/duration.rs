@@ -2,19 +2,21 @@
 
 use std::time::Duration;
 
+use super::error::quoted;
+
 /// The units from the longest to the shortest, in milliseconds, as a duration must list them.
 const UNITS: [(&str, u64); 6] =
     [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// Longer than any setting makes sense, and short enough that no sum of times overflows.
-const MAX: Duration = Duration::from_secs(366 * 86_400);
+const MAX: Duration = Duration::from_hours(366 * 24);
 
 /// Shorter than any setting makes sense against Graph; tests against the simulated tenant go down to it.
 const MIN: Duration = Duration::from_millis(10);
 
 /// Reads a duration; `0` needs no unit.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
-    let malformed = || format!("`{text}` is no duration; write it like 30s, 2m, 1h30m, 7d or 250ms");
+    let malformed = || format!("{} is no duration; write it like 30s, 2m, 1h30m, 7d or 250ms", quoted(text));
     if text == "0" {
         return Ok(Duration::ZERO);
     }
@@ -60,7 +62,8 @@ pub(super) fn show(duration: Duration) -> String {
     // Weeks are left out: 30d is easier to read than 4w2d.
     for (unit, size) in UNITS.iter().skip(1) {
         if millis >= *size {
-            text += &format!("{}{unit}", millis / size);
+            text.push_str(&(millis / size).to_string());
+            text.push_str(unit);
             millis %= size;
         }
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file as a whole cannot be used.
-    #[error("{} {reason}", path.display())]
+    #[error("the file {} {reason}", path.display())]
     File { path: PathBuf, reason: String },
     /// One place in the configuration file is wrong.
     #[error("{}:{line}:{column}: {reason}{excerpt}", path.display())]
@@ -33,6 +33,25 @@ pub enum Error {
     NoTenant { file: Option<PathBuf> },
 }
 
+/// A value in quotes for a message; cut where it is long, or where a quote left open made it swallow what
+/// follows it in the file, which may be a secret.
+pub(super) fn quoted(value: &str) -> String {
+    const MAX_CHARACTERS: usize = 64;
+    let end = value.char_indices().enumerate().find(|(count, (_, c))| {
+        *count >= MAX_CHARACTERS || c.is_control() || matches!(c, ':' | '{' | '[' | '"' | '\'')
+    });
+    match end.and_then(|(_, (at, _))| value.get(..at)) {
+        Some(start) => format!("`{start}...`"),
+        None => format!("`{value}`"),
+    }
+}
+
+/// Whether this is a key, as far as its look tells, and not a secret that became one by a slip of syntax: the
+/// secrets that Entra makes have digits and capital letters, keys have not.
+pub(super) fn is_plain_key(key: &str) -> bool {
+    key.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '_' | '-'))
+}
+
 /// `, did you mean ...?` if a known word is near, else nothing.
 pub(super) fn did_you_mean(word: &str, known: &[&str]) -> String {
     nearest(word, known).map(|near| format!(", did you mean `{near}`?")).unwrap_or_default()
@@ -51,29 +70,27 @@ pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
 /// How many letters must be added, dropped, changed or swapped with their neighbour to turn one into the other.
 fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
-    let mut before_last: Vec<usize> = Vec::new();
+    let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX / 2);
+    // The rows of the table for the letters of `from` before the last, for the last, and for this one.
+    let mut second_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=to.len()).collect();
-    let mut left = None;
-    for (row, a) in from.chars().enumerate() {
+    let mut letter_before = None;
+    for (row, letter) in from.chars().enumerate() {
         let mut current = vec![row + 1];
-        let mut above_left = row;
-        for (column, b) in to.iter().enumerate() {
-            let above = last.get(column + 1).copied().unwrap_or(usize::MAX);
-            let beside = current.get(column).copied().unwrap_or(usize::MAX);
-            let mut least = (above_left + usize::from(a != *b)).min(above + 1).min(beside + 1);
-            let earlier = column.checked_sub(1).and_then(|column| to.get(column));
-            if left == Some(*b) && earlier == Some(&a) {
-                // Both neighbours were swapped: go on from before them.
-                least =
-                    least.min(before_last.get(column - 1).copied().unwrap_or(usize::MAX).saturating_add(1));
+        let mut target_before = None;
+        for (column, target) in to.iter().copied().enumerate() {
+            let changed = at(&last, column) + usize::from(letter != target);
+            let mut cost = changed.min(at(&last, column + 1) + 1).min(at(&current, column) + 1);
+            if letter_before == Some(target) && target_before == Some(letter) {
+                cost = cost.min(at(&second_last, column.saturating_sub(1)) + 1);
             }
-            current.push(least);
-            above_left = above;
+            current.push(cost);
+            target_before = Some(target);
         }
-        before_last = std::mem::replace(&mut last, current);
-        left = Some(a);
+        second_last = std::mem::replace(&mut last, current);
+        letter_before = Some(letter);
     }
-    last.last().copied().unwrap_or_default()
+    at(&last, to.len())
 }
 
 #[cfg(test)]

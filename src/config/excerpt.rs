@@ -1,5 +1,7 @@
 //! The line that a message points at, without anything that may be a secret.
 
+use super::error::is_plain_key;
+
 /// Keys whose values may be shown. Every other key, misspelled ones included, hides what follows it: it may be a
 /// secret, or an identifier into whose place a secret was pasted.
 const SHOWN: [&str; 17] = [
@@ -38,7 +40,7 @@ pub(super) fn excerpt(text: &str, line: u64, column: u64) -> String {
     let mut excerpt = format!("\n{gutter} |\n{number} | {shown}");
     let before = usize::try_from(column).unwrap_or_default().saturating_sub(1);
     if before < shown.chars().count() {
-        excerpt += &format!("\n{gutter} | {}^", " ".repeat(before));
+        excerpt.extend(["\n", &gutter, " | ", &" ".repeat(before), "^"]);
     }
     excerpt
 }
@@ -48,24 +50,29 @@ pub(super) fn excerpt(text: &str, line: u64, column: u64) -> String {
 fn presentable(line: &str) -> Option<String> {
     let keys = keys(line);
     let (first, _) = keys.first()?;
-    if !line.get(..*first)?.chars().all(|c| matches!(c, ' ' | '-' | '{' | '[' | '"' | '\'')) {
+    if !line.get(..*first)?.chars().all(|c| matches!(c, ' ' | '\t' | '-' | '{' | '[' | '"' | '\'')) {
         return None;
     }
-    let hidden_from = keys
-        .iter()
-        .find(|(start, end)| line.get(*start..*end).is_none_or(|key| !SHOWN.contains(&key)))
-        .and_then(|(_, end)| Some(end + line.get(*end..)?.find(':')? + 1));
+    let hidden_from = keys.iter().find_map(|(start, end)| {
+        let key = line.get(*start..*end).unwrap_or_default();
+        if SHOWN.contains(&key) {
+            None
+        } else if is_plain_key(key) {
+            Some(end + line.get(*end..)?.find(':')? + 1)
+        } else {
+            Some(*start)
+        }
+    });
+    if hidden_from == Some(*first) {
+        return None;
+    }
     let comment = line.find(" #");
-    let end = [hidden_from, comment].into_iter().flatten().min().unwrap_or(line.len()).min(line.len());
-    let mut shown: String = line
-        .get(..end)?
-        .trim_end()
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MAX_COLUMNS)
-        .collect();
-    if hidden_from == Some(end) && line.get(end..).is_some_and(|rest| !rest.trim().is_empty()) {
-        shown += " ...";
+    let end = hidden_from.into_iter().chain(comment).min().unwrap_or(line.len());
+    let (shown, hidden) = line.split_at_checked(end)?;
+    let mut shown: String =
+        shown.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_COLUMNS).collect();
+    if hidden_from == Some(end) && !hidden.trim().is_empty() {
+        shown.push_str(" ...");
     }
     Some(shown)
 }
@@ -85,4 +92,51 @@ fn keys(line: &str) -> Vec<(usize, usize)> {
         }
     }
     keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, expected: Option<&str>) {
+        assert_eq!(presentable(line).as_deref(), expected, "{line}");
+    }
+
+    #[test]
+    fn what_is_shown_of_a_line() {
+        check("    frozen_after: 2 hours", Some("    frozen_after: 2 hours"));
+        check("  - name: contoso", Some("  - name: contoso"));
+        check("\t- name: contoso", Some(" - name: contoso"));
+        check("idle_after: 1h # hunter2", Some("idle_after: 1h"));
+        check("collectors: { devices: { interval: 2m } }", Some("collectors: { devices: { interval: 2m } }"));
+        check(r#"{"metrics": {"allow": ["x"]}}"#, Some(r#"{"metrics": {"allow": ["x"]}}"#));
+    }
+
+    #[test]
+    fn what_is_hidden() {
+        check("    client_id: hunter2", Some("    client_id: ..."));
+        check("    client_id:", Some("    client_id:"));
+        check("    auth: { client_secret: hunter2 }", Some("    auth: ..."));
+        check("    client_secert : hunter2", Some("    client_secert : ..."));
+        check("  - { name: a, 'client_secret' : hunter2 }", Some("  - { name: a, 'client_secret' : ..."));
+        check(r#"{"name":"a","auth":{"client_secret":"hunter2"}}"#, Some(r#"{"name":"a","auth": ..."#));
+        check("cloud: { name: a, x8Q~hunter2: }", Some("cloud: { name: a, ..."));
+        check("      hunter2", None);
+        check("      - hunter2", None);
+        check("      8Qhunter2: x", None);
+        check("    ? hunter2", None);
+        check("    : hunter2", None);
+        check("    hunter2 name: x", None);
+        check("", None);
+    }
+
+    #[test]
+    fn the_caret_stands_under_the_column() {
+        assert_eq!(excerpt("a\nname: x\n", 2, 7), "\n  |\n2 | name: x\n  |       ^");
+        assert_eq!(excerpt("client_id: hunter2", 1, 18), "\n  |\n1 | client_id: ...");
+        for (line, column) in [(0, 0), (0, 1), (3, 1), (u64::MAX, u64::MAX)] {
+            assert_eq!(excerpt("a\nname: x\n", line, column), "");
+        }
+    }
 }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::{DefaultMessageFormatter, Location, MessageFormatter as _, Spanned};
 
-use super::error::{self, Error};
+use super::error::{self, Error, is_plain_key};
 use super::excerpt::excerpt;
 use super::secret::{self, Secret};
 
@@ -136,12 +136,11 @@ impl Source {
         if text.len() as u64 > MAX_FILE_BYTES {
             return Err(failed(format!("is larger than {MAX_FILE_BYTES} bytes")));
         }
-        Ok(Self { path: path.to_owned(), text })
+        Ok(Self::new(path, text))
     }
 
-    /// Stands in where no file is given; nothing points into it.
-    pub(super) fn none() -> Self {
-        Self { path: PathBuf::new(), text: String::new() }
+    pub(super) fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
+        Self { path: path.into(), text: text.into() }
     }
 
     /// What relative paths in the file are relative to.
@@ -178,9 +177,7 @@ impl Source {
     }
 
     fn unparsable(&self, error: &serde_saphyr::Error) -> Error {
-        let location = error.location().unwrap_or(Location::UNKNOWN);
-        eprintln!("{error:?}");
-        self.wrong(location, reason(error))
+        self.wrong(error.location().unwrap_or(Location::UNKNOWN), reason(error))
     }
 }
 
@@ -188,27 +185,33 @@ impl Source {
 fn reason(error: &serde_saphyr::Error) -> String {
     use serde_saphyr::Error as E;
     match error {
-        E::AliasError { error, .. } | E::WithSnippet { error, .. } => reason(error),
         E::SerdeUnknownField { field, expected, .. } => unknown_key(field, expected),
-        E::DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` is given twice"),
-        E::Unexpected { expected, .. } => format!("expected {expected}"),
-        E::SerdeInvalidType { expected, .. } | E::SerdeInvalidValue { expected, .. } => {
-            format!("expected {expected}")
-        }
+        E::DuplicateMappingKey { key, .. } => match key.as_deref().filter(|key| is_plain_key(key)) {
+            Some(key) => format!("the key `{key}` is given twice"),
+            None => "a key is given twice".to_owned(),
+        },
+        E::Unexpected { expected: "mapping start", .. } => "expected keys with values here".to_owned(),
+        E::Unexpected { expected: "sequence start", .. } => "expected a list here".to_owned(),
+        E::Unexpected { expected: "string scalar", .. } => "expected a single value here".to_owned(),
+        E::SerdeInvalidType { expected, .. } => format!("expected {expected}"),
         E::NullIntoString { .. } => "a value is missing here".to_owned(),
+        E::MultipleDocuments { .. } => "a second document begins here, only one is read".to_owned(),
         E::ExternalMessage { msg, .. } => format!("not valid YAML: {msg}"),
-        error => format!("{error}"),
+        error => format!("not valid YAML: {}", DefaultMessageFormatter.format_message(error)),
     }
 }
 
 fn unknown_key(key: &str, known: &[&str]) -> String {
-    // `client_secret:hunter2` without the space is one key.
-    let key = key.split(':').next().unwrap_or_default();
-    let hint = error::did_you_mean(key, known);
     let allowed = known.join(", ");
-    if hint.is_empty() && known.contains(&"client_secret") {
-        // It may be the secret itself, where somebody wrote `auth: { hunter2 }`.
-        return format!("unknown key; allowed here: {allowed}");
+    if let Some((key, _)) = key.split_once(':')
+        && known.contains(&key)
+    {
+        return format!("a space is missing after `{key}:`");
+    }
+    let hint = error::did_you_mean(key, known);
+    // In `auth: { hunter2 }` the unknown key is the secret itself.
+    if hint.is_empty() && (!is_plain_key(key) || known.contains(&"client_secret")) {
+        return format!("unknown key\nallowed here: {allowed}");
     }
     format!("unknown key `{key}`{hint}\nallowed here: {allowed}")
 }

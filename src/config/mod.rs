@@ -9,18 +9,17 @@ mod error;
 mod excerpt;
 mod file;
 mod secret;
+mod tenant;
 mod web;
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_saphyr::Spanned;
 use url::Url;
 
-use self::cloud::Cloud;
 pub use self::error::Error;
-use self::file::{Raw, RawAuth, RawCloud, RawDevices, RawHealth, RawMetrics, RawTenant, Source, Text};
+use self::error::quoted;
+use self::file::{RawMetrics, Source, Text};
 pub use self::secret::{Credential, Secret};
 pub use self::web::Web;
 use crate::cli;
@@ -84,7 +83,7 @@ pub enum Enabled {
     No,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Collectors {
     pub devices: DevicesSettings,
     pub device_health: HealthSettings,
@@ -111,17 +110,14 @@ pub struct HealthSettings {
     pub rotation: Duration,
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3_600);
+/// The environment, empty variables left out.
+type Env<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
 
 const DEFAULT_IDLE_AFTER: Duration = HOUR;
-const DEFAULT_FROZEN_AFTER: Duration = Duration::from_secs(24 * 3_600);
-
-/// Name of the tenant that the environment describes.
-const DEFAULT_TENANT_NAME: &str = "default";
-
-/// A label value that also goes into paths and host names.
-const MAX_NAME_LENGTH: usize = 63;
+const DEFAULT_FROZEN_AFTER: Duration = Duration::from_hours(24);
 
 /// The members of teamworkDeviceType that can be asked for, and whether they are by default.
 const DEVICE_TYPES: [(&str, bool); 10] = [
@@ -150,12 +146,6 @@ impl Default for HealthSettings {
     }
 }
 
-impl Default for Collectors {
-    fn default() -> Self {
-        Self { devices: DevicesSettings::default(), device_health: HealthSettings::default() }
-    }
-}
-
 /// Reads and checks all settings. `known_metrics` are the families that `metrics:` may name.
 ///
 /// Tenants come from the file, or, where it lists none, from the environment. The environment's secret
@@ -167,16 +157,20 @@ pub fn load(
     known_metrics: &[&str],
 ) -> Result<Config, Error> {
     let env = |name: &str| env(name).filter(|value| !value.is_empty());
-    let web = Web::read(&args.web)?;
-    let (source, raw) = match &args.config.file {
-        Some(path) => {
-            let source = Source::read(path)?;
-            let raw = source.parse()?;
-            (source, raw)
-        }
-        None => (Source::none(), Raw::default()),
+    let source = match &args.config.file {
+        Some(path) => Source::read(path)?,
+        None => Source::new("", ""),
     };
+    checked(args, &source, &env, known_metrics)
+}
 
+fn checked(
+    args: &cli::ServeArgs,
+    source: &Source,
+    env: &Env<'_>,
+    known_metrics: &[&str],
+) -> Result<Config, Error> {
+    let raw = source.parse()?;
     let idle_after = match &raw.idle_after {
         Some(text) => source.check("idle_after", text, |text| match duration::parse(text)? {
             Duration::ZERO => Ok(None),
@@ -184,13 +178,14 @@ pub fn load(
         })?,
         None => Some(DEFAULT_IDLE_AFTER),
     };
-    let metrics = metrics_filter(&source, &raw.metrics.unwrap_or_default(), known_metrics)?;
+    let metrics = metrics_filter(source, &raw.metrics.unwrap_or_default(), known_metrics)?;
     let tenants = match raw.tenants.unwrap_or_default() {
         listed if listed.is_empty() => {
-            vec![tenant_of_environment(&env)?.ok_or(Error::NoTenant { file: args.config.file.clone() })?]
+            vec![tenant::of_environment(env)?.ok_or(Error::NoTenant { file: args.config.file.clone() })?]
         }
-        listed => tenants_of_file(&source, &listed, &env)?,
+        listed => tenant::of_file(source, &listed, env)?,
     };
+    let web = Web::read(&args.web)?;
     Ok(Config { tenants, web, storage_path: args.storage.path.clone(), idle_after, metrics })
 }
 
@@ -233,366 +228,16 @@ pub fn demo(
 fn metrics_filter(source: &Source, raw: &RawMetrics, known: &[&str]) -> Result<MetricsFilter, Error> {
     let names = |key: &str, names: &Option<Vec<Text>>| {
         let check = |name: &Text| {
-            source.check(key, name, |name| match known.contains(&name.as_str()) {
-                true => Ok(name.clone()),
-                false => Err(format!("unknown metric `{name}`{}", error::did_you_mean(name, known))),
+            source.check(key, name, |name| {
+                if known.contains(&name.as_str()) {
+                    return Ok(name.clone());
+                }
+                Err(format!("unknown metric {}{}", quoted(name), error::did_you_mean(name, known)))
             })
         };
         names.iter().flatten().map(check).collect::<Result<Vec<_>, _>>()
     };
     Ok(MetricsFilter { allow: names("metrics.allow", &raw.allow)?, deny: names("metrics.deny", &raw.deny)? })
-}
-
-fn tenant_of_environment(env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Tenant>, Error> {
-    let (tenant_id, client_id) = (env("AZURE_TENANT_ID"), env("AZURE_CLIENT_ID"));
-    let credential = credential_of_environment(env)?;
-    if tenant_id.is_none() && client_id.is_none() && credential.is_none() {
-        return Ok(None);
-    }
-    let missing =
-        |setting, others| Error::Setting { setting, reason: format!("is not set, though {others} is") };
-    let checked =
-        |setting, check: Result<_, String>| check.map_err(|reason| Error::Setting { setting, reason });
-
-    let tenant_id = tenant_id.ok_or_else(|| missing("AZURE_TENANT_ID", "another setting of the tenant"))?;
-    let client_id = client_id.ok_or_else(|| missing("AZURE_CLIENT_ID", "AZURE_TENANT_ID"))?;
-    let credential = credential
-        .ok_or_else(|| missing("AZURE_CLIENT_SECRET or AZURE_CLIENT_SECRET_FILE", "AZURE_TENANT_ID"))?;
-    let Cloud { authority, graph } = match env("AZURE_AUTHORITY_HOST") {
-        Some(authority) => cloud::of_authority(&authority)
-            .map_err(|reason| Error::Setting { setting: "AZURE_AUTHORITY_HOST", reason })?,
-        None => cloud::global(),
-    };
-    Ok(Some(Tenant {
-        name: DEFAULT_TENANT_NAME.to_owned(),
-        tenant_id: checked("AZURE_TENANT_ID", check_tenant_id(&tenant_id))?,
-        client_id: checked("AZURE_CLIENT_ID", check_guid(&client_id))?,
-        credential,
-        authority,
-        graph,
-        trust_device_accounts: Trust::Auto,
-        collectors: Collectors::default(),
-        frozen_after: DEFAULT_FROZEN_AFTER,
-    }))
-}
-
-fn credential_of_environment(env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Credential>, Error> {
-    let wrong = |setting| move |reason| Error::Setting { setting, reason };
-    match (env("AZURE_CLIENT_SECRET"), env("AZURE_CLIENT_SECRET_FILE")) {
-        (None, None) => Ok(None),
-        (Some(secret), None) => {
-            secret::given(&Secret::new(secret)).map(Some).map_err(wrong("AZURE_CLIENT_SECRET"))
-        }
-        (None, Some(path)) => {
-            secret::in_file(&path, Path::new("")).map(Some).map_err(wrong("AZURE_CLIENT_SECRET_FILE"))
-        }
-        (Some(_), Some(_)) => Err(wrong("AZURE_CLIENT_SECRET")(
-            "is set beside AZURE_CLIENT_SECRET_FILE; keep one of them".to_owned(),
-        )),
-    }
-}
-
-fn tenants_of_file(
-    source: &Source,
-    listed: &[Spanned<RawTenant>],
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Vec<Tenant>, Error> {
-    let mut names = HashSet::new();
-    let mut tenants = Vec::with_capacity(listed.len());
-    for (index, raw) in listed.iter().enumerate() {
-        let reader = TenantReader { source, raw, place: format!("tenants[{index}]") };
-        // A secret in the environment cannot tell for which of several tenants it is.
-        let spare = if listed.len() == 1 { Some(env) } else { None };
-        let tenant = reader.read(spare)?;
-        if let (false, Some(name)) = (names.insert(tenant.name.clone()), &raw.value.name) {
-            reader.check("name", name, |name| {
-                Err::<(), _>(format!(
-                    "another tenant is called `{name}` already; the label `tenant` must differ"
-                ))
-            })?;
-        }
-        tenants.push(tenant);
-    }
-    Ok(tenants)
-}
-
-/// One entry of `tenants`, and what is needed to say where in the file it is wrong.
-struct TenantReader<'a> {
-    source: &'a Source,
-    raw: &'a Spanned<RawTenant>,
-    place: String,
-}
-
-impl TenantReader<'_> {
-    fn read(&self, spare: Option<&dyn Fn(&str) -> Option<String>>) -> Result<Tenant, Error> {
-        let raw = &self.raw.value;
-        let name = self.required("name", raw.name.as_ref(), check_name)?;
-        let tenant_id = self.required("tenant_id", raw.tenant_id.as_ref(), check_tenant_id)?;
-        let client_id = self.required("client_id", raw.client_id.as_ref(), check_guid)?;
-        let credential = self.credential(spare)?;
-        let Cloud { authority, graph } = self.cloud()?;
-        let trust_device_accounts = self.optional(
-            "trust_device_accounts",
-            raw.trust_device_accounts.as_ref(),
-            Trust::Auto,
-            |text| choice(text, [Trust::Auto, Trust::Yes, Trust::No]),
-        )?;
-        let frozen_after = self.duration("frozen_after", raw.frozen_after.as_ref(), DEFAULT_FROZEN_AFTER)?;
-        let collectors = self.collectors()?;
-        Ok(Tenant {
-            name,
-            tenant_id,
-            client_id,
-            credential,
-            authority,
-            graph,
-            trust_device_accounts,
-            collectors,
-            frozen_after,
-        })
-    }
-
-    fn credential(&self, spare: Option<&dyn Fn(&str) -> Option<String>>) -> Result<Credential, Error> {
-        let auth = self.raw.value.auth.as_ref();
-        match auth.map(|auth| &auth.value) {
-            Some(RawAuth { client_secret: Some(secret), client_secret_file: None }) => {
-                self.check("auth.client_secret", secret, secret::given)
-            }
-            Some(RawAuth { client_secret: None, client_secret_file: Some(path) }) => {
-                self.check("auth.client_secret_file", path, |path| {
-                    secret::in_file(path, self.source.folder())
-                })
-            }
-            Some(RawAuth { client_secret: Some(_), client_secret_file: Some(path) }) => Err(self.wrong(
-                path,
-                "auth",
-                "has both client_secret and client_secret_file; keep one of them",
-            )),
-            Some(RawAuth { client_secret: None, client_secret_file: None }) | None => {
-                let found = spare.map(credential_of_environment).transpose()?.flatten();
-                found.ok_or_else(|| {
-                    let others = match spare {
-                        Some(_) => ", or set AZURE_CLIENT_SECRET or AZURE_CLIENT_SECRET_FILE",
-                        None => " (AZURE_CLIENT_SECRET serves a single tenant only)",
-                    };
-                    self.missing("auth", &format!("give client_secret_file or client_secret{others}"))
-                })
-            }
-        }
-    }
-
-    fn cloud(&self) -> Result<Cloud, Error> {
-        let Some(cloud) = &self.raw.value.cloud else { return Ok(cloud::global()) };
-        match &cloud.value {
-            RawCloud::Named(name) => self.check("cloud", cloud, |_| cloud::named(name)),
-            RawCloud::Roots(roots) => match (&roots.authority, &roots.graph) {
-                (Some(authority), Some(graph)) => Ok(Cloud {
-                    authority: self.check("cloud.authority", authority, |text| cloud::root(text))?,
-                    graph: self.check("cloud.graph", graph, |text| cloud::root(text))?,
-                }),
-                _ => Err(self.wrong(cloud, "cloud", "needs both authority and graph")),
-            },
-        }
-    }
-
-    fn collectors(&self) -> Result<Collectors, Error> {
-        let (no_devices, no_health) = (RawDevices::default(), RawHealth::default());
-        let raw = self.raw.value.collectors.as_ref();
-        let devices = raw.and_then(|raw| raw.devices.as_ref()).unwrap_or(&no_devices);
-        let health = raw.and_then(|raw| raw.device_health.as_ref()).unwrap_or(&no_health);
-        let enabled = |key, text: Option<&Text>| {
-            self.optional(key, text, Enabled::Auto, |text| {
-                choice(text, [Enabled::Auto, Enabled::Yes, Enabled::No])
-            })
-        };
-        let default = Collectors::default();
-
-        let interval = self.duration(
-            "collectors.devices.interval",
-            devices.interval.as_ref(),
-            default.devices.interval,
-        )?;
-        let expiry =
-            self.duration("collectors.devices.expiry", devices.expiry.as_ref(), default.devices.expiry)?;
-        let rotation = self.duration(
-            "collectors.device_health.rotation",
-            health.rotation.as_ref(),
-            default.device_health.rotation,
-        )?;
-        let health_expiry = self.duration(
-            "collectors.device_health.expiry",
-            health.expiry.as_ref(),
-            default.device_health.expiry,
-        )?;
-
-        // What expires before it is read again would come and go at every cycle.
-        let must_exceed = |key: &str,
-                           (longer, longer_text): (Duration, &Option<Text>),
-                           name: &str,
-                           (shorter, shorter_text): (Duration, &Option<Text>)| {
-            if longer > shorter {
-                return Ok(());
-            }
-            let reason = format!(
-                "{} must be more than the {name}, {}",
-                duration::show(longer),
-                duration::show(shorter)
-            );
-            // A default is not in the file: the place is then that of the other value.
-            match longer_text.as_ref().or(shorter_text.as_ref()) {
-                Some(text) => Err(self.wrong(text, key, &reason)),
-                None => Ok(()),
-            }
-        };
-        must_exceed(
-            "collectors.devices.expiry",
-            (expiry, &devices.expiry),
-            "interval",
-            (interval, &devices.interval),
-        )?;
-        let health_expiry_text = (health_expiry, &health.expiry);
-        let key = "collectors.device_health.expiry";
-        must_exceed(key, health_expiry_text, "rotation", (rotation, &health.rotation))?;
-        must_exceed(key, health_expiry_text, "interval of devices", (interval, &devices.interval))?;
-
-        let types = match &devices.types {
-            Some(types) => self.types(types)?,
-            None => default.devices.types,
-        };
-        Ok(Collectors {
-            devices: DevicesSettings {
-                enabled: enabled("collectors.devices.enabled", devices.enabled.as_ref())?,
-                interval,
-                expiry,
-                types,
-            },
-            device_health: HealthSettings {
-                enabled: enabled("collectors.device_health.enabled", health.enabled.as_ref())?,
-                expiry: health_expiry,
-                rotation,
-            },
-        })
-    }
-
-    fn types(&self, listed: &Spanned<Vec<Text>>) -> Result<Vec<String>, Error> {
-        let key = "collectors.devices.types";
-        let mut types: Vec<String> = Vec::new();
-        for text in &listed.value {
-            let name = self.check(key, text, |text| check_device_type(text))?;
-            if !types.contains(&name) {
-                types.push(name);
-            }
-        }
-        if types.is_empty() {
-            return Err(self.wrong(listed, key, "is empty; to read no devices write `enabled: false`"));
-        }
-        Ok(types)
-    }
-
-    fn required<T>(
-        &self,
-        key: &str,
-        text: Option<&Text>,
-        check: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Result<T, Error> {
-        let text = text.ok_or_else(|| self.missing(key, "every tenant needs it"))?;
-        self.check(key, text, |text| check(text))
-    }
-
-    fn optional<T>(
-        &self,
-        key: &str,
-        text: Option<&Text>,
-        default: T,
-        check: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Result<T, Error> {
-        text.map_or(Ok(default), |text| self.check(key, text, |text| check(text)))
-    }
-
-    fn duration(&self, key: &str, text: Option<&Text>, default: Duration) -> Result<Duration, Error> {
-        self.optional(key, text, default, duration::parse_positive)
-    }
-
-    fn check<T, U>(
-        &self,
-        key: &str,
-        value: &Spanned<T>,
-        check: impl FnOnce(&T) -> Result<U, String>,
-    ) -> Result<U, Error> {
-        self.source.check(&format!("{}.{key}", self.place), value, check)
-    }
-
-    fn wrong<T>(&self, value: &Spanned<T>, key: &str, reason: &str) -> Error {
-        self.source.wrong(value.referenced, format!("{}.{key}: {reason}", self.place))
-    }
-
-    fn missing(&self, key: &str, cure: &str) -> Error {
-        self.wrong(self.raw, key, &format!("is missing; {cure}"))
-    }
-}
-
-fn check_name(name: &str) -> Result<String, String> {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
-    if (1..=MAX_NAME_LENGTH).contains(&name.len()) && name.chars().all(allowed) {
-        return Ok(name.to_owned());
-    }
-    Err(format!("`{name}` cannot be the label; write 1 to {MAX_NAME_LENGTH} of a-z, 0-9, _ and -"))
-}
-
-/// Tells what is wrong without the text itself: a secret pasted into the wrong place is a common mistake.
-fn check_guid(text: &str) -> Result<String, String> {
-    let is_guid = text.len() == 36
-        && text.char_indices().all(|(at, c)| match at {
-            8 | 13 | 18 | 23 => c == '-',
-            _ => c.is_ascii_hexdigit(),
-        });
-    if is_guid {
-        return Ok(text.to_ascii_lowercase());
-    }
-    Err(format!(
-        "is not a GUID like 22222222-3333-4444-8555-666666666666 (it has {} characters)",
-        text.chars().count()
-    ))
-}
-
-fn check_tenant_id(text: &str) -> Result<String, String> {
-    if ["common", "organizations", "consumers"].contains(&text.to_ascii_lowercase().as_str()) {
-        return Err(format!(
-            "`{text}` stands for many tenants, and an application signs in to one; write its GUID or domain"
-        ));
-    }
-    let part = |part: &str| {
-        (1..=63).contains(&part.len())
-            && !part.starts_with('-')
-            && !part.ends_with('-')
-            && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-    };
-    if text.len() <= 253 && text.contains('.') && text.split('.').all(part) {
-        return Ok(text.to_ascii_lowercase());
-    }
-    check_guid(text).map_err(|reason| format!("{reason}, nor a domain like contoso.onmicrosoft.com"))
-}
-
-fn check_device_type(text: &str) -> Result<String, String> {
-    let names = DEVICE_TYPES.map(|(name, _)| name);
-    match names.iter().find(|name| name.eq_ignore_ascii_case(text)) {
-        Some(name) => Ok((*name).to_owned()),
-        None => Err(format!(
-            "unknown device type `{text}`{}\nallowed are {}",
-            error::did_you_mean(text, &names),
-            names.join(", ")
-        )),
-    }
-}
-
-/// Reads `auto`, `true` or `false` as one of three values.
-fn choice<T>(text: &str, [auto, yes, no]: [T; 3]) -> Result<T, String> {
-    match text {
-        "auto" => Ok(auto),
-        "true" => Ok(yes),
-        "false" => Ok(no),
-        _ => Err(format!("`{text}` is none of auto, true and false")),
-    }
 }
 
 #[cfg(test)]

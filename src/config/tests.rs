@@ -1,4 +1,5 @@
 use std::fs;
+use std::path::Path;
 
 use super::*;
 
@@ -49,7 +50,7 @@ fn every_broken_rule_has_its_message() {
     for entry in fs::read_dir("tests/config").expect("the folder of the cases") {
         let path = entry.expect("readable").path();
         let name = path.file_name().and_then(|name| name.to_str()).expect("UTF-8");
-        if !name.starts_with("invalid_") || !name.ends_with(".yaml") {
+        if !name.starts_with("invalid_") || path.extension().is_none_or(|extension| extension != "yaml") {
             continue;
         }
         count += 1;
@@ -72,4 +73,259 @@ fn every_broken_rule_has_its_message() {
 #[expect(clippy::disallowed_methods, reason = "a switch of the test run, not a setting")]
 fn option_env_set(name: &str) -> bool {
     std::env::var(name).is_ok()
+}
+
+#[test]
+fn a_file_with_every_key_is_read_in_full() {
+    let config = load_file(Path::new("tests/config/good.yaml"), &[]).expect("sound");
+    let url = |text| Url::parse(text).expect("a URL");
+    let contoso = Tenant {
+        name: "contoso".to_owned(),
+        tenant_id: "11111111-2222-4333-8444-55555555555a".to_owned(),
+        client_id: CLIENT_ID.to_owned(),
+        credential: Credential::SecretFile("tests/config/secret".into()),
+        authority: url("https://login.microsoftonline.us/"),
+        graph: url("https://graph.microsoft.us/"),
+        trust_device_accounts: Trust::No,
+        collectors: Collectors {
+            devices: DevicesSettings {
+                enabled: Enabled::Yes,
+                interval: Duration::from_secs(90),
+                expiry: HOUR,
+                types: vec!["teamsRoom".to_owned(), "ipPhone".to_owned()],
+            },
+            device_health: HealthSettings { enabled: Enabled::No, expiry: 2 * HOUR, rotation: 45 * MINUTE },
+        },
+        frozen_after: 12 * HOUR,
+    };
+    let fabrikam = Tenant {
+        name: "fabrikam-2".to_owned(),
+        tenant_id: "fabrikam.onmicrosoft.com".to_owned(),
+        client_id: "33333333-3333-4444-8555-666666666666".to_owned(),
+        credential: Credential::Secret(Secret::new("hunter2")),
+        authority: url("http://127.0.0.1:10065/"),
+        graph: url("http://[::1]:10065/graph/"),
+        trust_device_accounts: Trust::Auto,
+        collectors: Collectors {
+            devices: DevicesSettings {
+                interval: Duration::from_millis(10),
+                expiry: Duration::from_millis(20),
+                ..DevicesSettings::default()
+            },
+            device_health: HealthSettings::default(),
+        },
+        frozen_after: 24 * HOUR,
+    };
+    let expected = Config {
+        tenants: vec![contoso, fabrikam],
+        web: Web {
+            listen_addresses: vec!["[::]:10064".parse().unwrap()],
+            telemetry_path: "/metrics".to_owned(),
+        },
+        storage_path: None,
+        idle_after: None,
+        metrics: MetricsFilter {
+            allow: vec!["teams_rooms_up".to_owned(), "teams_rooms_device_connected".to_owned()],
+            deny: vec!["teams_rooms_device_connected".to_owned()],
+        },
+    };
+    assert_eq!(config, expected);
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let secret = config.tenants[0].credential.read().expect("readable");
+    assert_eq!(secret.expose(), "hunter2");
+}
+
+#[test]
+fn the_environment_describes_one_tenant() {
+    let environment = [
+        ("AZURE_TENANT_ID", TENANT_ID),
+        ("AZURE_CLIENT_ID", CLIENT_ID),
+        ("AZURE_CLIENT_SECRET", "hunter2\n"),
+        ("AZURE_CLIENT_SECRET_FILE", ""),
+    ];
+    let config = load_environment(&environment).expect("sound");
+    assert_eq!((config.idle_after, &config.metrics), (Some(HOUR), &MetricsFilter::default()));
+    let tenant = only_tenant(Ok(config));
+    assert_eq!(tenant.name, "default");
+    assert_eq!(tenant.credential, Credential::Secret(Secret::new("hunter2")));
+    assert_eq!(tenant.graph.as_str(), "https://graph.microsoft.com/");
+    assert_eq!(tenant.authority.as_str(), "https://login.microsoftonline.com/");
+    assert_eq!(tenant.collectors, Collectors::default());
+    assert_eq!(
+        tenant.collectors.devices.types,
+        ["teamsRoom", "collaborationBar", "surfaceHub", "teamsPanel", "touchConsole"]
+    );
+
+    let us = [
+        ("AZURE_TENANT_ID", "contoso.example"),
+        ("AZURE_CLIENT_ID", CLIENT_ID),
+        ("AZURE_CLIENT_SECRET_FILE", "tests/config/secret"),
+        ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us"),
+    ];
+    let tenant = only_tenant(load_environment(&us));
+    assert_eq!(tenant.graph.as_str(), "https://graph.microsoft.us/");
+    assert_eq!(tenant.credential, Credential::SecretFile("tests/config/secret".into()));
+}
+
+#[test]
+fn what_is_wrong_in_the_environment() {
+    const TENANT: (&str, &str) = ("AZURE_TENANT_ID", TENANT_ID);
+    const CLIENT: (&str, &str) = ("AZURE_CLIENT_ID", CLIENT_ID);
+    const SECRET: (&str, &str) = ("AZURE_CLIENT_SECRET", "hunter2");
+    let cases: [(&[(&str, &str)], &str); 9] = [
+        (&[CLIENT, SECRET], "AZURE_TENANT_ID: is not set, though another setting of the tenant is"),
+        (&[TENANT, SECRET], "AZURE_CLIENT_ID: is not set, though AZURE_TENANT_ID is"),
+        (
+            &[TENANT, CLIENT],
+            "AZURE_CLIENT_SECRET or AZURE_CLIENT_SECRET_FILE: is not set, though AZURE_TENANT_ID is",
+        ),
+        (
+            &[TENANT, CLIENT, SECRET, ("AZURE_CLIENT_SECRET_FILE", "x")],
+            "AZURE_CLIENT_SECRET: is set beside AZURE_CLIENT_SECRET_FILE; keep one of them",
+        ),
+        (
+            &[TENANT, CLIENT, ("AZURE_CLIENT_SECRET_FILE", "no-such-file")],
+            "AZURE_CLIENT_SECRET_FILE: the secret file `no-such-file` does not exist",
+        ),
+        (&[TENANT, CLIENT, ("AZURE_CLIENT_SECRET", " \n")], "AZURE_CLIENT_SECRET: the secret is empty"),
+        (
+            &[TENANT, SECRET, ("AZURE_CLIENT_ID", "hunter2")],
+            "AZURE_CLIENT_ID: is not a GUID like 22222222-3333-4444-8555-666666666666 (it has 7 characters)",
+        ),
+        (
+            &[("AZURE_TENANT_ID", "Common"), CLIENT, SECRET],
+            "AZURE_TENANT_ID: `Common` stands for many tenants, and an application signs in to one; \
+             write its GUID or domain",
+        ),
+        (
+            &[TENANT, CLIENT, SECRET, ("AZURE_AUTHORITY_HOST", "http://127.0.0.1:10065")],
+            "AZURE_AUTHORITY_HOST: the Graph root of http://127.0.0.1:10065/ is not known; \
+             name both in a configuration file as `cloud: { authority: .., graph: .. }`",
+        ),
+    ];
+    for (environment, expected) in cases {
+        check_error(load_environment(environment), expected);
+    }
+}
+
+#[test]
+fn a_single_tenant_of_the_file_may_leave_its_secret_to_the_environment() {
+    let text = format!("tenants: [{{ name: a, tenant_id: {TENANT_ID}, client_id: {CLIENT_ID} }}]");
+    let secret = ("AZURE_CLIENT_SECRET", "hunter2");
+    let tenant = only_tenant(load_text(&text, &[secret, ("AZURE_TENANT_ID", "not used")]));
+    assert_eq!((tenant.name.as_str(), tenant.credential), ("a", Credential::Secret(Secret::new("hunter2"))));
+
+    let own = text.replace(" }]", ", auth: { client_secret: own } }]");
+    let tenant = only_tenant(load_text(&own, &[secret]));
+    assert_eq!(
+        tenant.credential,
+        Credential::Secret(Secret::new("own")),
+        "the file's own secret comes first"
+    );
+
+    let two =
+        text.replace(" }]", &format!(" }}, {{ name: b, tenant_id: {TENANT_ID}, client_id: {CLIENT_ID} }}]"));
+    assert!(load_text(&two, &[secret]).is_err());
+}
+
+#[test]
+fn a_file_without_tenants_leaves_them_to_the_environment() {
+    let environment =
+        [("AZURE_TENANT_ID", TENANT_ID), ("AZURE_CLIENT_ID", CLIENT_ID), ("AZURE_CLIENT_SECRET", "hunter2")];
+    for text in ["idle_after: 30m", "idle_after: 30m\ntenants:\n", "idle_after: 30m\ntenants: []"] {
+        let config = load_text(text, &environment).expect(text);
+        assert_eq!((config.idle_after, config.tenants.len()), (Some(30 * MINUTE), 1));
+    }
+}
+
+#[test]
+fn never_pausing_can_be_written_in_several_ways() {
+    for text in ["0", "0s", "0h", "\"0\""] {
+        let environment =
+            [("AZURE_TENANT_ID", TENANT_ID), ("AZURE_CLIENT_ID", CLIENT_ID), ("AZURE_CLIENT_SECRET", "x")];
+        let config = load_text(&format!("idle_after: {text}"), &environment).expect(text);
+        assert_eq!(config.idle_after, None, "{text}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read() {
+    check_error(load_file(Path::new("no-such.yaml"), &[]), "the file no-such.yaml does not exist");
+    check_error(load_file(Path::new("tests/config"), &[]), "the file tests/config is a directory");
+}
+
+#[test]
+fn without_any_tenant_the_message_tells_the_two_ways() {
+    let message = load_environment(&[]).expect_err("no tenant").to_string();
+    assert!(message.starts_with("no tenant is configured\nName one in the environment:\n"), "{message}");
+    assert!(message.contains("--config.file"), "{message}");
+}
+
+#[test]
+fn what_is_wrong_in_the_arguments() {
+    let check = |web: cli::WebArgs, expected: &str| {
+        let args = cli::ServeArgs { web, ..cli::ServeArgs::default() };
+        let env = |name: &str| match name {
+            "AZURE_TENANT_ID" => Some(TENANT_ID.to_owned()),
+            "AZURE_CLIENT_ID" => Some(CLIENT_ID.to_owned()),
+            "AZURE_CLIENT_SECRET" => Some("hunter2".to_owned()),
+            _ => None,
+        };
+        check_error(load(&args, &env, &[]), expected);
+    };
+    check(
+        cli::WebArgs { listen_addresses: vec![":1".to_owned(), "nowhere".to_owned()], telemetry_path: None },
+        "--web.listen-address: `nowhere` is no address to listen on; \
+         write it like :10064, 127.0.0.1:10064 or [::1]:10064",
+    );
+    check(
+        cli::WebArgs { listen_addresses: vec![], telemetry_path: Some("metrics".to_owned()) },
+        "--web.telemetry-path: `metrics` is no path; write it like /metrics",
+    );
+}
+
+#[test]
+fn the_demo_talks_to_the_simulated_tenant_alone() {
+    let Ok(cli::Command::Demo(args)) = cli::parse(["x", "demo", "--web.listen-address=127.0.0.1:0"]) else {
+        panic!("not demo")
+    };
+    let secret = Secret::new("hunter2");
+    let config = demo(&args, "http://127.0.0.1:1", TENANT_ID, CLIENT_ID, secret.clone()).expect("sound");
+    assert_eq!(config.web.listen_addresses, ["127.0.0.1:0".parse().unwrap()]);
+    let tenant = only_tenant(Ok(config));
+    assert_eq!(tenant.authority.as_str(), "http://127.0.0.1:1/");
+    assert_eq!(tenant.graph, tenant.authority);
+    assert_eq!(tenant.credential, Credential::Secret(secret));
+    assert!(demo(&args, "http://10.0.0.1", TENANT_ID, CLIENT_ID, Secret::new("x")).is_err());
+}
+
+/// Every slip of one character in a file with a secret in it, whatever message it leads to.
+#[test]
+fn no_slip_of_syntax_brings_the_secret_into_a_message() {
+    const LAYOUTS: [&str; 5] = [
+        "tenants:\n- name: a\n  cloud: global\n  auth:\n    client_secret: hunter2hunter2\n  frozen_after: 1d\n",
+        "tenants:\n- name: \"a\"\n  auth: { client_secret: \"hunter2hunter2\" }\n  trust_device_accounts: \"auto\"\n",
+        "{tenants: [{name: a, collectors: {devices: {types: [sip]}}, auth: {client_secret: 'hunter2hunter2'}}]}",
+        "{\"tenants\":[{\"frozen_after\":\"1d\",\"auth\":{\"client_secret\":\"hunter2hunter2\"},\"name\":\"a\"}]}",
+        "tenants:\n- frozen_after: 1d\n  auth:\n    client_secret: >-\n      hunter2hunter2\n      hunter2hunter2\n  name: a\n",
+    ];
+    let args = cli::ServeArgs::default();
+    let check = |text: &str| {
+        let outcome = checked(&args, &Source::new("x.yaml", text), &|_| None, &KNOWN_METRICS);
+        let message = outcome.expect_err("the tenant's ids are missing").to_string();
+        assert!(!message.contains("hunter2"), "the secret is shown:\n{message}\nof:\n{text}");
+    };
+    for layout in LAYOUTS {
+        check(layout);
+        for at in 0..layout.len() {
+            let (before, after) = layout.split_at(at);
+            check(&format!("{before}{}", &after[1..]));
+            for slip in ":{}[]\"'#\t\n -&*!|>%@,?x".chars() {
+                check(&format!("{before}{slip}{after}"));
+                check(&format!("{before}{slip}{}", &after[1..]));
+            }
+            check(&format!("{before}: |\n {after}"));
+            check(&format!("{before}: {after}"));
+        }
+    }
 }

@@ -1,4 +1,12 @@
-//! The metric catalogue: the only source of a metric's name, help, unit, kind and labels.
+//! The metric catalogue: the only source of a metric's name, help, unit, kind, labels, collector and stability.
+//!
+//! `/metrics` has its families in this order; README's table and `teams-rooms-exporter metrics` are made of it.
+
+use crate::metrics::{Out, collectors, devices, rooms};
+use crate::model::collector::{Collector, Status};
+use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
+use crate::model::room::Judgement;
+use crate::model::{Snapshot, State, Timestamp};
 
 /// What a family's samples are, as Prometheus types them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,4 +27,322 @@ pub struct Family {
     pub unit: Option<&'static str>,
     pub labels: &'static [&'static str],
     pub help: &'static str,
+    pub stability: Stability,
+    pub source: Source,
+}
+
+/// What users may rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stability {
+    /// Name, labels and unit stay for a major version.
+    Stable,
+    /// May change with a minor version, with a note in the changelog.
+    Experimental,
+}
+
+/// Where the samples come from: a function that writes those of one entity, or the exporter's own counters.
+#[derive(Clone, Copy, Debug)]
+pub enum Source {
+    Device(Collector, for<'f> fn(&mut Out<'_>, &Fleet<'f>, &FleetDevice<'f>)),
+    Room(Collector, fn(&mut Out<'_>, &Fleet<'_>, &FleetRoom<'_>, &Judgement)),
+    Tenant(Option<Collector>, fn(&mut Out<'_>, &Fleet<'_>, &Snapshot, Timestamp)),
+    Collector(fn(&mut Out<'_>, &Status)),
+    /// Made anew for each scrape, and kept apart by tenant where it has that label.
+    Exporter,
+}
+
+impl Family {
+    /// The collector that must run for the family to have samples.
+    pub fn collector(&self) -> &'static str {
+        match self.source {
+            Source::Device(collector, _)
+            | Source::Room(collector, _)
+            | Source::Tenant(Some(collector), _) => collector.label(),
+            Source::Tenant(None, _) | Source::Collector(_) | Source::Exporter => "",
+        }
+    }
+
+    pub fn find(name: &str) -> Option<&'static Self> {
+        FAMILIES.iter().find(|family| family.name == name)
+    }
+
+    const fn experimental(mut self) -> Self {
+        self.stability = Stability::Experimental;
+        self
+    }
+}
+
+const LIST: Collector = Collector::Devices;
+const DETAIL: Collector = Collector::DeviceHealth;
+
+const D: &[&str] = &["tenant", "device_id", "room"];
+const D_STATE: &[&str] = &["tenant", "device_id", "room", "state"];
+const D_LOGIN: &[&str] = &["tenant", "device_id", "room", "login"];
+const D_PERIPHERAL: &[&str] = &["tenant", "device_id", "room", "peripheral"];
+const D_SOFTWARE: &[&str] = &["tenant", "device_id", "room", "software"];
+const R: &[&str] = &["tenant", "room", "room_id"];
+const R_STATE: &[&str] = &["tenant", "room", "room_id", "state"];
+const R_PROBLEM: &[&str] = &["tenant", "room", "room_id", "problem", "area"];
+const TENANT: &[&str] = &["tenant"];
+const COLLECTOR: &[&str] = &["tenant", "collector"];
+
+#[rustfmt::skip] // a table is read by its columns
+pub static FAMILIES: &[Family] = &[
+    // Rooms
+    gauge("teams_rooms_room_info", &["tenant", "room", "room_id", "email", "place_id", "building", "floor", "city", "country", "site", "owner", "tier"], Source::Room(LIST, rooms::info),
+        "Always 1; one series per known room. Join on (job, instance, tenant, room_id) for its facts, which are empty where no source knows them."),
+    gauge("teams_rooms_room_state", R_STATE, Source::Room(LIST, rooms::state),
+        "1 for the state of the room: ok, degraded (usable, with a problem in the room or its account), down, or unknown where no source tells. From the votes of its sources."),
+    gauge("teams_rooms_room_up", R, Source::Room(LIST, rooms::up),
+        "1 if the room is usable (ok or degraded), 0 if it is down, absent where no source tells."),
+    gauge("teams_rooms_room_source_up", &["tenant", "room", "room_id", "source"], Source::Room(LIST, rooms::source_up),
+        "How each source votes on the room: 1 up, 0 down, absent where it does not know. The device source says down if every core device is offline, disconnected or signed out."),
+    gauge("teams_rooms_room_problem", R_PROBLEM, Source::Room(LIST, rooms::problem),
+        "1 while the room has this problem, absent otherwise; area says whose job it is (room, account)."),
+    gauge("teams_rooms_room_problem_since_timestamp_seconds", R_PROBLEM, Source::Room(LIST, rooms::problem_since),
+        "When the problem began, Unix time; absent where its beginning was not seen."),
+    gauge("teams_rooms_room_in_use", R, Source::Room(LIST, rooms::in_use),
+        "1 while a core device of the room is busy (teamworkDevice.activityState), 0 while all are idle, absent where none tells."),
+    gauge("teams_rooms_room_devices", &["tenant", "room", "room_id", "role"], Source::Room(LIST, rooms::devices),
+        "Devices of the room by role: core runs the meeting, console and panel belong to it, other is the rest. Superseded devices do not count."),
+    // Devices, from the list
+    gauge("teams_rooms_device_info", &["tenant", "device_id", "room", "room_id", "device_type", "role", "manufacturer", "model", "serial_number", "asset_tag", "building", "floor", "site", "owner"], Source::Device(LIST, devices::info),
+        "Always 1; one series per device (teamworkDevice.hardwareDetail, .deviceType, .companyAssetTag). Join on (job, instance, tenant, device_id). room is that of the account signed in last."),
+    gauge("teams_rooms_device_health_state", D_STATE, Source::Device(LIST, devices::health),
+        "1 for the health that Graph gives the device (teamworkDevice.healthStatus): healthy, non_urgent, critical, offline, unknown. Graph is 10 to 30 minutes behind the room."),
+    gauge("teams_rooms_device_health_since_timestamp_seconds", D, Source::Device(LIST, devices::health_since),
+        "When the exporter saw the present health begin, Unix time; absent where it did not see it, and after a pause."),
+    gauge("teams_rooms_device_activity_state", D_STATE, Source::Device(LIST, devices::activity),
+        "1 for what the device does (teamworkDevice.activityState): idle, busy, unavailable, unknown."),
+    gauge("teams_rooms_device_signed_in", D, Source::Device(LIST, devices::signed_in),
+        "1 if an account is signed in on the device (teamworkDevice.currentUser), 0 if none is."),
+    gauge("teams_rooms_device_superseded", D, Source::Device(LIST, devices::superseded),
+        "1 if this core device has been down for 7 days while another core device of its room is up: a row that a replacement left behind. It does not count for the room."),
+    gauge("teams_rooms_device_created_timestamp_seconds", D, Source::Device(LIST, devices::created),
+        "When the device was enrolled (teamworkDevice.createdDateTime), Unix time."),
+    gauge("teams_rooms_device_last_modified_timestamp_seconds", D, Source::Device(LIST, devices::last_modified),
+        "When Graph last changed its record of the device (teamworkDevice.lastModifiedDateTime), Unix time."),
+    counter("teams_rooms_state_changes_total", &["tenant", "device_id", "room", "signal"], Source::Device(LIST, devices::changes),
+        "Changes between two known values of a signal since the exporter started: health, connection, logins, cameras, microphone, speakers, displays."),
+    // Devices, from the health detail
+    gauge("teams_rooms_device_connected", D, Source::Device(DETAIL, devices::connected),
+        "1 if the device is connected, 0 if not (teamworkDeviceHealth.connection.connectionStatus); absent where Graph does not know."),
+    gauge("teams_rooms_device_connection_last_change_timestamp_seconds", D, Source::Device(DETAIL, devices::connection_changed),
+        "When the device last connected or disconnected (teamworkDeviceHealth.connection.lastModifiedDateTime), Unix time."),
+    gauge("teams_rooms_device_detail_timestamp_seconds", D, Source::Device(DETAIL, devices::detail_read),
+        "When the exporter last read the health detail of the device, Unix time. Details are read when the list shows a change, and in turn."),
+    gauge("teams_rooms_login_connected", D_LOGIN, Source::Device(DETAIL, devices::login),
+        "1 if the device is signed in to exchange, teams or skype, 0 if not (teamworkDeviceHealth.loginStatus); absent where Graph does not know."),
+    gauge("teams_rooms_login_last_change_timestamp_seconds", D_LOGIN, Source::Device(DETAIL, devices::login_changed),
+        "When the login last changed (teamworkDeviceHealth.loginStatus.*.lastModifiedDateTime), Unix time."),
+    gauge("teams_rooms_peripheral_connected", D_PERIPHERAL, Source::Device(DETAIL, devices::peripheral),
+        "1 if the peripheral is connected, 0 if not (teamworkDeviceHealth.peripheralsHealth, .hardwareHealth); absent where Graph does not know. Optional ones may be missing by design."),
+    gauge("teams_rooms_peripheral_optional", D_PERIPHERAL, Source::Device(DETAIL, devices::peripheral_optional),
+        "1 if the device is healthy without this peripheral, 0 if it is required (teamworkPeripheralHealth.isOptional); absent where Graph does not say."),
+    gauge("teams_rooms_peripheral_last_change_timestamp_seconds", D_PERIPHERAL, Source::Device(DETAIL, devices::peripheral_changed),
+        "When the peripheral was last connected or disconnected (teamworkPeripheralHealth.connection.lastModifiedDateTime), Unix time."),
+    gauge("teams_rooms_peripheral_info", &["tenant", "device_id", "room", "peripheral", "product", "vendor_id", "product_id"], Source::Device(DETAIL, devices::peripheral_info),
+        "Always 1; the product behind a peripheral (teamworkPeripheralHealth.peripheral), only where Graph names it."),
+    gauge("teams_rooms_software_info", &["tenant", "device_id", "room", "software", "current_version", "available_version"], Source::Device(DETAIL, devices::software_info),
+        "Always 1; installed and available version of admin_agent, company_portal, firmware, operating_system, partner_agent and teams_client (teamworkDeviceHealth.softwareUpdateHealth)."),
+    gauge("teams_rooms_software_update_available", D_SOFTWARE, Source::Device(DETAIL, devices::update_available),
+        "1 if Graph has an update for the device, 0 if it runs the latest (softwareUpdateHealth.*.softwareFreshness); absent where unknown."),
+    gauge("teams_rooms_software_version_gap", D_SOFTWARE, Source::Device(DETAIL, devices::version_gap),
+        "How many newer versions the device's cohort has, 0 is newest. Cohort: same tenant, software and device type; firmware and operating system also same manufacturer and model. A version counts when Graph offers it or at least max(3, 2 %) of the cohort run it."),
+    gauge("teams_rooms_software_update_pending_since_timestamp_seconds", D_SOFTWARE, Source::Device(DETAIL, devices::pending_since),
+        "When the exporter saw the pending update become available, Unix time; absent where it did not see it, and where none is pending."),
+    gauge("teams_rooms_software_changed_timestamp_seconds", D_SOFTWARE, Source::Device(DETAIL, devices::software_changed),
+        "When the exporter last saw the installed version change, Unix time; absent until it does."),
+    // Tenants and collectors
+    gauge("teams_rooms_devices_without_room", &["tenant", "reason"], Source::Tenant(Some(LIST), rooms::devices_without_room),
+        "Devices that belong to no known room: signed_out never had an account, personal_account has one that is no room."),
+    gauge("teams_rooms_up", TENANT, Source::Tenant(None, collectors::up),
+        "1 if at least one source that tells whether rooms are up is fresh, 0 if none is."),
+    gauge("teams_rooms_collector_state", &["tenant", "collector", "state"], Source::Collector(collectors::state),
+        "1 for the state of the collector: ok, starting, partial, paused, disabled, unauthorized, forbidden, retired, throttled, unreachable, malformed, empty, frozen."),
+    gauge("teams_rooms_collector_success", COLLECTOR, Source::Collector(collectors::success),
+        "1 if the last attempt brought usable data (ok or partial), 0 if not or if none has ended."),
+    gauge("teams_rooms_collector_last_success_timestamp_seconds", COLLECTOR, Source::Collector(collectors::last_success),
+        "When the collector last brought usable data, Unix time; absent until it has."),
+    gauge("teams_rooms_collector_last_attempt_timestamp_seconds", COLLECTOR, Source::Collector(collectors::last_attempt),
+        "When the last attempt ended, Unix time; absent until one has."),
+    gauge("teams_rooms_collector_interval_seconds", COLLECTOR, Source::Collector(collectors::interval),
+        "The time between attempts in force: as configured, or longer where the fleet is larger than the rate allows."),
+    gauge("teams_rooms_collector_expiry_seconds", COLLECTOR, Source::Collector(collectors::expiry),
+        "How long a record is served without being read again, as in force. After that its series are gone."),
+    gauge("teams_rooms_collector_duration_seconds", COLLECTOR, Source::Collector(collectors::duration),
+        "How long the last attempt took; absent until one has ended."),
+    gauge("teams_rooms_collector_consecutive_failures", COLLECTOR, Source::Collector(collectors::failures),
+        "Attempts in a row that brought nothing usable."),
+    gauge("teams_rooms_collector_items", COLLECTOR, Source::Collector(collectors::items),
+        "Records held after the last attempt."),
+    gauge("teams_rooms_collector_expected_items", COLLECTOR, Source::Collector(collectors::expected),
+        "Records that Graph said it has (@odata.count); absent where it does not say."),
+    gauge("teams_rooms_collector_held_items", COLLECTOR, Source::Collector(collectors::held),
+        "Records missing from the last listing that are kept until three listings in a row confirm the fall."),
+    gauge("teams_rooms_collector_skipped_items", COLLECTOR, Source::Collector(collectors::skipped),
+        "Records of the last attempt that could not be read."),
+    // The exporter's work
+    counter("teams_rooms_graph_requests_total", &["tenant", "operation", "code"], Source::Exporter,
+        "Requests to Graph by HTTP status, or timeout, reset, dns, tls, broken. Items of a $batch count one by one under their operation, the envelope under batch."),
+    histogram("teams_rooms_graph_request_duration_seconds", &["operation"], Source::Exporter,
+        "How long HTTP requests to Graph took."),
+    counter("teams_rooms_graph_retries_total", TENANT, Source::Exporter,
+        "Requests to Graph that were sent again."),
+    counter("teams_rooms_graph_throttled_total", TENANT, Source::Exporter,
+        "Answers 429 of Graph, items of a $batch one by one."),
+    gauge("teams_rooms_graph_rate_limit_requests_per_second", TENANT, Source::Exporter,
+        "The pace that the exporter allows itself towards Graph: it climbs to 25 and halves when Graph throttles."),
+    gauge("teams_rooms_token_expiry_timestamp_seconds", TENANT, Source::Exporter,
+        "When the access token in use expires, Unix time; it is renewed before."),
+    gauge("teams_rooms_api_sunset_timestamp_seconds", TENANT, Source::Exporter,
+        "When Graph says it withdraws an API that is read here (header Sunset), Unix time; absent while it says nothing."),
+    gauge("teams_rooms_api_deprecation_timestamp_seconds", TENANT, Source::Exporter,
+        "Since when Graph calls an API that is read here deprecated (header Deprecation), Unix time; absent while it says nothing."),
+    counter("teams_rooms_unknown_values_total", &["tenant", "field"], Source::Exporter,
+        "Enum values from Graph that it does not document; they read as unknown and are logged once each."),
+    gauge("teams_rooms_storage_last_write_timestamp_seconds", &[], Source::Exporter,
+        "When the state was last written to --storage.path, Unix time; absent without storage."),
+    counter("teams_rooms_storage_write_failures_total", &[], Source::Exporter,
+        "Failed writes to --storage.path."),
+    gauge("teams_rooms_exporter_build_info", &["version", "revision", "rustversion", "target"], Source::Exporter,
+        "Always 1; what this exporter was built from."),
+    counter("teams_rooms_exporter_http_requests_total", &["handler", "code"], Source::Exporter,
+        "Requests that the exporter answered."),
+    gauge("teams_rooms_exporter_series", &[], Source::Exporter,
+        "Series of rooms, devices and collectors that are exposed."),
+    gauge("teams_rooms_exporter_exposition_bytes", &["encoding"], Source::Exporter,
+        "Size of the exposition of rooms, devices and collectors: identity or gzip."),
+    counter("teams_rooms_exporter_blocks_rendered_total", &[], Source::Exporter,
+        "Blocks of the exposition that were rendered, some 64 KiB each. Scrapes render none.").experimental(),
+    counter("process_cpu_seconds_total", &[], Source::Exporter, "User and system CPU time spent."),
+    gauge("process_open_fds", &[], Source::Exporter, "Open file descriptors."),
+    gauge("process_max_fds", &[], Source::Exporter, "File descriptors that the process may open."),
+    gauge("process_virtual_memory_bytes", &[], Source::Exporter, "Virtual memory."),
+    gauge("process_resident_memory_bytes", &[], Source::Exporter, "Resident memory."),
+    gauge("process_start_time_seconds", &[], Source::Exporter, "When the process started, Unix time."),
+    gauge("process_threads", &[], Source::Exporter, "Threads of the process."),
+];
+
+const fn gauge(
+    name: &'static str,
+    labels: &'static [&'static str],
+    source: Source,
+    help: &'static str,
+) -> Family {
+    Family {
+        name,
+        kind: Kind::Gauge,
+        unit: unit_of(name),
+        labels,
+        help,
+        stability: Stability::Stable,
+        source,
+    }
+}
+
+const fn counter(
+    name: &'static str,
+    labels: &'static [&'static str],
+    source: Source,
+    help: &'static str,
+) -> Family {
+    Family { kind: Kind::Counter, ..gauge(name, labels, source, help) }
+}
+
+const fn histogram(
+    name: &'static str,
+    labels: &'static [&'static str],
+    source: Source,
+    help: &'static str,
+) -> Family {
+    Family { kind: Kind::Histogram, ..gauge(name, labels, source, help) }
+}
+
+/// The unit that a name ends in.
+const fn unit_of(name: &str) -> Option<&'static str> {
+    if ends_with(name, "_seconds") || ends_with(name, "_seconds_total") {
+        Some("seconds")
+    } else if ends_with(name, "_bytes") {
+        Some("bytes")
+    } else {
+        None
+    }
+}
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, where a slip is a compile error")]
+const fn ends_with(name: &str, suffix: &str) -> bool {
+    let (name, suffix) = (name.as_bytes(), suffix.as_bytes());
+    let mut at = 0;
+    while at < suffix.len() {
+        if name.len() < suffix.len() || name[name.len() - suffix.len() + at] != suffix[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_row_is_well_formed() {
+        let mut names = HashSet::new();
+        for family in FAMILIES {
+            let name = family.name;
+            assert!(names.insert(name), "{name} stands twice");
+            assert!(name.starts_with("teams_rooms_") || name.starts_with("process_"), "{name}");
+            assert!(
+                name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b.is_ascii_digit()),
+                "{name}"
+            );
+            assert_eq!(family.kind == Kind::Counter, name.ends_with("_total"), "{name}");
+            assert!(
+                !name.ends_with("_count") && !name.ends_with("_sum") && !name.ends_with("_bucket"),
+                "{name}"
+            );
+            assert!(family.help.len() > 10 && family.help.ends_with('.'), "{name}: {}", family.help);
+            assert_eq!(name.ends_with("_info"), family.help.starts_with("Always 1;"), "{name}");
+            assert_eq!(name.ends_with("_state"), family.labels.contains(&"state"), "{name}");
+        }
+    }
+
+    /// Prometheus and Kubernetes attach these to every series; a metric's own would be renamed `exported_...`.
+    const FORBIDDEN: [&str; 11] = [
+        "job",
+        "instance",
+        "service",
+        "endpoint",
+        "namespace",
+        "pod",
+        "container",
+        "node",
+        "cluster",
+        "region",
+        "env",
+    ];
+
+    #[test]
+    fn no_label_is_one_that_the_scraper_sets() {
+        for family in FAMILIES {
+            for label in family.labels {
+                assert!(
+                    !FORBIDDEN.contains(label) && *label != "zone" && *label != "le",
+                    "{}: {label}",
+                    family.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn units_follow_from_names() {
+        assert_eq!(unit_of("process_cpu_seconds_total"), Some("seconds"));
+        assert_eq!(unit_of("teams_rooms_exporter_exposition_bytes"), Some("bytes"));
+        assert_eq!(unit_of("teams_rooms_up"), None);
+        assert_eq!(unit_of("s"), None);
+    }
 }

@@ -418,8 +418,18 @@ mod tests {
     use crate::metrics::block::Cutter;
     use crate::metrics::text::Labels;
 
+    use crate::metrics::catalogue::{Source, Stability};
+
     const fn family(name: &'static str, kind: Kind) -> Family {
-        Family { name, kind, unit: None, labels: &["tenant", "device_id"], help: "Help." }
+        Family {
+            name,
+            kind,
+            unit: None,
+            labels: &["tenant", "device_id"],
+            help: "Help.",
+            stability: Stability::Stable,
+            source: Source::Exporter,
+        }
     }
 
     static CATALOGUE: [Family; 4] = [

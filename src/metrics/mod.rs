@@ -1,6 +1,155 @@
 //! Metrics: pure functions from a snapshot and `now` to families and their text.
+//!
+//! The [`catalogue`] names every family and the function that writes the samples of one entity; those functions are
+//! in one file per noun. A [`View`] is everything they may look at.
 
 pub mod block;
 pub mod catalogue;
+pub mod collectors;
+pub mod devices;
+pub mod exporter;
 pub mod exposition;
+pub mod rooms;
 pub mod text;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::collector::Collector;
+use crate::model::fleet::{Fleet, room_name};
+use crate::model::room::Judgement;
+use crate::model::{Snapshot, State, Timestamp};
+use block::{Block, Cutter};
+use catalogue::{Family, Source};
+use exposition::Segment;
+use text::{Labels, Lines, Value};
+
+/// One tenant at one moment, joined and judged once for all families.
+pub struct View<'a> {
+    tenant: &'a str,
+    snapshot: &'a Snapshot,
+    now: Timestamp,
+    fleet: Fleet<'a>,
+    judgements: Vec<Judgement>,
+    device_labels: Vec<Labels>,
+    room_labels: Vec<Labels>,
+}
+
+impl<'a> View<'a> {
+    pub fn new(tenant: &'a str, snapshot: &'a Snapshot, now: Timestamp) -> Self {
+        let fleet = Fleet::at(snapshot, now);
+        let device_labels = fleet.devices.iter().map(|device| {
+            let room = room_name(device.room);
+            Labels::new(&[("tenant", tenant), ("device_id", &device.device.id), ("room", &room)])
+        });
+        let room_labels = fleet.rooms.iter().map(|room| {
+            Labels::new(&[("tenant", tenant), ("room", &room.room.name), ("room_id", &room.room.id)])
+        });
+        let (device_labels, room_labels) = (device_labels.collect(), room_labels.collect());
+        let judgements = fleet.rooms.iter().map(|room| Judgement::of(&fleet, room)).collect();
+        Self { tenant, snapshot, now, fleet, judgements, device_labels, room_labels }
+    }
+
+    /// When this view ends by itself: a record expires, or the last success of a source does.
+    pub fn until(&self) -> Option<Timestamp> {
+        let successes = self.snapshot.status.values().filter(|status| status.is_fresh(self.now));
+        let ends = successes.filter_map(|status| Some(status.last_success?.plus(status.expiry)));
+        let ends = ends.map(|end| end.plus(Duration::from_secs(1)));
+        ends.chain(self.fleet.until).min()
+    }
+
+    /// All series of one family; blocks of `previous` whose text is the same are kept.
+    pub fn render(&self, family: &Family, cutter: &mut Cutter, previous: &[Arc<Block>]) -> Segment {
+        let mut cut = cutter.cut(previous);
+        let mut entity = |key: &str, labels: &Labels, write: &dyn Fn(&mut Out<'_>)| {
+            cut.entity(key, |lines| write(&mut Out { lines, name: family.name, labels }));
+        };
+        match family.source {
+            Source::Device(_, write) => {
+                for (device, labels) in self.fleet.devices.iter().zip(&self.device_labels) {
+                    entity(&device.device.id, labels, &|out| write(out, &self.fleet, device));
+                }
+            }
+            Source::Room(_, write) => {
+                let rooms = self.fleet.rooms.iter().zip(&self.judgements).zip(&self.room_labels);
+                for ((room, judgement), labels) in rooms {
+                    entity(&room.room.id, labels, &|out| write(out, &self.fleet, room, judgement));
+                }
+            }
+            Source::Tenant(_, write) => {
+                let labels = Labels::new(&[("tenant", self.tenant)]);
+                entity(self.tenant, &labels, &|out| write(out, &self.fleet, self.snapshot, self.now));
+            }
+            Source::Collector(write) => {
+                for (collector, status) in self.snapshot.status.iter() {
+                    let labels = Labels::new(&[("tenant", self.tenant), ("collector", collector.label())]);
+                    entity(collector.label(), &labels, &|out| write(out, status));
+                }
+            }
+            Source::Exporter => {}
+        }
+        Segment::from(cut)
+    }
+}
+
+/// Writes the samples of one entity in one family.
+pub struct Out<'o> {
+    lines: &'o mut Lines,
+    name: &'static str,
+    labels: &'o Labels,
+}
+
+impl Out<'_> {
+    pub fn value(&mut self, value: impl Into<Value>) {
+        self.with(&[], value);
+    }
+
+    /// A sample with labels beyond those of the entity.
+    pub fn with(&mut self, extra: &[(&str, &str)], value: impl Into<Value>) {
+        self.lines.sample(self.name, self.labels, extra, value);
+    }
+
+    /// One series per state, exactly one of them 1.
+    pub fn states<S: State>(&mut self, current: S) {
+        for state in S::ALL {
+            self.with(&[("state", state.label())], *state == current);
+        }
+    }
+
+    /// A fact that may be unknown, and is absent then.
+    pub fn known(&mut self, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.value(value);
+        }
+    }
+
+    pub fn known_with(&mut self, extra: &[(&str, &str)], value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.with(extra, value);
+        }
+    }
+}
+
+impl From<Timestamp> for Value {
+    fn from(moment: Timestamp) -> Self {
+        Self::Signed(moment.seconds())
+    }
+}
+
+impl From<Duration> for Value {
+    fn from(span: Duration) -> Self {
+        Self::Float(span.as_secs_f64())
+    }
+}
+
+/// Which families are exposed: those allowed, or all where none is named, without those denied.
+pub fn exposed(allow: &[String], deny: &[String]) -> impl Fn(&Family) -> bool + Send + Sync + 'static {
+    let (allow, deny) = (allow.to_vec(), deny.to_vec());
+    move |family| {
+        let named = |names: &[String]| names.iter().any(|name| name == family.name);
+        (allow.is_empty() || named(&allow)) && !named(&deny)
+    }
+}
+
+/// The collectors that tell whether rooms are up.
+pub(crate) const ROOM_STATE_SOURCES: [Collector; 1] = [Collector::Devices];

@@ -356,6 +356,8 @@ mod tests {
         unit: Some("seconds"),
         labels: &[],
         help: "A \"quoted\" back\\slash\nand line.",
+        stability: crate::metrics::catalogue::Stability::Stable,
+        source: crate::metrics::catalogue::Source::Exporter,
     };
 
     #[test]

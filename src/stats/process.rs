@@ -1,7 +1,7 @@
 //! The `process_*` metrics that every exporter has, read from `/proc`. Elsewhere than on Linux they are absent.
 
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 /// Reads `/proc/self` when it is gathered.
 pub struct Process {
@@ -72,14 +72,21 @@ fn number_after(text: &str, key: &str) -> Option<f64> {
 }
 
 fn family(name: &str, value: f64) -> MetricFamily {
-    let mut gauge = Gauge::default();
-    gauge.set_value(value);
     let mut metric = Metric::from_label(Vec::<LabelPair>::new());
-    metric.set_gauge(gauge);
     let mut family = MetricFamily::default();
+    if name.ends_with("_total") {
+        let mut counter = Counter::default();
+        counter.set_value(value);
+        metric.set_counter(counter);
+        family.set_field_type(MetricType::COUNTER);
+    } else {
+        let mut gauge = Gauge::default();
+        gauge.set_value(value);
+        metric.set_gauge(gauge);
+        family.set_field_type(MetricType::GAUGE);
+    }
     family.set_name(name.to_owned());
     family.set_help(name.to_owned());
-    family.set_field_type(MetricType::GAUGE);
     family.set_metric(vec![metric]);
     family
 }

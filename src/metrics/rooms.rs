@@ -1,0 +1,74 @@
+//! Room series: each function writes the samples of one room in one family.
+
+use crate::metrics::Out;
+use crate::model::device::{Activity, Role};
+use crate::model::fleet::{Fleet, FleetRoom};
+use crate::model::room::Judgement;
+use crate::model::{Snapshot, State, Timestamp};
+
+pub fn info(out: &mut Out<'_>, _: &Fleet<'_>, room: &FleetRoom<'_>, _: &Judgement) {
+    let extra = [
+        ("email", room.room.email.as_deref().unwrap_or_default()),
+        ("place_id", ""),
+        ("building", ""),
+        ("floor", ""),
+        ("city", ""),
+        ("country", ""),
+        ("site", ""),
+        ("owner", ""),
+        ("tier", ""),
+    ];
+    out.with(&extra, true);
+}
+
+pub fn state(out: &mut Out<'_>, _: &Fleet<'_>, _: &FleetRoom<'_>, judgement: &Judgement) {
+    out.states(judgement.state);
+}
+
+pub fn up(out: &mut Out<'_>, _: &Fleet<'_>, _: &FleetRoom<'_>, judgement: &Judgement) {
+    out.known(judgement.up());
+}
+
+pub fn source_up(out: &mut Out<'_>, _: &Fleet<'_>, _: &FleetRoom<'_>, judgement: &Judgement) {
+    for vote in &judgement.votes {
+        out.with(&[("source", vote.source.label())], vote.up);
+    }
+}
+
+pub fn problem(out: &mut Out<'_>, _: &Fleet<'_>, _: &FleetRoom<'_>, judgement: &Judgement) {
+    for problem in &judgement.problems {
+        out.with(&[("problem", &problem.name), ("area", problem.area.label())], true);
+    }
+}
+
+pub fn problem_since(out: &mut Out<'_>, _: &Fleet<'_>, _: &FleetRoom<'_>, judgement: &Judgement) {
+    for problem in &judgement.problems {
+        out.known_with(&[("problem", &problem.name), ("area", problem.area.label())], problem.since);
+    }
+}
+
+pub fn in_use(out: &mut Out<'_>, fleet: &Fleet<'_>, room: &FleetRoom<'_>, _: &Judgement) {
+    let core = fleet.members(room).filter(|device| device.role() == Role::Core && !device.superseded);
+    let telling = core.map(|device| device.device.activity).filter(|activity| *activity != Activity::Unknown);
+    out.known(telling.map(|activity| activity == Activity::Busy).max());
+}
+
+pub fn devices(out: &mut Out<'_>, fleet: &Fleet<'_>, room: &FleetRoom<'_>, _: &Judgement) {
+    for role in Role::ALL {
+        let count = fleet.members(room).filter(|device| device.role() == *role && !device.superseded).count();
+        out.with(&[("role", role.label())], count);
+    }
+}
+
+/// Of the whole tenant; there is nothing to count before the first listing.
+pub fn devices_without_room(out: &mut Out<'_>, fleet: &Fleet<'_>, snapshot: &Snapshot, _: Timestamp) {
+    if snapshot.devices.rows.is_empty() {
+        return;
+    }
+    let count = |has_account: bool| {
+        let without = fleet.devices.iter().filter(|device| device.room.is_none());
+        without.filter(|device| device.device.account.is_some() == has_account).count()
+    };
+    out.with(&[("reason", "signed_out")], count(false));
+    out.with(&[("reason", "personal_account")], count(true));
+}

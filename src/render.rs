@@ -1,0 +1,81 @@
+//! Keeps the exposition up to date: renders a tenant's families when its snapshot changes or a record expires.
+//!
+//! Rendering runs on a blocking thread, so that no scrape waits behind it on a runtime worker.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::metrics::View;
+use crate::metrics::block::Cutter;
+use crate::metrics::catalogue::{FAMILIES, Family, Source};
+use crate::metrics::exposition::Exposition;
+use crate::model::snapshot::Part;
+use crate::model::{Snapshot, Timestamp};
+use crate::store::Store;
+
+/// Renders one tenant.
+pub struct Renderer {
+    pub tenant: Arc<str>,
+    pub store: Arc<Store>,
+    pub exposition: Arc<Exposition>,
+    pub clock: Clock,
+    /// Which families are exposed at all.
+    pub exposed: Arc<dyn Fn(&Family) -> bool + Send + Sync>,
+}
+
+/// Pages and batches arrive many times a second; the picture is drawn anew at most this often ...
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
+/// ... and drawing takes at most one part of the time in so many.
+const PAUSE_PER_RENDER: u32 = 10;
+/// Expiry is told by the clock, which may be set; it is asked again this often.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+impl Renderer {
+    /// Renders at once and then whenever there is a reason, until it is dropped.
+    pub async fn run(self: Arc<Self>) {
+        let mut changes = self.store.subscribe();
+        let mut last = None;
+        loop {
+            let snapshot = changes.borrow_and_update().clone();
+            let began = Instant::now();
+            let renderer = self.clone();
+            let (before, now, picture) = (last, self.clock.now(), snapshot.clone());
+            let rendered =
+                tokio::task::spawn_blocking(move || renderer.render(before.as_ref(), &picture, now));
+            let until = rendered.await.expect("rendering does not panic");
+            last = Some(snapshot);
+            tokio::time::sleep((began.elapsed() * PAUSE_PER_RENDER).max(SHORTEST_PAUSE)).await;
+            let wait = until.map_or(LONGEST_PAUSE, |until| until.since(self.clock.now()).min(LONGEST_PAUSE));
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(wait) => last = None, // time alone may have changed anything
+            }
+        }
+    }
+
+    /// Renders what differs between two snapshots, all where there is no first; says when to look again.
+    fn render(&self, before: Option<&Snapshot>, snapshot: &Snapshot, now: Timestamp) -> Option<Timestamp> {
+        let changed = |part| before.is_none_or(|before| snapshot.changed(part, before));
+        let fleet = [Part::Devices, Part::Details, Part::Memory].into_iter().any(changed);
+        let status = changed(Part::Status);
+        let view = View::new(&self.tenant, snapshot, now);
+        let mut cutter = Cutter::default();
+        for (index, family) in FAMILIES.iter().enumerate().filter(|(_, family)| (self.exposed)(family)) {
+            let due = match family.source {
+                Source::Device(..) | Source::Room(..) => fleet || status,
+                Source::Tenant(..) => fleet || status,
+                Source::Collector(_) => status,
+                Source::Exporter => false,
+            };
+            if due {
+                let previous = self.exposition.segment(index, &self.tenant).unwrap_or_default();
+                let segment = view.render(family, &mut cutter, previous.blocks());
+                self.exposition.replace(index, &self.tenant, segment);
+            }
+        }
+        view.until()
+    }
+}
