@@ -169,17 +169,31 @@ pub enum Error {
     UnknownName(String),
 }
 
-/// A body: `length` is the sum of the chunks.
+/// The body of a response; `length` is that of all chunks.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Response {
+pub struct Body {
     pub length: u64,
     pub chunks: Vec<Bytes>,
 }
 
-impl Response {
+impl Body {
     fn push(&mut self, chunk: Bytes) {
         self.length += chunk.len() as u64;
         self.chunks.push(chunk);
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        let mut body = Self::default();
+        body.push(bytes.into());
+        body
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        text.into_bytes().into()
     }
 }
 
@@ -290,9 +304,9 @@ impl Exposition {
         names.into_iter().map(find).collect::<Result<_, _>>().map(Names)
     }
 
-    /// The response to a scrape: the selected families with `tail` behind them. `tail` is whole lines in the
+    /// The body of a scrape: the selected families with `tail` behind them. `tail` is whole lines in the
     /// selected format, without the end marker.
-    pub fn select(&self, selection: &Selection<'_>, tail: &[u8]) -> Result<Response, Error> {
+    pub fn select(&self, selection: &Selection<'_>, tail: &[u8]) -> Result<Body, Error> {
         let picture = self.picture();
         let tenant = match selection.tenant {
             Some(name) => Some(picture.tenant(name).ok_or_else(|| Error::UnknownTenant(name.to_owned()))?),
@@ -305,9 +319,9 @@ impl Exposition {
         let tail = [tail, end.as_bytes()].concat();
 
         let mut sums = Sums::default();
-        let mut response = Response::default();
+        let mut body = Body::default();
         if selection.gzip {
-            response.push(Bytes::from_static(GZIP_HEADER));
+            body.push(Bytes::from_static(GZIP_HEADER));
         }
         for ((family, header), row) in self.catalogue.iter().zip(&self.headers).zip(&picture.rows) {
             let (segments, part) = match tenant {
@@ -324,12 +338,12 @@ impl Exposition {
             sums = sums.then(header.into()).then(part);
             let blocks = segments.iter().flat_map(|segment| &segment.blocks).map(AsRef::as_ref);
             for block in std::iter::once(header).chain(blocks) {
-                response.push(if selection.gzip { block.deflated.clone() } else { block.plain.clone() });
+                body.push(if selection.gzip { block.deflated.clone() } else { block.plain.clone() });
             }
         }
         sums = sums.then(Sums::of_plain(&tail));
-        response.push(if selection.gzip { gzip_end(&tail, sums) } else { tail.into() });
-        Ok(response)
+        body.push(if selection.gzip { gzip_end(&tail, sums) } else { tail.into() });
+        Ok(body)
     }
 
     pub fn stats(&self) -> Stats {

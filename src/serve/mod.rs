@@ -1,1 +1,158 @@
-//! The HTTP server.
+//! The HTTP server: accepts connections, bounds what they may take, and stops without cutting a response short.
+//!
+//! It answers from what is there: no answer waits for Graph or renders room data.
+
+mod connection;
+mod negotiate;
+mod query;
+pub mod routes;
+
+#[cfg(test)]
+mod tests;
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::Request;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use self::routes::{Answer, Routes};
+
+/// Pause after a failed accept: the usual reason is that all file descriptors are in use, which lasts.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
+
+/// What clients may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Connections open at once; more wait in the kernel. Far more than scrapers and people need, and half of the
+    /// 1,024 file descriptors that a process usually has.
+    pub connections: usize,
+    /// Responses with exposition on their way at once; more get a 503. As in `node_exporter`. Each may pin the
+    /// blocks of one generation.
+    pub scrapes: usize,
+    /// For a request head to arrive, so that a client which never ends one cannot hold a connection.
+    pub head: Duration,
+    /// For a connection between requests. Prometheus keeps its own for five minutes, and who waits for the other
+    /// side to close first never meets a closing connection with a request.
+    pub idle: Duration,
+    /// For a response to be taken, also when the client stops reading. Longer than any sensible scrape timeout.
+    pub response: Duration,
+    /// For responses in flight when the server stops. Below the ten seconds that container runtimes grant.
+    pub drain: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            scrapes: 40,
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(330),
+            response: Duration::from_mins(1),
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What all connections share.
+struct Server {
+    routes: Arc<Routes>,
+    slots: Arc<Semaphore>,
+    settings: Settings,
+}
+
+impl Server {
+    fn answer<B>(&self, request: &Request<B>) -> Answer {
+        self.routes.answer(request, &self.slots)
+    }
+}
+
+/// Serves until `shutdown`, then lets responses in flight end.
+pub async fn run(
+    listeners: Vec<TcpListener>,
+    routes: Arc<Routes>,
+    settings: Settings,
+    shutdown: impl Future<Output = ()>,
+) {
+    let slots = Arc::new(Semaphore::new(settings.scrapes));
+    let server = Arc::new(Server { routes, slots, settings });
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    let mut accepting = Accepting::default();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => {}
+            accepted = accepting.next(&listeners), if connections.len() < settings.connections => {
+                if let Some(stream) = accepting.judge(accepted) {
+                    connections.spawn(connection::serve(stream, Arc::clone(&server), graceful.watcher()));
+                }
+            }
+        }
+    }
+    drop(listeners);
+    if timeout(settings.drain, graceful.shutdown()).await.is_err() {
+        tracing::info!(connections = connections.len(), "closing connections that did not end in time");
+    }
+    connections.shutdown().await;
+}
+
+/// Accepts from all listeners, and calmly when that fails.
+#[derive(Debug, Default)]
+struct Accepting {
+    resume: Option<Instant>,
+}
+
+impl Accepting {
+    async fn next(&self, listeners: &[TcpListener]) -> io::Result<TcpStream> {
+        if let Some(resume) = self.resume {
+            sleep_until(resume).await;
+        }
+        poll_fn(|context| {
+            let mut polls = listeners.iter().map(|listener| listener.poll_accept(context));
+            match polls.find_map(|poll| if let Poll::Ready(accepted) = poll { Some(accepted) } else { None })
+            {
+                Some(accepted) => Poll::Ready(accepted.map(|(stream, _)| stream)),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Keeps a good connection; a failure is logged once until the next good one.
+    fn judge(&mut self, accepted: io::Result<TcpStream>) -> Option<TcpStream> {
+        match accepted {
+            Ok(stream) => {
+                self.resume = None;
+                // Only latency is at stake.
+                stream.set_nodelay(true).ok();
+                Some(stream)
+            }
+            // That client left before we came; it says nothing about the next.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+                ) =>
+            {
+                None
+            }
+            Err(error) => {
+                if self.resume.is_none() {
+                    tracing::warn!(%error, "cannot accept connections; retrying");
+                }
+                self.resume = Some(Instant::now() + ACCEPT_PAUSE);
+                None
+            }
+        }
+    }
+}

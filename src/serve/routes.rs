@@ -1,0 +1,346 @@
+//! Which path gives which answer.
+//!
+//! | path                | methods   | answer                                                             |
+//! |---------------------|-----------|--------------------------------------------------------------------|
+//! | `/metrics` (or as set) | GET, HEAD | the exposition; `?tenant=` one tenant, `?name[]=` some families |
+//! | `/`                 | GET, HEAD | the status page                                                    |
+//! | `/-/healthy`        | GET, HEAD | 200 while the process lives, whatever the data                     |
+//! | `/-/ready`          | GET, HEAD | 200, or 503 with what is awaited                                   |
+//!
+//! Everything else is a 404. Errors are plain text for the person who reads them.
+
+use std::sync::Arc;
+
+use hyper::header::{
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{negotiate, query};
+use crate::metrics::exposition::{self, Body, Exposition, Names, Selection};
+use crate::metrics::text::Format;
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+
+/// The status page is one document with its style inside; nothing else may be loaded or run.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
+                           frame-ancestors 'none'";
+
+/// Scrapes come every few seconds at most; whoever finds us busy may well try the next second.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// What the answers are made from. `serve` knows no more of the exporter than this.
+pub struct Routes {
+    pub exposition: Arc<Exposition>,
+    /// Renders the exporter's own series on the spot: whole lines, no end marker.
+    pub tail: Box<dyn Fn(Tail<'_>) -> Vec<u8> + Send + Sync>,
+    /// The error says what is awaited.
+    pub ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// The HTML of `/`.
+    pub page: Box<dyn Fn() -> String + Send + Sync>,
+    /// Somebody reads the data: a scrape or a page wakes paused collectors.
+    pub on_read: Box<dyn Fn() + Send + Sync>,
+    /// Called with handler and status of each response.
+    pub on_response: Box<dyn Fn(&'static str, u16) + Send + Sync>,
+    /// `--web.telemetry-path`; may be `/`, the page is then not served.
+    pub telemetry_path: String,
+}
+
+/// What of the exporter's own series a scrape asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Tail<'a> {
+    pub tenant: Option<&'a str>,
+    pub names: Option<&'a Names>,
+    pub format: Format,
+}
+
+/// A response, and the scrape slot it occupies until its last byte is sent.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) response: Response<Body>,
+    pub(super) slot: Option<OwnedSemaphorePermit>,
+}
+
+impl Routes {
+    pub(super) fn answer<B>(&self, request: &Request<B>, slots: &Arc<Semaphore>) -> Answer {
+        let method = request.method();
+        let (handler, answer) = match request.uri().path() {
+            path if path == self.telemetry_path => {
+                ("metrics", get(method, || self.metrics(request.uri().query(), request.headers(), slots)))
+            }
+            "/" => ("page", get(method, || self.page())),
+            "/-/healthy" => ("healthy", get(method, healthy)),
+            "/-/ready" => ("ready", get(method, || self.ready())),
+            _ => ("other", text(StatusCode::NOT_FOUND, "There is nothing here; see / for what is.")),
+        };
+        (self.on_response)(handler, answer.response.status().as_u16());
+        answer
+    }
+
+    fn metrics(&self, query: Option<&str>, headers: &HeaderMap, slots: &Arc<Semaphore>) -> Answer {
+        let Ok(slot) = Arc::clone(slots).try_acquire_owned() else {
+            return busy();
+        };
+        let wanted = match self.wanted(query.unwrap_or_default()) {
+            Ok(wanted) => wanted,
+            Err(refusal) => return refusal.into(),
+        };
+        (self.on_read)();
+
+        let (tenant, names) = (wanted.tenant.as_deref(), wanted.names.as_ref());
+        let content = negotiate::content(values(headers, &ACCEPT));
+        let gzip = negotiate::gzip(values(headers, &ACCEPT_ENCODING));
+        let format = content.format();
+        let tail = (self.tail)(Tail { tenant, names, format });
+        match self.exposition.select(&Selection { tenant, names, format, gzip }, &tail) {
+            Ok(body) => {
+                let mut answer = of_type(StatusCode::OK, &content.content_type(), body);
+                let headers = answer.response.headers_mut();
+                headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+                if gzip {
+                    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                }
+                answer.slot = Some(slot);
+                answer
+            }
+            Err(refusal) => Refusal::from(refusal).into(),
+        }
+    }
+
+    fn wanted(&self, query: &str) -> Result<Wanted, Refusal> {
+        let mut tenants = Vec::new();
+        let mut names = Vec::new();
+        for (name, value) in query::parse(query)? {
+            match name.as_str() {
+                "tenant" => tenants.push(value),
+                "name[]" => names.push(value),
+                _ => {}
+            }
+        }
+        if tenants.len() > 1 {
+            return Err(Refusal::TwoTenants);
+        }
+        let tenant = tenants.pop();
+        if let Some(unknown) = tenant.as_ref().filter(|name| !self.exposition.has_tenant(name)) {
+            return Err(exposition::Error::UnknownTenant(unknown.clone()).into());
+        }
+        let names = match names.as_slice() {
+            [] => None,
+            names => Some(self.exposition.names(names.iter().map(String::as_str))?),
+        };
+        Ok(Wanted { tenant, names })
+    }
+
+    fn page(&self) -> Answer {
+        (self.on_read)();
+        let mut answer = of_type(StatusCode::OK, HTML, (self.page)().into());
+        answer.response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+        answer
+    }
+
+    fn ready(&self) -> Answer {
+        match (self.ready)() {
+            Ok(()) => text(StatusCode::OK, "teams-rooms-exporter is ready."),
+            Err(awaited) => text(StatusCode::SERVICE_UNAVAILABLE, &awaited),
+        }
+    }
+}
+
+/// The query of a scrape.
+#[derive(Debug)]
+struct Wanted {
+    tenant: Option<String>,
+    names: Option<Names>,
+}
+
+/// Why a query is not served.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error(transparent)]
+    Query(#[from] query::Malformed),
+    #[error("tenant is given more than once; leave it out to get all")]
+    TwoTenants,
+    #[error(transparent)]
+    Selection(#[from] exposition::Error),
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal {
+            Refusal::Selection(exposition::Error::UnknownTenant(_)) => StatusCode::NOT_FOUND,
+            Refusal::Selection(exposition::Error::UnknownName(_))
+            | Refusal::Query(_)
+            | Refusal::TwoTenants => StatusCode::BAD_REQUEST,
+        };
+        text(status, &refusal.to_string())
+    }
+}
+
+fn healthy() -> Answer {
+    text(StatusCode::OK, "teams-rooms-exporter is healthy.")
+}
+
+fn busy() -> Answer {
+    let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, "Too many scrapes at once; try again.");
+    answer.response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+    answer
+}
+
+/// An answer for reading methods only. The body of a HEAD is left out when it is sent.
+fn get(method: &Method, answer: impl FnOnce() -> Answer) -> Answer {
+    if method == Method::GET || method == Method::HEAD {
+        return answer();
+    }
+    let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are answered here.");
+    answer.response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    answer
+}
+
+fn text(status: StatusCode, message: &str) -> Answer {
+    of_type(status, PLAIN, format!("{message}\n").into())
+}
+
+fn of_type(status: StatusCode, content_type: &str, body: Body) -> Answer {
+    let length = body.length;
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    let content_type = HeaderValue::from_str(content_type).expect("content types are ASCII");
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CONTENT_LENGTH, length.into());
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Answer { response, slot: None }
+}
+
+/// The values of a header, without those that are not ASCII.
+fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::metrics::block::Cutter;
+    use crate::metrics::catalogue::{Family, Kind};
+    use crate::metrics::text::Labels;
+
+    static CATALOGUE: [Family; 1] =
+        [Family { name: "t_up", kind: Kind::Gauge, unit: None, labels: &["tenant"], help: "Up." }];
+
+    fn routes() -> (Routes, Arc<Mutex<Vec<String>>>) {
+        let exposition = Exposition::new(&CATALOGUE, vec!["contoso".to_owned()]);
+        let mut cutter = Cutter::default();
+        let mut cut = cutter.cut(&[]);
+        cut.entity("contoso", |lines| {
+            lines.sample("t_up", &Labels::new(&[("tenant", "contoso")]), &[], true);
+        });
+        exposition.replace(0, "contoso", cut.into());
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let log = |calls: &Arc<Mutex<Vec<String>>>| {
+            let calls = Arc::clone(calls);
+            move |call: String| calls.lock().unwrap().push(call)
+        };
+        let (read, response) = (log(&calls), log(&calls));
+        let routes = Routes {
+            exposition: Arc::new(exposition),
+            tail: Box::new(|tail| format!("# tail of {:?}\n", tail.tenant).into()),
+            ready: Box::new(|| Err("waiting for devices of contoso".to_owned())),
+            page: Box::new(|| "<!doctype html>".to_owned()),
+            on_read: Box::new(move || read("read".to_owned())),
+            on_response: Box::new(move |handler, code| response(format!("{handler} {code}"))),
+            telemetry_path: "/metrics".to_owned(),
+        };
+        (routes, calls)
+    }
+
+    fn ask(routes: &Routes, method: Method, target: &str, headers: &[(HeaderName, &str)]) -> Answer {
+        let mut request = Request::builder().method(method).uri(target);
+        for (name, value) in headers {
+            request = request.header(name, *value);
+        }
+        routes.answer(&request.body(()).unwrap(), &Arc::new(Semaphore::new(1)))
+    }
+
+    fn body(answer: &Answer) -> String {
+        String::from_utf8(answer.response.body().chunks.concat()).unwrap()
+    }
+
+    #[track_caller]
+    fn check(target: &str, status: u16, expected: &str, calls: &[&str]) {
+        let (routes, called) = routes();
+        let answer = ask(&routes, Method::GET, target, &[]);
+        assert_eq!(
+            (answer.response.status().as_u16(), body(&answer).as_str()),
+            (status, expected),
+            "{target}"
+        );
+        let length = answer.response.headers().get(CONTENT_LENGTH).unwrap().to_str().unwrap().to_owned();
+        assert_eq!(length, expected.len().to_string());
+        assert_eq!(*called.lock().unwrap(), calls);
+    }
+
+    #[test]
+    fn each_path_has_its_answer() {
+        check("/", 200, "<!doctype html>", &["read", "page 200"]);
+        check("/-/healthy", 200, "teams-rooms-exporter is healthy.\n", &["healthy 200"]);
+        check("/-/ready", 503, "waiting for devices of contoso\n", &["ready 503"]);
+        check("/nope", 404, "There is nothing here; see / for what is.\n", &["other 404"]);
+        check("/metrics/", 404, "There is nothing here; see / for what is.\n", &["other 404"]);
+    }
+
+    #[test]
+    fn scrapes_are_selected_by_query() {
+        let series = "# HELP t_up Up.\n# TYPE t_up gauge\nt_up{tenant=\"contoso\"} 1\n";
+        let all = format!("{series}# tail of None\n");
+        let one = format!("{series}# tail of Some(\"contoso\")\n");
+        check("/metrics", 200, &all, &["read", "metrics 200"]);
+        check("/metrics?unknown=1&name[]=t_up", 200, &all, &["read", "metrics 200"]);
+        check("/metrics?tenant=contos%6F", 200, &one, &["read", "metrics 200"]);
+        check("/metrics?tenant=nope", 404, "there is no tenant \"nope\"\n", &["metrics 404"]);
+        check("/metrics?name[]=t_up&name%5B%5D=nope", 400, "there is no metric \"nope\"\n", &["metrics 400"]);
+        check("/metrics?x=%", 400, "malformed query: \"%\" does not decode to UTF-8\n", &["metrics 400"]);
+        let twice = "tenant is given more than once; leave it out to get all\n";
+        check("/metrics?tenant=a&tenant=b", 400, twice, &["metrics 400"]);
+    }
+
+    #[test]
+    fn headers_say_what_is_sent() {
+        let (routes, _) = routes();
+        let wishes = [(ACCEPT, "application/openmetrics-text"), (ACCEPT_ENCODING, "gzip")];
+        let answer = ask(&routes, Method::GET, "/metrics", &wishes);
+        let header = |name| answer.response.headers().get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(header(CONTENT_TYPE), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
+        assert_eq!(header(CONTENT_ENCODING), Some("gzip"));
+        assert_eq!(header(VARY), Some("Accept, Accept-Encoding"));
+        assert!(answer.slot.is_some());
+
+        let page = ask(&routes, Method::GET, "/", &[]);
+        let header = |name| page.response.headers().get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(header(CONTENT_TYPE), Some("text/html; charset=utf-8"));
+        assert_eq!(header(X_CONTENT_TYPE_OPTIONS), Some("nosniff"));
+        assert!(header(CONTENT_SECURITY_POLICY).unwrap().starts_with("default-src 'none'"));
+    }
+
+    #[test]
+    fn other_methods_are_told_which_are_allowed() {
+        let (routes, _) = routes();
+        for path in ["/", "/metrics", "/-/healthy", "/-/ready"] {
+            let answer = ask(&routes, Method::POST, path, &[]);
+            assert_eq!(answer.response.status(), StatusCode::METHOD_NOT_ALLOWED);
+            assert_eq!(answer.response.headers().get(ALLOW).unwrap(), "GET, HEAD");
+        }
+        assert_eq!(ask(&routes, Method::POST, "/nope", &[]).response.status(), StatusCode::NOT_FOUND);
+    }
+
+    #[test]
+    fn the_telemetry_path_may_be_the_root() {
+        let (mut routes, _) = routes();
+        routes.telemetry_path = "/".to_owned();
+        assert!(body(&ask(&routes, Method::GET, "/", &[])).starts_with("# HELP"));
+    }
+}
