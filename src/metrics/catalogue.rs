@@ -66,6 +66,17 @@ impl Family {
         FAMILIES.iter().find(|family| family.name == name)
     }
 
+    /// A family that no catalogue has, for tests of what does not depend on the table.
+    #[cfg(test)]
+    pub(crate) const fn example(
+        name: &'static str,
+        kind: Kind,
+        labels: &'static [&'static str],
+        help: &'static str,
+    ) -> Self {
+        Self { kind, ..gauge(name, labels, Source::Exporter, help) }
+    }
+
     const fn experimental(mut self) -> Self {
         self.stability = Stability::Experimental;
         self

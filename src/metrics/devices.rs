@@ -158,9 +158,7 @@ pub fn software_changed(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevice<'
     }
 }
 
-fn logins<'a>(
-    device: &FleetDevice<'a>,
-) -> impl Iterator<Item = &'a (Login, Connection)> {
+fn logins<'a>(device: &FleetDevice<'a>) -> impl Iterator<Item = &'a (Login, Connection)> {
     detail(device).flat_map(|detail| &detail.logins)
 }
 

@@ -432,18 +432,8 @@ mod tests {
     use crate::metrics::block::Cutter;
     use crate::metrics::text::Labels;
 
-    use crate::metrics::catalogue::{Source, Stability};
-
     const fn family(name: &'static str, kind: Kind) -> Family {
-        Family {
-            name,
-            kind,
-            unit: None,
-            labels: &["tenant", "device_id"],
-            help: "Help.",
-            stability: Stability::Stable,
-            source: Source::Exporter,
-        }
+        Family::example(name, kind, &["tenant", "device_id"], "Help.")
     }
 
     static CATALOGUE: [Family; 4] = [

@@ -350,15 +350,8 @@ mod tests {
         check(&[], &[], f64::NEG_INFINITY, "m -Inf");
     }
 
-    const COUNTER: Family = Family {
-        name: "t_seconds_total",
-        kind: Kind::Counter,
-        unit: Some("seconds"),
-        labels: &[],
-        help: "A \"quoted\" back\\slash\nand line.",
-        stability: crate::metrics::catalogue::Stability::Stable,
-        source: crate::metrics::catalogue::Source::Exporter,
-    };
+    const COUNTER: Family =
+        Family::example("t_seconds_total", Kind::Counter, &[], "A \"quoted\" back\\slash\nand line.");
 
     #[test]
     fn headers_differ_by_format() {

@@ -229,8 +229,7 @@ mod tests {
     use crate::metrics::catalogue::{Family, Kind};
     use crate::metrics::text::Labels;
 
-    static CATALOGUE: [Family; 1] =
-        [Family { name: "t_up", kind: Kind::Gauge, unit: None, labels: &["tenant"], help: "Up." }];
+    static CATALOGUE: [Family; 1] = [Family::example("t_up", Kind::Gauge, &["tenant"], "Up.")];
 
     fn routes() -> (Routes, Arc<Mutex<Vec<String>>>) {
         let exposition = Exposition::new(&CATALOGUE, vec!["contoso".to_owned()]);

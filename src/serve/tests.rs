@@ -21,8 +21,7 @@ const HUGE: usize = 24 << 20;
 /// For anything that should happen soon; a test that gets here has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-static CATALOGUE: [Family; 1] =
-    [Family { name: "t_up", kind: Kind::Gauge, unit: None, labels: &["device_id"], help: "Up." }];
+static CATALOGUE: [Family; 1] = [Family::example("t_up", Kind::Gauge, &["device_id"], "Up.")];
 
 /// A running server. Dropping it kills the server; `stop` asks it to end.
 struct Running {
