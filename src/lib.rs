@@ -1,8 +1,10 @@
 //! teams-rooms-exporter: Microsoft Graph -> collectors -> model -> store -> metrics -> /metrics.
 
+pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod collectors;
+pub mod commands;
 pub mod config;
 pub mod graph;
 pub mod keep;

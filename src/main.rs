@@ -1,3 +1,232 @@
-//! The binary: arguments, logging, configuration, then the app.
+//! The binary: arguments, logging, configuration, then the app. Nothing is decided here.
 
-fn main() {}
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use teams_rooms_exporter::app::{self, Tuning};
+use teams_rooms_exporter::cli::{self, Command};
+use teams_rooms_exporter::clock::Clock;
+use teams_rooms_exporter::commands::{check, metrics, rooms};
+use teams_rooms_exporter::config::{self, Config, Secret};
+use teams_rooms_exporter::metrics::catalogue::FAMILIES;
+use teams_rooms_exporter::{logging, sim};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Wrong arguments or settings; nothing was started.
+const MISUSE: u8 = 2;
+
+fn main() -> ExitCode {
+    let command = match cli::parse(std::env::args_os()) {
+        Ok(command) => command,
+        Err(error) => {
+            drop(error.print()); // a closed pipe has nobody left to tell
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(MISUSE));
+        }
+    };
+    rustls::crypto::ring::default_provider().install_default().expect("the first and only installation");
+    match dispatch(command) {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let misuse = error.downcast_ref::<config::Error>().is_some() || error.is::<Misuse>();
+            drop(writeln!(io::stderr(), "error: {error:#}"));
+            ExitCode::from(if misuse { MISUSE } else { 1 })
+        }
+    }
+}
+
+/// A setting that only showed itself to be wrong outside `config`.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Misuse(String);
+
+fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
+    let clock = Clock::system();
+    let result = match command {
+        Command::Serve(args) => {
+            let config = load(&args)?;
+            start_logging(&args.log)?;
+            runtime.block_on(interruptible(|stop| serve(config, clock, stop)))
+        }
+        Command::Demo(args) => {
+            start_logging(&args.log)?;
+            runtime.block_on(interruptible(|stop| demo(args, clock, stop)))
+        }
+        Command::Simulate(args) => {
+            start_logging(&args.log)?;
+            runtime.block_on(interruptible(|stop| simulate(args, stop)))
+        }
+        Command::Check(args) => {
+            let config = load(&cli::ServeArgs { config: args.config, ..cli::ServeArgs::default() })?;
+            start_logging(&args.log)?;
+            runtime.block_on(check::run(&config, &clock, &mut io::stdout())).map(exit_code)
+        }
+        Command::Rooms(args) => {
+            let form = match (args.json, args.csv) {
+                (true, _) => rooms::Form::Json,
+                (_, true) => rooms::Form::Csv,
+                _ => rooms::Form::Table,
+            };
+            let config = load(&cli::ServeArgs { config: args.config, ..cli::ServeArgs::default() })?;
+            start_logging(&args.log)?;
+            runtime.block_on(rooms::run(&config, form, &clock, &mut io::stdout())).map(exit_code)
+        }
+        Command::Metrics(args) => {
+            metrics::print(args.format, &mut io::stdout().lock())?;
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    runtime.shutdown_background(); // a second signal does not wait for anybody
+    result
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+fn load(args: &cli::ServeArgs) -> anyhow::Result<Config> {
+    let names: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
+    Ok(config::load(args, &|name| std::env::var(name).ok(), &names)?)
+}
+
+#[expect(clippy::disallowed_methods, reason = "log lines carry the machine's time")]
+fn start_logging(args: &cli::LogArgs) -> anyhow::Result<()> {
+    let level = match args.level.unwrap_or_default() {
+        cli::LogLevel::Debug => tracing::Level::DEBUG,
+        cli::LogLevel::Info => tracing::Level::INFO,
+        cli::LogLevel::Warn => tracing::Level::WARN,
+        cli::LogLevel::Error => tracing::Level::ERROR,
+    };
+    let format = match args.format.unwrap_or_default() {
+        cli::LogFormat::Logfmt => logging::Format::Logfmt,
+        cli::LogFormat::Json => logging::Format::Json,
+    };
+    Ok(logging::init(level, format, jiff::Timestamp::now, io::stderr)?)
+}
+
+async fn serve(config: Config, clock: Clock, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let listeners = listen(&config.web.listen_addresses).await?;
+    for listener in &listeners {
+        tracing::info!(address = %listener.local_addr()?, path = config.web.telemetry_path, "listening");
+    }
+    app::run(config, listeners, clock, Tuning::default(), stop).await
+}
+
+/// The whole product on one machine: a simulated tenant, and the exporter that reads it.
+async fn demo(args: cli::DemoArgs, clock: Clock, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let (tenant, world) = start_world(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &args.world).await?;
+    let secret = Secret::new(tenant.secret());
+    let config = config::demo(&args, &tenant.url(), sim::TENANT_ID, sim::CLIENT_ID, secret)?;
+    let listeners = listen(&config.web.listen_addresses).await?;
+    let port = listeners.first().map_or(Ok(0), |listener| listener.local_addr().map(|address| address.port()))?;
+    write!(
+        io::stdout(),
+        "{} simulated rooms:  http://localhost:{port}/\n\
+         their metrics:       http://localhost:{port}{}\n\
+         break something:     curl {}/_sim/\n\
+         stop:                Ctrl-C\n",
+        args.world.rooms,
+        config.web.telemetry_path,
+        tenant.url(),
+    )?;
+    tokio::select! {
+        ended = app::run(config, listeners, clock, Tuning::default(), stop) => ended,
+        () = world => Ok(()),
+    }
+}
+
+async fn simulate(args: cli::SimulateArgs, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let address = args.listen_address.parse().map_err(|_| {
+        Misuse(format!("--listen-address: `{}` is not an address and port such as 127.0.0.1:10065", args.listen_address))
+    })?;
+    let (tenant, world) = start_world(address, &args.world).await?;
+    write!(
+        io::stdout(),
+        "{} simulated rooms; configuration for the exporter:\n\n\
+         tenants:\n  - name: simulated\n    tenant_id: {}\n    client_id: {}\n    auth: {{ client_secret: {} }}\n    \
+         cloud: {{ authority: {url}, graph: {url} }}\n\nbreak something: curl {url}/_sim/\n",
+        args.world.rooms,
+        sim::TENANT_ID,
+        sim::CLIENT_ID,
+        tenant.secret(),
+        url = tenant.url(),
+    )?;
+    tokio::select! {
+        () = world => {}
+        () = stop => {}
+    }
+    Ok(())
+}
+
+async fn start_world(
+    address: SocketAddr,
+    args: &cli::WorldArgs,
+) -> anyhow::Result<(sim::Sim, impl Future<Output = ()> + Send)> {
+    let faults = args.faults.iter().map(|fault| fault.parse().map_err(|error| Misuse(format!("--fault: {error}"))));
+    let settings = sim::Settings {
+        rooms: usize::try_from(args.rooms)?,
+        seed: args.seed,
+        speed: args.speed,
+        faults: faults.collect::<Result<_, _>>()?,
+        ..sim::Settings::default()
+    };
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    Ok(sim::start(listener, settings)?)
+}
+
+/// Binds all addresses; where the machine has no IPv6, `[::]` means every IPv4 address.
+async fn listen(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let mut bound = TcpListener::bind(address).await;
+        if bound.is_err() && address.is_ipv6() && address.ip().is_unspecified() {
+            bound = TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await;
+        }
+        let cure = "is another exporter running? --web.listen-address takes another port";
+        listeners.push(bound.with_context(|| format!("cannot listen on {address}; {cure}"))?);
+    }
+    Ok(listeners)
+}
+
+/// Runs until it ends by itself; the first signal asks it to end, the second one does not wait.
+async fn interruptible<F>(run: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) -> F) -> anyhow::Result<ExitCode>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let mut first = signals()?;
+    let mut second = signals()?;
+    let stop = Box::pin(async move {
+        next(&mut first).await;
+        tracing::info!("stopping; a second signal stops at once");
+    });
+    let twice = async {
+        next(&mut second).await;
+        next(&mut second).await;
+    };
+    tokio::select! {
+        ended = run(stop) => ended.map(|()| ExitCode::SUCCESS),
+        () = twice => Ok(ExitCode::FAILURE),
+    }
+}
+
+fn signals() -> anyhow::Result<[Signal; 2]> {
+    Ok([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?])
+}
+
+async fn next([terminate, interrupt]: &mut [Signal; 2]) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn exit_code(good: bool) -> ExitCode {
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}

@@ -1,7 +1,7 @@
 //! Room series: each function writes the samples of one room in one family.
 
 use crate::metrics::Out;
-use crate::model::device::{Activity, Role};
+use crate::model::device::Role;
 use crate::model::fleet::{Fleet, FleetRoom};
 use crate::model::room::Judgement;
 use crate::model::{Snapshot, State, Timestamp};
@@ -48,9 +48,7 @@ pub fn problem_since(out: &mut Out<'_>, _: &Fleet<'_>, _: &FleetRoom<'_>, judgem
 }
 
 pub fn in_use(out: &mut Out<'_>, fleet: &Fleet<'_>, room: &FleetRoom<'_>, _: &Judgement) {
-    let core = fleet.members(room).filter(|device| device.role() == Role::Core && !device.superseded);
-    let telling = core.map(|device| device.device.activity).filter(|activity| *activity != Activity::Unknown);
-    out.known(telling.map(|activity| activity == Activity::Busy).max());
+    out.known(fleet.in_use(room));
 }
 
 pub fn devices(out: &mut Out<'_>, fleet: &Fleet<'_>, room: &FleetRoom<'_>, _: &Judgement) {

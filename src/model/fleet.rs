@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::model::collector::{Collector, CollectorState};
 use crate::model::detail::{Detail, Reading, Software, SoftwareKind};
-use crate::model::device::{Device, DeviceType, Role};
+use crate::model::device::{Activity, Device, DeviceType, Role};
 use crate::model::identity::Room;
 use crate::model::memory::{self, DeviceMemory};
 use crate::model::version::{Cohorts, Installed};
@@ -89,6 +89,13 @@ impl<'a> Fleet<'a> {
 
     pub fn members<'f>(&'f self, room: &'f FleetRoom<'_>) -> impl Iterator<Item = &'f FleetDevice<'a>> {
         room.members.iter().filter_map(|index| self.devices.get(*index))
+    }
+
+    /// Whether somebody meets in the room; `None` where no core device tells.
+    pub fn in_use(&self, room: &FleetRoom<'_>) -> Option<bool> {
+        let core = self.members(room).filter(|device| device.role() == Role::Core && !device.superseded);
+        let telling = core.map(|device| device.device.activity).filter(|activity| *activity != Activity::Unknown);
+        telling.map(|activity| activity == Activity::Busy).max()
     }
 
     /// How many newer versions the device's cohort has; `None` where its version is not known.

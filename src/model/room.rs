@@ -130,6 +130,18 @@ fn problems_inside(detail: &Detail) -> Vec<Problem> {
     lost.map(|(name, area, connection)| Problem { name, area, since: connection.changed }).collect()
 }
 
+impl RoomState {
+    /// For sorting, worst first.
+    pub const fn rank(self) -> u8 {
+        match self {
+            Self::Down => 0,
+            Self::Degraded => 1,
+            Self::Unknown => 2,
+            Self::Ok => 3,
+        }
+    }
+}
+
 impl State for RoomState {
     const ALL: &'static [Self] = &[Self::Ok, Self::Degraded, Self::Down, Self::Unknown];
 

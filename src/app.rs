@@ -1,0 +1,244 @@
+//! Wiring and lifetime: builds the parts of each tenant, runs them, and drains them on shutdown.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::collectors;
+use crate::config::{self, Config, Enabled, Trust};
+use crate::graph::{Client, Timeouts, auth};
+use crate::keep::{self, Keeper};
+use crate::metrics::catalogue::{FAMILIES, Family};
+use crate::metrics::exposition::Exposition;
+use crate::metrics::{self, exporter};
+use crate::model::collector::{Collector, CollectorState, Status};
+use crate::model::{Snapshot, State};
+use crate::poll::{Pace, Poller, Readers};
+use crate::render::Renderer;
+use crate::serve::{self, page};
+use crate::stats::{Stats, TenantStats};
+use crate::store::Store;
+use crate::store::storage::Storage;
+use crate::poll;
+
+/// What no user sets, and a test may: how long the outside world is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    pub timeouts: Timeouts,
+    /// How often a source is looked for that is off or gone.
+    pub probe: Duration,
+    pub save_interval: Duration,
+    pub serve: serve::Settings,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            timeouts: Timeouts::default(),
+            probe: poll::PROBE,
+            save_interval: keep::INTERVAL,
+            serve: serve::Settings::default(),
+        }
+    }
+}
+
+/// The parts of one tenant.
+struct Tenant {
+    name: Arc<str>,
+    store: Arc<Store>,
+    /// There was something to serve before the first attempt.
+    restored: bool,
+    keeper: Option<Arc<Keeper>>,
+}
+
+/// Runs the exporter on bound listeners until `shutdown` resolves.
+pub async fn run(
+    config: Config,
+    listeners: Vec<TcpListener>,
+    clock: Clock,
+    tuning: Tuning,
+    shutdown: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let stats = Stats::new();
+    let readers = Arc::new(Readers::new(clock.now()));
+    let names = config.tenants.iter().map(|tenant| tenant.name.clone()).collect();
+    let exposition = Arc::new(Exposition::new(FAMILIES, names));
+    let exposed: Arc<dyn Fn(&Family) -> bool + Send + Sync> =
+        Arc::new(metrics::exposed(&config.metrics.allow, &config.metrics.deny));
+
+    let mut tasks = JoinSet::new();
+    let mut tenants = Vec::new();
+    for settings in &config.tenants {
+        let tenant = open(settings, config.storage_path.as_deref(), &stats, &clock)
+            .with_context(|| format!("tenant {}", settings.name))?;
+        let poller = poller(settings, config.idle_after, &tenant, &stats, &clock, &readers, &tuning)
+            .with_context(|| format!("tenant {}", settings.name))?;
+        tasks.spawn(async move { poller.run().await });
+        let renderer = Renderer {
+            tenant: tenant.name.clone(),
+            store: tenant.store.clone(),
+            exposition: exposition.clone(),
+            clock: clock.clone(),
+            exposed: exposed.clone(),
+        };
+        tasks.spawn(Arc::new(renderer).run());
+        if let Some(keeper) = tenant.keeper.clone() {
+            tasks.spawn(async move { keeper.run(tuning.save_interval).await });
+        }
+        tenants.push(tenant);
+    }
+    let tenants: Arc<[Tenant]> = tenants.into();
+    let routes = routes(&config, &tenants, exposition, exposed, stats, clock, readers);
+    serve::run(listeners, Arc::new(routes), tuning.serve, shutdown).await;
+
+    tasks.shutdown().await;
+    for keeper in tenants.iter().filter_map(|tenant| tenant.keeper.as_ref()) {
+        keeper.save_now().await;
+    }
+    Ok(())
+}
+
+/// Makes a tenant's store, from what was kept where there is something.
+fn open(
+    settings: &config::Tenant,
+    storage_path: Option<&Path>,
+    stats: &Arc<Stats>,
+    clock: &Clock,
+) -> anyhow::Result<Tenant> {
+    let name: Arc<str> = settings.name.as_str().into();
+    let storage = storage_path.map(|path| Storage::open(path, &settings.name, &settings.tenant_id)).transpose()?;
+    let mut snapshot = storage.as_ref().map(|storage| restore(&name, storage, settings, clock)).unwrap_or_default();
+    let restored = !snapshot.devices.rows.is_empty();
+    snapshot.status = Arc::new(Collector::ALL.iter().map(|one| (*one, first_status(*one, settings))).collect());
+    let store = Arc::new(Store::new(snapshot));
+    let keeper = storage.map(|storage| {
+        stats.with_storage();
+        Arc::new(Keeper { tenant: name.clone(), store: store.clone(), storage, stats: stats.clone(), clock: clock.clone() })
+    });
+    Ok(Tenant { name, store, restored, keeper })
+}
+
+fn restore(tenant: &str, storage: &Storage, settings: &config::Tenant, clock: &Clock) -> Snapshot {
+    match storage.restore() {
+        Ok(None) => Snapshot::default(),
+        Ok(Some((mut snapshot, saved_at))) => {
+            let age = clock.now().since(saved_at);
+            if age > settings.collectors.devices.expiry {
+                Arc::make_mut(&mut snapshot.memory).lose_track();
+            }
+            tracing::info!(tenant, devices = snapshot.devices.rows.len(), ?age, "restored");
+            snapshot
+        }
+        Err(error) => {
+            tracing::warn!(tenant, %error, "nothing restored");
+            Snapshot::default()
+        }
+    }
+}
+
+fn first_status(collector: Collector, settings: &config::Tenant) -> Status {
+    let (devices, detail) = (&settings.collectors.devices, &settings.collectors.device_health);
+    let (enabled, expiry) = match collector {
+        Collector::Devices => (devices.enabled, devices.expiry),
+        Collector::DeviceHealth => (detail.enabled, detail.expiry),
+    };
+    let status = Status::starting(devices.interval, expiry);
+    if enabled == Enabled::No { Status { state: CollectorState::Disabled, ..status } } else { status }
+}
+
+fn poller(
+    settings: &config::Tenant,
+    idle_after: Option<Duration>,
+    tenant: &Tenant,
+    stats: &Arc<Stats>,
+    clock: &Clock,
+    readers: &Arc<Readers>,
+    tuning: &Tuning,
+) -> anyhow::Result<Poller> {
+    let (devices, detail) = (&settings.collectors.devices, &settings.collectors.device_health);
+    let pace = |expiry| Pace { interval: devices.interval, expiry, probe: tuning.probe };
+    let tenant_stats = stats.tenant(&tenant.name);
+    let client = client(settings, tuning.timeouts, tenant_stats.clone(), clock)?;
+    let settings = poll::Settings {
+        devices: devices.enabled,
+        device_health: detail.enabled,
+        device_types: device_types(devices),
+        list_pace: pace(devices.expiry),
+        detail_pace: pace(detail.expiry),
+        rotation: detail.rotation,
+        trust_device_accounts: settings.trust_device_accounts != Trust::No,
+        frozen_after: settings.frozen_after,
+        idle_after,
+    };
+    let (name, store) = (tenant.name.clone(), tenant.store.clone());
+    Ok(Poller::new(name, client, store, settings, tenant_stats, clock.clone(), readers.clone()))
+}
+
+/// The connection of a tenant to Graph; the secret is read anew at each sign-in.
+pub(crate) fn client(
+    settings: &config::Tenant,
+    timeouts: Timeouts,
+    stats: TenantStats,
+    clock: &Clock,
+) -> anyhow::Result<Client> {
+    let credential = settings.credential.clone();
+    let secret = move || match credential.read() {
+        Ok(secret) => Ok(secret.expose().to_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    let identity = auth::Identity {
+        authority: settings.authority.clone(),
+        tenant_id: settings.tenant_id.clone(),
+        client_id: settings.client_id.clone(),
+        secret: Arc::new(secret),
+    };
+    Ok(Client::new(identity, settings.graph.clone(), timeouts, stats, clock.clone())?)
+}
+
+/// The configured types as the model has them; the configuration knows the same names.
+pub(crate) fn device_types(devices: &config::DevicesSettings) -> Vec<crate::model::device::DeviceType> {
+    devices.types.iter().filter_map(|name| collectors::devices::by_graph_name(name)).collect()
+}
+
+fn routes(
+    config: &Config,
+    tenants: &Arc<[Tenant]>,
+    exposition: Arc<Exposition>,
+    exposed: Arc<dyn Fn(&Family) -> bool + Send + Sync>,
+    stats: Arc<Stats>,
+    clock: Clock,
+    readers: Arc<Readers>,
+) -> serve::routes::Routes {
+    let (awaited, shown) = (tenants.clone(), tenants.clone());
+    let (tail_stats, tail_exposition) = (stats.clone(), exposition.clone());
+    let (page_clock, telemetry_path) = (clock.clone(), config.web.telemetry_path.clone());
+    serve::routes::Routes {
+        exposition,
+        tail: Box::new(move |asked| exporter::lines(&tail_stats, tail_exposition.stats(), asked, &*exposed)),
+        ready: Box::new(move || awaited.iter().try_for_each(Tenant::ready)),
+        page: Box::new(move || {
+            let tenants: Vec<_> = shown.iter().map(|tenant| (&*tenant.name, tenant.store.snapshot())).collect();
+            page::html(&tenants, page_clock.now(), &telemetry_path)
+        }),
+        on_read: Box::new(move || readers.read(clock.now())),
+        on_response: Box::new(move |handler, code| stats.http_request(handler, code)),
+        telemetry_path: config.web.telemetry_path.clone(),
+    }
+}
+
+impl Tenant {
+    /// Ready once every collector has ended its first attempt, good or bad, or something was restored.
+    fn ready(&self) -> Result<(), String> {
+        match self.store.snapshot().awaited() {
+            Some(collector) if !self.restored => {
+                Err(format!("waiting for the first attempt of collector {collector} of tenant {}", self.name))
+            }
+            _ => Ok(()),
+        }
+    }
+}
