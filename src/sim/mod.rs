@@ -1,1 +1,150 @@
-//! The simulated tenant.
+//! The simulated tenant: a pretend Microsoft 365 tenant that speaks OAuth2 and Graph over real HTTP.
+//! Written from Microsoft's documentation alone; it shares nothing with the collectors but HTTP, so that a misread
+//! field is caught. The flow: `server` receives, `routes` finds the operation, a file per noun answers it from
+//! `world`, and `faults` get in the way.
+
+mod batch;
+mod chance;
+mod clock;
+mod controls;
+mod devices;
+mod edits;
+mod faults;
+mod odata;
+mod reply;
+mod requests;
+mod routes;
+mod server;
+mod spoil;
+mod tenant;
+mod token;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+pub use faults::{Fault, FaultError, fault_table};
+pub use requests::RecordedRequest;
+use tenant::Tenant;
+
+pub const TENANT_ID: &str = "11111111-2222-4333-8444-555555555555";
+pub const CLIENT_ID: &str = "22222222-3333-4444-8555-666666666666";
+/// The one secret that is accepted; easy to find where it should not be.
+pub const CLIENT_SECRET: &str = "simulated~Secret.Never-Log_This+1";
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// At most 50,000.
+    pub rooms: usize,
+    pub seed: u64,
+    /// Simulated seconds per real second; 0.0 and the world stands still.
+    pub speed: f64,
+    /// Simulated time at start-up.
+    pub start: Timestamp,
+    /// On from the start.
+    pub faults: Vec<Fault>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let start = Timestamp::constant(FRIDAY_MORNING, 0);
+        Self { rooms: 60, seed: 1, speed: 1.0, start, faults: Vec::new() }
+    }
+}
+
+/// 2026-11-20T08:00:00Z.
+const FRIDAY_MORNING: i64 = 1_795_161_600;
+
+/// Serves a tenant on the listener. The future runs the server until [`Sim::stop`], or until it is dropped.
+pub fn start(
+    listener: TcpListener,
+    settings: Settings,
+) -> std::io::Result<(Sim, impl Future<Output = ()> + Send)> {
+    let url = format!("http://{}", listener.local_addr()?);
+    let tenant = Arc::new(Tenant::new(url, settings));
+    Ok((Sim(Arc::clone(&tenant)), server::serve(listener, tenant)))
+}
+
+/// A handle to a running tenant, for tests in the same process.
+#[derive(Clone)]
+pub struct Sim(Arc<Tenant>);
+
+impl Sim {
+    /// The root of both the authority and Graph.
+    pub fn url(&self) -> String {
+        self.0.url.clone()
+    }
+
+    /// Simulated now.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Moves simulated time forward at once, whatever the speed.
+    pub fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    pub fn set_speed(&self, speed: f64) {
+        self.0.clock.set_speed(speed);
+    }
+
+    /// Replaces the active faults at once; those that remember when they were set begin anew.
+    pub fn set_faults(&self, faults: Vec<Fault>) {
+        self.0.set_faults(faults);
+    }
+
+    /// Every request received, batch items before their envelope; the newest 100,000.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.0.requests.all()
+    }
+
+    pub fn clear_requests(&self) {
+        self.0.requests.clear();
+    }
+
+    /// The ids of all devices, in the order of the list.
+    pub fn devices(&self) -> Vec<String> {
+        let entries = self.0.world.entries().iter();
+        entries.filter(|entry| self.0.is_present(entry.id)).map(|entry| entry.id.to_string()).collect()
+    }
+
+    /// Lays an RFC 7386 merge patch over the documents `device`, `health`, `activity` and `configuration` of a
+    /// device. Patches add up; `null` in place of a document, or of all of them, takes its patches back. The
+    /// `lastModifiedDateTime` of an edited document follows unless the patch sets it.
+    pub fn edit(&self, device_id: &str, patch: Value) {
+        if let Ok(id) = Uuid::try_parse(device_id) {
+            self.0.edit(id, patch);
+        }
+    }
+
+    /// Deletes the device from the tenant.
+    pub fn remove(&self, device_id: &str) {
+        if let Ok(id) = Uuid::try_parse(device_id) {
+            self.0.edits.remove(id);
+        }
+    }
+
+    /// The one accepted client secret, to search logs for.
+    pub fn secret(&self) -> &str {
+        CLIENT_SECRET
+    }
+
+    /// Every token issued (the newest 10,000), to search logs for.
+    pub fn tokens(&self) -> Vec<String> {
+        self.0.tokens.all()
+    }
+
+    /// Ends the server; open connections are closed.
+    pub fn stop(&self) {
+        self.0.stopped.send_replace(true);
+    }
+}

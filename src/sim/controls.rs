@@ -1,0 +1,144 @@
+//! `/_sim/`: the controls of the simulation over HTTP, for people and for tests that run the binary.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::faults::{Fault, fault_table};
+use super::reply::Reply;
+use super::tenant::Tenant;
+use super::{CLIENT_ID, CLIENT_SECRET, TENANT_ID};
+
+/// Method, path and meaning of every control; shown by `GET /_sim/`.
+const CONTROLS: [(&str, &str, &str); 9] = [
+    ("GET", "/_sim/", "this page"),
+    ("GET", "/_sim/faults", "the active faults as a JSON list"),
+    (
+        "PUT",
+        "/_sim/faults",
+        "replaces the active faults, body: a JSON list such as [\"throttle:0.2\", \"slow=500\"]",
+    ),
+    ("POST", "/_sim/advance?seconds=N", "moves simulated time forward"),
+    ("PUT", "/_sim/speed?value=N", "simulated seconds per real second, 0 stands still"),
+    ("GET", "/_sim/rooms", "rooms with their accounts and devices"),
+    ("GET", "/_sim/requests", "how many requests by operation and status"),
+    (
+        "PATCH",
+        "/_sim/devices/{id}",
+        "merge patch over a device, body: {\"device\": {...}, \"health\": {...}}; null takes it back",
+    ),
+    ("DELETE", "/_sim/devices/{id}", "deletes a device from the tenant"),
+];
+
+pub(super) fn answer(method: &str, path: &str, query: &str, body: &[u8], tenant: &Tenant) -> Reply {
+    let below = path.trim_start_matches("/_sim").trim_start_matches('/');
+    match (method, below) {
+        ("GET", "") => Reply::text("text/plain; charset=utf-8", manual(tenant)),
+        ("GET", "faults") => Reply::json(tenant.faults().names().into()),
+        ("PUT", "faults") => set_faults(body, tenant),
+        ("POST", "advance") => advance(query, tenant),
+        ("PUT", "speed") => set_speed(query, tenant),
+        ("GET", "rooms") => Reply::json(rooms(tenant)),
+        ("GET", "requests") => Reply::json(requests(tenant)),
+        ("PATCH" | "DELETE", _) => change_device(method, below, body, tenant),
+        _ => Reply::error(404, "NotFound", "No such control; GET /_sim/ lists them."),
+    }
+}
+
+fn manual(tenant: &Tenant) -> String {
+    let mut text = format!(
+        "Simulated Microsoft 365 tenant\n\nauthority and Graph  {}\ntenant id            {TENANT_ID}\nclient id            {CLIENT_ID}\nclient secret        {CLIENT_SECRET}\nsimulated time       {}\nspeed                {}\nactive faults        {}\n\nControls\n",
+        tenant.url,
+        tenant.clock.now(),
+        tenant.clock.speed(),
+        tenant.faults().names().join(" "),
+    );
+    for (method, path, meaning) in CONTROLS {
+        let _ = writeln!(text, "  {method:<6} {path:<24} {meaning}");
+    }
+    text.push_str("\nFaults: name, name:rate, name=value or name=value:rate\n");
+    for (name, meaning) in fault_table() {
+        let _ = writeln!(text, "  {name:<20} {meaning}");
+    }
+    text
+}
+
+fn set_faults(body: &[u8], tenant: &Tenant) -> Reply {
+    let Ok(texts) = serde_json::from_slice::<Vec<String>>(body) else {
+        return Reply::bad_request("The body must be a JSON list of texts.");
+    };
+    match texts.iter().map(|text| text.parse()).collect::<Result<Vec<Fault>, _>>() {
+        Err(error) => Reply::bad_request(error.to_string()),
+        Ok(faults) => {
+            tenant.set_faults(faults);
+            Reply::json(tenant.faults().names().into())
+        }
+    }
+}
+
+fn advance(query: &str, tenant: &Tenant) -> Reply {
+    let seconds = number(query, "seconds").and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let Some(by) = seconds else {
+        return Reply::bad_request("Give ?seconds= as a number that is not negative.");
+    };
+    tenant.clock.advance(by);
+    Reply::json(json!({"now": tenant.clock.now().to_string()}))
+}
+
+fn set_speed(query: &str, tenant: &Tenant) -> Reply {
+    let Some(speed) = number(query, "value").filter(|speed| *speed >= 0.0) else {
+        return Reply::bad_request("Give ?value= as a number that is not negative.");
+    };
+    tenant.clock.set_speed(speed);
+    Reply::json(json!({"speed": tenant.clock.speed()}))
+}
+
+fn number(query: &str, name: &str) -> Option<f64> {
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    pairs.find(|(key, _)| key == name).and_then(|(_, value)| value.parse().ok())
+}
+
+fn rooms(tenant: &Tenant) -> Value {
+    let rooms = tenant.world.rooms().map(|(room, entries)| {
+        let present = entries.iter().filter(|entry| tenant.is_present(entry.id));
+        let devices =
+            present.map(|entry| json!({"id": entry.id.to_string(), "type": entry.kind.graph_name()}));
+        json!({
+            "room": room.name,
+            "account": room.account.user_principal_name,
+            "building": room.building.code,
+            "city": room.building.city,
+            "devices": devices.collect::<Vec<_>>(),
+        })
+    });
+    rooms.collect()
+}
+
+fn requests(tenant: &Tenant) -> Value {
+    let counts = tenant.requests.counts().into_iter();
+    counts
+        .map(|((method, operation, status), count)| {
+            json!({"method": method, "operation": operation, "status": status, "count": count})
+        })
+        .collect()
+}
+
+fn change_device(method: &str, below: &str, body: &[u8], tenant: &Tenant) -> Reply {
+    let id = below.strip_prefix("devices/").and_then(|id| Uuid::try_parse(id).ok());
+    let Some(id) = id.filter(|id| tenant.is_present(*id)) else {
+        return Reply::error(404, "NotFound", "Device not found.");
+    };
+    if method == "DELETE" {
+        tenant.edits.remove(id);
+        return Reply::json(json!({"removed": id.to_string()}));
+    }
+    match serde_json::from_slice(body) {
+        Err(_) => Reply::bad_request("The body must be JSON."),
+        Ok(patch) => {
+            tenant.edit(id, patch);
+            Reply::json(json!({"edited": id.to_string()}))
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! `teamwork/devices`: the operations Microsoft documents for `teamworkDevice`, beta only.
+//! Each document of a device is built in its own file from the condition of the device.
+
+mod activity;
+mod configuration;
+mod health;
+mod list;
+mod operations;
+mod record;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::faults::Kind;
+use super::odata;
+use super::reply::{Reply, graph_time};
+use super::routes::{Call, Route};
+use super::spoil;
+use super::world::{Condition, Device, Entry, Part, timestamp};
+
+const PERMISSION: &str = "TeamworkDevice.Read.All";
+
+pub(super) const ROUTES: &[Route] = &[
+    Route {
+        method: "GET",
+        template: "/beta/teamwork/devices",
+        options: &["$filter", "$top", "$select", "$skiptoken", "$count"],
+        permission: PERMISSION,
+        answer: list::answer,
+    },
+    route("/beta/teamwork/devices/{id}", &["$select"], |call| entity(call, Document::Device)),
+    route("/beta/teamwork/devices/{id}/health", EXPANDABLE, |call| entity(call, Document::Health)),
+    route("/beta/teamwork/devices/{id}/activity", EXPANDABLE, |call| entity(call, Document::Activity)),
+    route("/beta/teamwork/devices/{id}/configuration", EXPANDABLE, |call| {
+        entity(call, Document::Configuration)
+    }),
+    route("/beta/teamwork/devices/{id}/operations", &["$select"], operations::list),
+    route("/beta/teamwork/devices/{id}/operations/{operation}", &["$select"], operations::get),
+];
+
+const EXPANDABLE: &[&str] = &["$select", "$expand"];
+
+const fn route(
+    template: &'static str,
+    options: &'static [&'static str],
+    answer: fn(&Call<'_>) -> Result<Reply, Reply>,
+) -> Route {
+    Route { method: "GET", template, options, permission: PERMISSION, answer }
+}
+
+/// The documents of a device, by the names that edits use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Document {
+    Device,
+    Health,
+    Activity,
+    Configuration,
+}
+
+impl Document {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Health => "health",
+            Self::Activity => "activity",
+            Self::Configuration => "configuration",
+        }
+    }
+
+    /// The properties the schema gives it, for `$select`.
+    fn properties(self) -> &'static [&'static str] {
+        match self {
+            Self::Device => record::PROPERTIES,
+            Self::Health => health::PROPERTIES,
+            Self::Activity => activity::PROPERTIES,
+            Self::Configuration => configuration::PROPERTIES,
+        }
+    }
+
+    fn context(self, call: &Call<'_>, id: Uuid) -> String {
+        let root = &call.tenant.url;
+        match self {
+            Self::Device => format!("{root}/beta/$metadata#teamwork/devices/$entity"),
+            _ => format!("{root}/beta/$metadata#teamwork/devices(%27{id}%27)/{}/$entity", self.name()),
+        }
+    }
+}
+
+/// Answers one document of the device in the path.
+fn entity(call: &Call<'_>, document: Document) -> Result<Reply, Reply> {
+    let entry = find(call)?;
+    if document == Document::Health && lacks_health(call, entry.id) {
+        return Err(Reply::error(404, "NotFound", "Health of the device not found."));
+    }
+    let mut value = write(call, &entry, document);
+    odata::select(&mut value, call.query.get("$select"), document.properties())?;
+    if let Some(members) = value.as_object_mut() {
+        members.insert("@odata.context".to_owned(), document.context(call, entry.id).into());
+    }
+    Ok(Reply::json(spoil::entity(call, entry.id, value)))
+}
+
+/// The device in the path; an id that is no GUID is merely unknown.
+fn find(call: &Call<'_>) -> Result<Entry, Reply> {
+    let id = Uuid::try_parse(call.parameter(0)).ok();
+    let entry = id.and_then(|id| call.tenant.world.find(id)).filter(|entry| call.tenant.is_present(entry.id));
+    entry.copied().ok_or_else(|| Reply::error(404, "NotFound", "Device not found."))
+}
+
+/// The same devices every time: the rate of the fault is a share of devices.
+fn lacks_health(call: &Call<'_>, id: Uuid) -> bool {
+    let draw = call.tenant.world.seed().named("no health").named(&id.to_string());
+    call.faults.is_on(Kind::NoHealth).is_some_and(|fault| draw.happens(fault.rate()))
+}
+
+/// One document as it stands, with what was edited laid over it.
+fn write(call: &Call<'_>, entry: &Entry, document: Document) -> Value {
+    let device = call.tenant.world.device(entry);
+    let mut value =
+        if device.part == Part::Bare { bare(&device, document) } else { natural(call, &device, document) };
+    if let Some(patch) = call.tenant.edits.of(entry.id) {
+        touch(&mut value, document, |name| patch.edited(name));
+        patch.apply(document.name(), &mut value);
+    }
+    value
+}
+
+fn natural(call: &Call<'_>, device: &Device, document: Document) -> Value {
+    let condition = Condition::of(device, call.moment);
+    match document {
+        Document::Device => record::write(device, &condition),
+        Document::Health => health::write(device, &condition, call.query.get("$expand").is_some()),
+        Document::Activity => activity::write(device, &condition),
+        Document::Configuration => {
+            configuration::write(device, &condition, call.query.get("$expand").is_some())
+        }
+    }
+}
+
+/// An edit is a change of the document, and of the device it belongs to.
+fn touch(value: &mut Value, document: Document, edited: impl Fn(&str) -> Option<i64>) {
+    let documents: &[Document] = match document {
+        Document::Device => {
+            &[Document::Device, Document::Health, Document::Activity, Document::Configuration]
+        }
+        _ => &[document],
+    };
+    let latest = documents.iter().filter_map(|document| edited(document.name())).max();
+    if let (Some(latest), Some(modified)) = (latest, value.get_mut("lastModifiedDateTime")) {
+        let latest = time(latest);
+        // Both are written alike, so the order of the texts is the order of the times.
+        if modified.as_str().is_none_or(|modified| modified < latest.as_str()) {
+            *modified = latest.into();
+        }
+    }
+}
+
+/// A record with only what the schema does not allow to be null, and some members missing altogether.
+fn bare(device: &Device, document: Document) -> Value {
+    match document {
+        Document::Device => json!({
+            "id": device.id.to_string(),
+            "deviceType": device.kind.graph_name(),
+            "healthStatus": null,
+            "lastModifiedDateTime": null,
+            "currentUser": null,
+            "hardwareDetail": {"serialNumber": null, "macAddresses": null, "manufacturer": null},
+        }),
+        Document::Health => json!({
+            "id": device.id.to_string(),
+            "connection": {"connectionStatus": "unknown", "lastModifiedDateTime": null},
+            "loginStatus": null,
+        }),
+        Document::Activity => json!({"id": device.id.to_string(), "activePeripherals": null}),
+        Document::Configuration => json!({"id": device.id.to_string()}),
+    }
+}
+
+fn time(at: i64) -> String {
+    graph_time(timestamp(at))
+}

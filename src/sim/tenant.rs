@@ -1,0 +1,83 @@
+//! The tenant as all requests share it: world, clocks, edits, faults, tokens and the record of requests.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::Settings;
+use super::clock::Clock;
+use super::edits::Edits;
+use super::faults::{Active, Fault, Kind};
+use super::reply::Stamp;
+use super::requests::Requests;
+use super::token::Tokens;
+use super::world::World;
+
+pub(super) struct Tenant {
+    /// Root of both authority and Graph.
+    pub(super) url: String,
+    pub(super) clock: Clock,
+    pub(super) world: World,
+    pub(super) edits: Edits,
+    pub(super) tokens: Tokens,
+    pub(super) requests: Requests,
+    /// Turns true once, when the server is to end.
+    pub(super) stopped: watch::Sender<bool>,
+    faults: Mutex<Arc<Active>>,
+    answered: AtomicI64,
+}
+
+impl Tenant {
+    pub(super) fn new(url: String, settings: Settings) -> Self {
+        let start = settings.start;
+        Self {
+            url,
+            clock: Clock::new(start, settings.speed),
+            world: World::new(settings.seed, settings.rooms, start),
+            edits: Edits::default(),
+            tokens: Tokens::default(),
+            requests: Requests::default(),
+            stopped: watch::Sender::new(false),
+            faults: Mutex::new(Arc::new(Active::new(settings.faults, start.as_millisecond(), 0))),
+            answered: AtomicI64::new(0),
+        }
+    }
+
+    /// The active faults, as one request sees them from beginning to end.
+    pub(super) fn faults(&self) -> Arc<Active> {
+        Arc::clone(&self.faults.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn set_faults(&self, faults: Vec<Fault>) {
+        let active = Active::new(faults, self.now(), self.tokens.count());
+        *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(active);
+    }
+
+    /// Simulated milliseconds.
+    pub(super) fn now(&self) -> i64 {
+        self.clock.now().as_millisecond()
+    }
+
+    /// The moment the data are of.
+    pub(super) fn moment(&self, faults: &Active) -> i64 {
+        if faults.is_on(Kind::Frozen).is_some() { faults.since } else { self.now() }
+    }
+
+    pub(super) fn edit(&self, device: Uuid, patch: Value) {
+        self.edits.edit(device, patch, self.now());
+    }
+
+    pub(super) fn is_present(&self, device: Uuid) -> bool {
+        self.world.find(device).is_some() && !self.edits.is_removed(device)
+    }
+
+    pub(super) fn stamp(&self, client_request_id: Option<&str>) -> Stamp {
+        let number = self.answered.fetch_add(1, Ordering::Relaxed);
+        let request_id = self.world.seed().named("request").number(number).guid().to_string();
+        let client_request_id = client_request_id.map_or_else(|| request_id.clone(), str::to_owned);
+        Stamp { request_id, client_request_id, wall: self.clock.wall() }
+    }
+}

@@ -1,0 +1,99 @@
+//! The controls, in process and over HTTP.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::super::fault_table;
+use super::{DEVICES, Tenant};
+
+#[tokio::test]
+async fn an_edit_shows_until_it_is_taken_back() {
+    let tenant = Tenant::new().await;
+    let id = tenant.sim.devices().remove(0);
+    let (device, health) = (format!("{DEVICES}/{id}"), format!("{DEVICES}/{id}/health"));
+    let before = (tenant.get(&device).await.json(), tenant.get(&health).await.json());
+    tenant.sim.edit(&id, json!({"health": {"connection": {"connectionStatus": "disconnected"}}}));
+    let edited = (tenant.get(&device).await.json(), tenant.get(&health).await.json());
+    assert_eq!(edited.1["connection"]["connectionStatus"], json!("disconnected"));
+    assert_eq!(
+        edited.1["connection"]["lastModifiedDateTime"],
+        before.1["connection"]["lastModifiedDateTime"]
+    );
+    assert_eq!(edited.0["lastModifiedDateTime"], json!("2026-11-20T08:00:00.000Z"), "the device has changed");
+    tenant.sim.edit(&id, json!({"device": {"deviceType": "sipAnalog"}}));
+    let found = tenant.list("?$filter=deviceType%20eq%20'sipAnalog'").await;
+    assert_eq!(found.len(), 1);
+    tenant.sim.edit(&id, json!(null));
+    assert_eq!(before, (tenant.get(&device).await.json(), tenant.get(&health).await.json()));
+}
+
+#[tokio::test]
+async fn a_removed_device_is_gone_everywhere() {
+    let tenant = Tenant::new().await;
+    let id = tenant.sim.devices().remove(3);
+    tenant.sim.remove(&id);
+    assert!(!tenant.sim.devices().contains(&id));
+    assert!(tenant.list("").await.iter().all(|row| row["id"] != json!(id)));
+    assert_eq!(tenant.get(&format!("{DEVICES}/{id}/health")).await.status, 404);
+}
+
+#[tokio::test]
+async fn the_manual_names_every_fault() {
+    let tenant = Tenant::new().await;
+    for path in ["/_sim/", "/_sim"] {
+        let text = tenant.get(path).await.text();
+        assert!(fault_table().iter().all(|(name, _)| text.contains(name)));
+        assert!(text.contains(tenant.sim.secret()) && text.contains("/_sim/advance"));
+    }
+}
+
+#[tokio::test]
+async fn faults_speed_and_time_can_be_set_over_http() {
+    let tenant = Tenant::new().await;
+    let set = tenant.request("PUT", "/_sim/faults", r#"["forbidden", "slow=5:0.5"]"#).await;
+    assert_eq!((set.status, set.json()), (200, json!(["forbidden", "slow=5:0.5"])));
+    assert_eq!(tenant.get("/_sim/faults").await.json(), json!(["forbidden", "slow=5:0.5"]));
+    assert_eq!(tenant.get(DEVICES).await.status, 403);
+    for wrong in ["", "{}", r#"["nonsense"]"#] {
+        assert_eq!(tenant.request("PUT", "/_sim/faults", wrong).await.status, 400);
+    }
+    let before = tenant.sim.now();
+    assert_eq!(tenant.request("POST", "/_sim/advance?seconds=90", "").await.status, 200);
+    assert_eq!(tenant.sim.now().duration_since(before), jiff::SignedDuration::from_secs(90));
+    assert_eq!(tenant.request("POST", "/_sim/advance?seconds=-1", "").await.status, 400);
+    assert_eq!(tenant.request("PUT", "/_sim/speed?value=60", "").await.json(), json!({"speed": 60.0}));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(tenant.sim.now().duration_since(before) > jiff::SignedDuration::from_secs(91));
+    assert_eq!(tenant.get("/_sim/nonsense").await.status, 404);
+}
+
+#[tokio::test]
+async fn devices_can_be_found_changed_and_deleted_over_http() {
+    let tenant = Tenant::new().await;
+    let rooms = tenant.get("/_sim/rooms").await.json();
+    let rooms = rooms.as_array().unwrap();
+    assert_eq!(rooms.len(), 60);
+    let room = &rooms[0];
+    assert!(room["account"].as_str().unwrap().ends_with("@contoso.example"));
+    let id = room["devices"][0]["id"].as_str().unwrap();
+    let control = format!("/_sim/devices/{id}");
+    assert_eq!(
+        tenant.request("PATCH", &control, r#"{"device": {"healthStatus": "critical"}}"#).await.status,
+        200
+    );
+    assert_eq!(tenant.get(&format!("{DEVICES}/{id}")).await.json()["healthStatus"], json!("critical"));
+    assert_eq!(tenant.request("DELETE", &control, "").await.status, 200);
+    assert_eq!(tenant.get(&format!("{DEVICES}/{id}")).await.status, 404);
+    assert_eq!(tenant.request("DELETE", &control, "").await.status, 404);
+}
+
+#[tokio::test]
+async fn requests_are_counted_without_the_controls() {
+    let tenant = Tenant::new().await;
+    tenant.sim.clear_requests();
+    tenant.get(DEVICES).await;
+    tenant.get(DEVICES).await;
+    let counts = tenant.get("/_sim/requests").await.json();
+    assert_eq!(counts, json!([{"method": "GET", "operation": DEVICES, "status": 200, "count": 2}]));
+}

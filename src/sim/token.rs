@@ -1,0 +1,313 @@
+//! The OAuth2 endpoint and the tokens it issued: client credentials as Entra ID documents them, and its errors.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::chance::Chance;
+use super::faults::{Active, Kind};
+use super::reply::{Reply, Stamp};
+use super::tenant::Tenant;
+use super::{CLIENT_ID, CLIENT_SECRET, TENANT_ID};
+
+/// What Entra ID says a token lives, in real seconds: simulated time may run a thousand times faster.
+const LIFETIME_SECONDS: u64 = 3_599;
+
+/// Tokens remembered; an exporter needs one an hour, so only a test that floods the endpoint loses any.
+const KEPT: usize = 10_000;
+
+/// The application permissions that were consented to.
+const ROLES: [&str; 1] = ["TeamworkDevice.Read.All"];
+
+const HTML: &str = "<!DOCTYPE html><html><body><h1>Sign in to the network</h1></body></html>";
+
+/// The form of one token request, and where it was sent.
+pub(super) struct TokenRequest<'a> {
+    pub(super) tenant_id: &'a str,
+    pub(super) form: &'a [u8],
+    /// Scheme and host the client used, which name the Graph root of the scope.
+    pub(super) root: &'a str,
+}
+
+pub(super) fn answer(request: &TokenRequest<'_>, tenant: &Tenant, faults: &Active, stamp: &Stamp) -> Reply {
+    if let Some(fault) = faults.strikes(Kind::TokenError) {
+        return refuse(fault.number_or(WRONG_SECRET), stamp);
+    }
+    if faults.strikes(Kind::TokenHtml).is_some() {
+        return Reply::text("text/html; charset=utf-8", HTML);
+    }
+    match check(request, &tenant.url) {
+        Err(code) => refuse(code, stamp),
+        Ok(()) => grant(tenant, request.root, stamp.wall),
+    }
+}
+
+const WRONG_SECRET: u32 = 7_000_215;
+
+/// The rules in the order Entra ID applies them; fails with the AADSTS code.
+fn check(request: &TokenRequest<'_>, url: &str) -> Result<(), u32> {
+    let form: HashMap<String, String> = url::form_urlencoded::parse(request.form).into_owned().collect();
+    let field = |name: &str| form.get(name).map(String::as_str).filter(|value| !value.is_empty());
+    if matches!(request.tenant_id, "common" | "organizations" | "consumers") {
+        return Err(9_001_023);
+    }
+    if !request.tenant_id.eq_ignore_ascii_case(TENANT_ID) {
+        return Err(90_002);
+    }
+    match field("grant_type") {
+        Some("client_credentials") => {}
+        Some(_) => return Err(70_003),
+        None => return Err(900_144),
+    }
+    check_client(field("client_id").ok_or(900_144_u32)?, field("client_secret"), field("client_assertion"))?;
+    check_scope(field("scope").ok_or(900_144_u32)?, [request.root, url])
+}
+
+fn check_client(id: &str, secret: Option<&str>, assertion: Option<&str>) -> Result<(), u32> {
+    match (id.eq_ignore_ascii_case(CLIENT_ID), secret, assertion) {
+        (false, ..) => Err(700_016),
+        (true, Some(CLIENT_SECRET), _) => Ok(()),
+        (true, Some(_), _) => Err(WRONG_SECRET),
+        // No certificate is registered with the application.
+        (true, None, Some(_)) => Err(700_027),
+        (true, None, None) => Err(7_000_218),
+    }
+}
+
+fn check_scope(scope: &str, roots: [&str; 2]) -> Result<(), u32> {
+    let resource = scope.strip_suffix("/.default").ok_or(70_011_u32)?;
+    if roots.contains(&resource) { Ok(()) } else { Err(500_011) }
+}
+
+fn grant(tenant: &Tenant, audience: &str, wall: Timestamp) -> Reply {
+    let token = tenant.tokens.issue(audience, wall, tenant.clock.elapsed(), tenant.world.seed());
+    Reply::json(json!({
+        "token_type": "Bearer",
+        "expires_in": LIFETIME_SECONDS,
+        "ext_expires_in": LIFETIME_SECONDS,
+        "access_token": token,
+    }))
+}
+
+/// Status, `error` and text of every code the tenant can answer; an unknown one looks like a transient failure.
+const ERRORS: [(u32, u16, &str, &str); 18] = [
+    (50_012, 401, "invalid_client", "Authentication failed."),
+    (
+        50_196,
+        400,
+        "invalid_grant",
+        "The server terminated an operation because it encountered a client request loop.",
+    ),
+    (53_003, 400, "invalid_grant", "Access has been blocked by Conditional Access policies."),
+    (70_003, 400, "unsupported_grant_type", "The app requested an unsupported grant type."),
+    (70_011, 400, "invalid_scope", "The provided value for the input parameter 'scope' is not valid."),
+    (70_021, 401, "invalid_client", "No matching federated identity record found for presented assertion."),
+    (90_002, 400, "invalid_request", "Tenant not found. Check to make sure you have the correct tenant ID."),
+    (90_033, 503, "temporarily_unavailable", "A transient error has occurred. Please try again."),
+    (90_055, 429, "temporarily_unavailable", "The tenant is throttled because of too many requests."),
+    (500_011, 400, "invalid_resource", "The resource principal was not found in the tenant."),
+    (700_016, 400, "unauthorized_client", "Application was not found in the directory."),
+    (
+        700_027,
+        401,
+        "invalid_client",
+        "The certificate with the presented identifier is not registered for the application.",
+    ),
+    (900_144, 400, "invalid_request", "The request body must contain all required parameters."),
+    (7_000_112, 400, "unauthorized_client", "Application is disabled."),
+    (
+        WRONG_SECRET,
+        401,
+        "invalid_client",
+        "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID.",
+    ),
+    (
+        7_000_218,
+        401,
+        "invalid_client",
+        "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+    ),
+    (7_000_222, 401, "invalid_client", "The provided client secret keys are expired."),
+    (
+        9_001_023,
+        400,
+        "invalid_request",
+        "The grant type is not supported over the /common or /consumers endpoints. Please use the /organizations or tenant-specific endpoint.",
+    ),
+];
+
+fn refuse(code: u32, stamp: &Stamp) -> Reply {
+    let known = ERRORS.iter().find(|(known, ..)| *known == code);
+    let (_, status, error, text) = *known.unwrap_or(&(0, 400, "invalid_request", "The request failed."));
+    let timestamp = stamp.wall.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+    let (trace, correlation) = (&stamp.request_id, &stamp.client_request_id);
+    let described = format!(
+        "AADSTS{code}: {text} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {timestamp}"
+    );
+    let body = json!({
+        "error": error,
+        "error_description": described,
+        "error_codes": [code],
+        "timestamp": timestamp,
+        "trace_id": trace,
+        "correlation_id": correlation,
+        "error_uri": format!("https://login.microsoftonline.com/error?code={code}"),
+    });
+    Reply::json(body).with_status(status)
+}
+
+/// Every token issued, by its text.
+#[derive(Debug, Default)]
+pub(super) struct Tokens(Mutex<Issued>);
+
+#[derive(Debug, Default)]
+struct Issued {
+    by_text: HashMap<String, Token>,
+    in_order: VecDeque<String>,
+    count: u64,
+}
+
+/// The how manieth token it is, and when (real time since start-up) it was issued.
+#[derive(Clone, Copy, Debug)]
+struct Token {
+    number: u64,
+    at: Duration,
+}
+
+impl Tokens {
+    fn issue(&self, audience: &str, wall: Timestamp, at: Duration, seed: Chance) -> String {
+        let mut issued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        issued.count += 1;
+        let number = issued.count;
+        let text = jwt(audience, wall, seed.named("token").number(i64::try_from(number).unwrap_or(i64::MAX)));
+        issued.by_text.insert(text.clone(), Token { number, at });
+        issued.in_order.push_back(text.clone());
+        if issued.in_order.len() > KEPT {
+            let oldest = issued.in_order.pop_front().unwrap_or_default();
+            issued.by_text.remove(&oldest);
+        }
+        text
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).count
+    }
+
+    pub(super) fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).in_order.iter().cloned().collect()
+    }
+
+    /// The number of the token in an `Authorization` header, or 401 in the words of Graph.
+    pub(super) fn check(&self, authorization: Option<&str>, now: Duration) -> Result<u64, Reply> {
+        let Some(text) = authorization.and_then(bearer) else {
+            return Err(unauthorized("Access token is empty."));
+        };
+        let issued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let token = issued.by_text.get(text).ok_or_else(|| unauthorized("Invalid access token."))?;
+        if now.saturating_sub(token.at) < Duration::from_secs(LIFETIME_SECONDS) {
+            return Ok(token.number);
+        }
+        Err(unauthorized("Access token has expired or is not yet valid."))
+    }
+}
+
+pub(super) fn unauthorized(message: &str) -> Reply {
+    Reply::error(401, "InvalidAuthenticationToken", message)
+        .with_header("WWW-Authenticate", "Bearer realm=\"\", error=\"invalid_token\"")
+}
+
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
+}
+
+/// A token with the claims of a real one; the signature is a draw, because nobody but us can check it.
+fn jwt(audience: &str, wall: Timestamp, draw: Chance) -> String {
+    let claims = json!({
+        "aud": audience,
+        "iss": format!("https://sts.windows.net/{TENANT_ID}/"),
+        "iat": wall.as_second(),
+        "nbf": wall.as_second(),
+        "exp": wall.as_second() + i64::try_from(LIFETIME_SECONDS).unwrap_or(0),
+        "appid": CLIENT_ID,
+        "idtyp": "app",
+        "roles": ROLES,
+        "tid": TENANT_ID,
+        "uti": draw.named("uti").guid().to_string(),
+        "ver": "1.0",
+    });
+    let header = json!({"typ": "JWT", "alg": "none"});
+    format!("{}.{}.{}", part(&header), part(&claims), base64url(&draw.bytes()))
+}
+
+fn part(value: &Value) -> String {
+    base64url(value.to_string().as_bytes())
+}
+
+/// RFC 4648 section 5, without padding.
+fn base64url(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let digits = bytes.chunks(3).flat_map(|chunk| {
+        let group =
+            (0..3).fold(0_usize, |group, at| group << 8 | usize::from(chunk.get(at).copied().unwrap_or(0)));
+        [18, 12, 6, 0].map(|shift| group >> shift & 63).into_iter().take(chunk.len() + 1)
+    });
+    digits.filter_map(|digit| ALPHABET.get(digit)).copied().map(char::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64url_follows_the_rfc() {
+        for (plain, encoded) in
+            [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
+            assert_eq!(base64url(plain.as_bytes()), encoded);
+        }
+        assert_eq!(base64url(&[0xfb, 0xff]), "-_8");
+    }
+
+    #[track_caller]
+    fn refused(tenant_id: &str, form: &str, expected: u32) {
+        let request = TokenRequest { tenant_id, form: form.as_bytes(), root: "http://sim" };
+        assert_eq!(check(&request, "http://sim"), Err(expected), "{form}");
+    }
+
+    #[test]
+    fn every_mistake_has_its_code() {
+        let secret = CLIENT_SECRET.replace('+', "%2B");
+        let good = format!(
+            "grant_type=client_credentials&client_id={CLIENT_ID}&client_secret={secret}&scope=http://sim/.default"
+        );
+        let request = TokenRequest { tenant_id: TENANT_ID, form: good.as_bytes(), root: "http://sim" };
+        assert_eq!(check(&request, "http://sim"), Ok(()));
+        refused("common", &good, 9_001_023);
+        refused(CLIENT_ID, &good, 90_002);
+        refused(TENANT_ID, "", 900_144);
+        refused(TENANT_ID, &good.replace("client_credentials", "password"), 70_003);
+        refused(TENANT_ID, &good.replace(CLIENT_ID, TENANT_ID), 700_016);
+        refused(TENANT_ID, &good.replace(&secret, CLIENT_SECRET), 7_000_215);
+        refused(TENANT_ID, &good.replace(&secret, "secret-id"), 7_000_215);
+        refused(TENANT_ID, &good.replace("client_secret", "other"), 7_000_218);
+        refused(TENANT_ID, &good.replace("client_secret", "client_assertion"), 700_027);
+        refused(TENANT_ID, &good.replace("/.default", ""), 70_011);
+        refused(TENANT_ID, &good.replace("//sim", "//graph.example"), 500_011);
+    }
+
+    #[test]
+    fn a_token_dies_of_real_age() {
+        let tokens = Tokens::default();
+        let token = tokens.issue("http://sim", Timestamp::UNIX_EPOCH, Duration::ZERO, Chance::seeded(1));
+        let header = format!("Bearer {token}");
+        assert_eq!(tokens.check(Some(&header), Duration::from_secs(3_598)).unwrap(), 1);
+        assert!(tokens.check(Some(&header), Duration::from_secs(3_599)).is_err());
+        assert!(tokens.check(Some("Bearer x"), Duration::ZERO).is_err());
+        assert!(tokens.check(Some(&token), Duration::ZERO).is_err());
+        assert!(tokens.check(None, Duration::ZERO).is_err());
+    }
+}
