@@ -18,13 +18,13 @@ use crate::metrics::exposition::Exposition;
 use crate::metrics::{self, exporter};
 use crate::model::collector::{Collector, CollectorState, Status};
 use crate::model::{Snapshot, State};
+use crate::poll;
 use crate::poll::{Pace, Poller, Readers};
 use crate::render::Renderer;
 use crate::serve::{self, page};
 use crate::stats::{Stats, TenantStats};
 use crate::store::Store;
 use crate::store::storage::Storage;
-use crate::poll;
 
 /// What no user sets, and a test may: how long the outside world is waited for.
 #[derive(Clone, Copy, Debug)]
@@ -111,14 +111,23 @@ fn open(
     clock: &Clock,
 ) -> anyhow::Result<Tenant> {
     let name: Arc<str> = settings.name.as_str().into();
-    let storage = storage_path.map(|path| Storage::open(path, &settings.name, &settings.tenant_id)).transpose()?;
-    let mut snapshot = storage.as_ref().map(|storage| restore(&name, storage, settings, clock)).unwrap_or_default();
+    let storage =
+        storage_path.map(|path| Storage::open(path, &settings.name, &settings.tenant_id)).transpose()?;
+    let mut snapshot =
+        storage.as_ref().map(|storage| restore(&name, storage, settings, clock)).unwrap_or_default();
     let restored = !snapshot.devices.rows.is_empty();
-    snapshot.status = Arc::new(Collector::ALL.iter().map(|one| (*one, first_status(*one, settings))).collect());
+    snapshot.status =
+        Arc::new(Collector::ALL.iter().map(|one| (*one, first_status(*one, settings))).collect());
     let store = Arc::new(Store::new(snapshot));
     let keeper = storage.map(|storage| {
         stats.with_storage();
-        Arc::new(Keeper { tenant: name.clone(), store: store.clone(), storage, stats: stats.clone(), clock: clock.clone() })
+        Arc::new(Keeper {
+            tenant: name.clone(),
+            store: store.clone(),
+            storage,
+            stats: stats.clone(),
+            clock: clock.clone(),
+        })
     });
     Ok(Tenant { name, store, restored, keeper })
 }
@@ -222,7 +231,8 @@ fn routes(
         tail: Box::new(move |asked| exporter::lines(&tail_stats, tail_exposition.stats(), asked, &*exposed)),
         ready: Box::new(move || awaited.iter().try_for_each(Tenant::ready)),
         page: Box::new(move || {
-            let tenants: Vec<_> = shown.iter().map(|tenant| (&*tenant.name, tenant.store.snapshot())).collect();
+            let tenants: Vec<_> =
+                shown.iter().map(|tenant| (&*tenant.name, tenant.store.snapshot())).collect();
             page::html(&tenants, page_clock.now(), &telemetry_path)
         }),
         on_read: Box::new(move || readers.read(clock.now())),

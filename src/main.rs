@@ -119,7 +119,8 @@ async fn demo(args: cli::DemoArgs, clock: Clock, stop: impl Future<Output = ()>)
     let secret = Secret::new(tenant.secret());
     let config = config::demo(&args, &tenant.url(), sim::TENANT_ID, sim::CLIENT_ID, secret)?;
     let listeners = listen(&config.web.listen_addresses).await?;
-    let port = listeners.first().map_or(Ok(0), |listener| listener.local_addr().map(|address| address.port()))?;
+    let port =
+        listeners.first().map_or(Ok(0), |listener| listener.local_addr().map(|address| address.port()))?;
     write!(
         io::stdout(),
         "{} simulated rooms:  http://localhost:{port}/\n\
@@ -138,7 +139,10 @@ async fn demo(args: cli::DemoArgs, clock: Clock, stop: impl Future<Output = ()>)
 
 async fn simulate(args: cli::SimulateArgs, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let address = args.listen_address.parse().map_err(|_| {
-        Misuse(format!("--listen-address: `{}` is not an address and port such as 127.0.0.1:10065", args.listen_address))
+        Misuse(format!(
+            "--listen-address: `{}` is not an address and port such as 127.0.0.1:10065",
+            args.listen_address
+        ))
     })?;
     let (tenant, world) = start_world(address, &args.world).await?;
     write!(
@@ -163,7 +167,8 @@ async fn start_world(
     address: SocketAddr,
     args: &cli::WorldArgs,
 ) -> anyhow::Result<(sim::Sim, impl Future<Output = ()> + Send)> {
-    let faults = args.faults.iter().map(|fault| fault.parse().map_err(|error| Misuse(format!("--fault: {error}"))));
+    let faults =
+        args.faults.iter().map(|fault| fault.parse().map_err(|error| Misuse(format!("--fault: {error}"))));
     let settings = sim::Settings {
         rooms: usize::try_from(args.rooms)?,
         seed: args.seed,
@@ -190,7 +195,9 @@ async fn listen(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
 }
 
 /// Runs until it ends by itself; the first signal asks it to end, the second one does not wait.
-async fn interruptible<F>(run: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) -> F) -> anyhow::Result<ExitCode>
+async fn interruptible<F>(
+    run: impl FnOnce(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) -> F,
+) -> anyhow::Result<ExitCode>
 where
     F: Future<Output = anyhow::Result<()>>,
 {

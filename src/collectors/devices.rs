@@ -29,8 +29,11 @@ pub async fn collect(
     take: &(dyn Fn(&[Arc<Device>]) + Send + Sync),
 ) -> (Outcome, Census) {
     let listing = Mutex::new((Outcome::default(), Census::default()));
-    let list = |device_type| list_type(client, device_type, types, deadline, take, &listing);
-    let results = join_all(types.iter().map(|device_type| list(*device_type))).await;
+    let mut lists = Vec::with_capacity(types.len());
+    for device_type in types {
+        lists.push(list_type(client, *device_type, types, deadline, take, &listing));
+    }
+    let results = join_all(lists).await;
     let (mut outcome, mut census) = listing.into_inner().unwrap_or_else(PoisonError::into_inner);
     for (device_type, result) in types.iter().zip(results) {
         match result {

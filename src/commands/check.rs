@@ -33,7 +33,9 @@ pub async fn run(config: &Config, clock: &Clock, out: &mut (dyn Write + Send)) -
 async fn check_tenant(tenant: &Tenant, clock: &Clock, out: &mut (dyn Write + Send)) -> anyhow::Result<bool> {
     let client = client(tenant, clock)?;
     match client.sign_in().await {
-        Ok(lifetime) => writeln!(out, "  sign-in         ok: app {}, token for {}", tenant.client_id, Span(lifetime))?,
+        Ok(lifetime) => {
+            writeln!(out, "  sign-in         ok: app {}, token for {}", tenant.client_id, Span(lifetime))?
+        }
         Err(error) => {
             writeln!(out, "  sign-in         FAILED: {error}")?;
             writeln!(out, "                  to do: {}", cure_of_sign_in(&error))?;
@@ -56,12 +58,17 @@ async fn check_list(
         return Ok((true, Vec::new()));
     }
     let found = Mutex::new(Vec::new());
-    let take = |page: &[Arc<Device>]| found.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(page);
+    let take =
+        |page: &[Arc<Device>]| found.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(page);
     let types = crate::app::device_types(settings);
     let (outcome, _) = devices::collect(client, &types, Instant::now() + PATIENCE, &take).await;
     let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     let summary = format!("{} devices, {} of them run meetings", found.len(), count(&found, Role::Core));
-    let state = if outcome.state().is_success() && found.is_empty() { CollectorState::Empty } else { outcome.state() };
+    let state = if outcome.state().is_success() && found.is_empty() {
+        CollectorState::Empty
+    } else {
+        outcome.state()
+    };
     Ok((tell(Collector::Devices, state, &summary, &outcome, settings.enabled, out)?, found))
 }
 
@@ -127,15 +134,28 @@ fn cure(state: CollectorState, permission: &str) -> Option<String> {
             "grant the application permission {permission} (not the delegated one) and have an admin consent; \
              after consent Graph may refuse for up to two hours"
         ),
-        CollectorState::Unauthorized => "check tenant, client id and secret; Graph does not accept the token".to_owned(),
+        CollectorState::Unauthorized => {
+            "check tenant, client id and secret; Graph does not accept the token".to_owned()
+        }
         CollectorState::Retired => {
             "Microsoft has deprecated this API without a successor; this tenant no longer has it".to_owned()
         }
-        CollectorState::Throttled => "wait some minutes; other programs may use the same app registration".to_owned(),
-        CollectorState::Unreachable => "check name resolution, proxy (HTTPS_PROXY) and firewall towards Graph".to_owned(),
-        CollectorState::Malformed => "something between here and Graph changes the answers, or Graph has changed".to_owned(),
-        CollectorState::Empty => "Graph lists no device: check the tenant, and whether rooms are in the Teams admin center".to_owned(),
-        CollectorState::Partial => "the rest is used; a part that stays broken is Microsoft's to mend".to_owned(),
+        CollectorState::Throttled => {
+            "wait some minutes; other programs may use the same app registration".to_owned()
+        }
+        CollectorState::Unreachable => {
+            "check name resolution, proxy (HTTPS_PROXY) and firewall towards Graph".to_owned()
+        }
+        CollectorState::Malformed => {
+            "something between here and Graph changes the answers, or Graph has changed".to_owned()
+        }
+        CollectorState::Empty => {
+            "Graph lists no device: check the tenant, and whether rooms are in the Teams admin center"
+                .to_owned()
+        }
+        CollectorState::Partial => {
+            "the rest is used; a part that stays broken is Microsoft's to mend".to_owned()
+        }
         _ => return None,
     })
 }
@@ -143,7 +163,9 @@ fn cure(state: CollectorState, permission: &str) -> Option<String> {
 fn cure_of_sign_in(error: &Error) -> &'static str {
     match error {
         Error::Unauthorized { .. } => "mend the credential named above; the secret is the value, not its ID",
-        Error::Unreachable { .. } => "check name resolution, proxy (HTTPS_PROXY) and firewall towards the sign-in host",
+        Error::Unreachable { .. } => {
+            "check name resolution, proxy (HTTPS_PROXY) and firewall towards the sign-in host"
+        }
         Error::Throttled => "wait some minutes",
         _ => "check the authority; it does not answer as Entra does",
     }

@@ -16,7 +16,14 @@ fn table(out: &mut dyn Write) -> io::Result<()> {
     for family in FAMILIES {
         let notes = [kind(family), stability(family), family.collector()];
         let notes: Vec<&str> = notes.into_iter().filter(|note| !note.is_empty()).collect();
-        writeln!(out, "{}{{{}}}\n    {}\n    {}\n", family.name, family.labels.join(","), notes.join(", "), family.help)?;
+        writeln!(
+            out,
+            "{}{{{}}}\n    {}\n    {}\n",
+            family.name,
+            family.labels.join(","),
+            notes.join(", "),
+            family.help
+        )?;
     }
     Ok(())
 }

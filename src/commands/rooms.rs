@@ -45,7 +45,12 @@ struct Row {
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Reads all tenants once and prints their rooms, the worst first; false if a tenant could not be read.
-pub async fn run(config: &Config, form: Form, clock: &Clock, out: &mut (dyn Write + Send)) -> anyhow::Result<bool> {
+pub async fn run(
+    config: &Config,
+    form: Form,
+    clock: &Clock,
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<bool> {
     let mut rows = Vec::new();
     let mut good = true;
     for tenant in &config.tenants {
@@ -77,7 +82,8 @@ async fn read(tenant: &Tenant, clock: &Clock) -> anyhow::Result<Option<Snapshot>
         return Ok(None);
     }
     let listing = store.snapshot().devices;
-    let unwell = listing.rows.values().map(|row| &row.device).filter(|device| device.health != Health::Healthy);
+    let unwell =
+        listing.rows.values().map(|row| &row.device).filter(|device| device.health != Health::Healthy);
     let unwell: Vec<_> = unwell.cloned().collect();
     let take = |found| {
         store.take_details(found, moment);
@@ -134,7 +140,9 @@ fn print(rows: &[Row], form: Form, out: &mut dyn Write) -> io::Result<()> {
 fn table(rows: &[Row], out: &mut dyn Write) -> io::Result<()> {
     let head = ["TENANT", "ROOM", "ROOM ID", "STATE", "IN USE", "DEVICES", "PROBLEMS"].map(str::to_owned);
     let lines: Vec<[String; 7]> = std::iter::once(head).chain(rows.iter().map(cells)).collect();
-    let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
+    let width = |column: usize| {
+        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max()
+    };
     let widths: Vec<usize> = (0..7).map(|column| width(column).unwrap_or_default()).collect();
     for line in &lines {
         let padded = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));

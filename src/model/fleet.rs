@@ -94,7 +94,8 @@ impl<'a> Fleet<'a> {
     /// Whether somebody meets in the room; `None` where no core device tells.
     pub fn in_use(&self, room: &FleetRoom<'_>) -> Option<bool> {
         let core = self.members(room).filter(|device| device.role() == Role::Core && !device.superseded);
-        let telling = core.map(|device| device.device.activity).filter(|activity| *activity != Activity::Unknown);
+        let telling =
+            core.map(|device| device.device.activity).filter(|activity| *activity != Activity::Unknown);
         telling.map(|activity| activity == Activity::Busy).max()
     }
 

@@ -24,7 +24,7 @@ use crate::model::memory::{Event, Moment};
 use crate::model::{State, Timestamp};
 use crate::stats::TenantStats;
 use crate::store::Store;
-pub use pace::Pace;
+pub use pace::{PROBE, Pace};
 pub use readers::Readers;
 
 /// What one tenant's collectors are to do.

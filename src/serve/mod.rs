@@ -4,6 +4,7 @@
 
 mod connection;
 mod negotiate;
+pub mod page;
 mod query;
 pub mod routes;
 

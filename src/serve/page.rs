@@ -103,7 +103,8 @@ fn rooms(page: &mut String, snapshot: &Snapshot, now: Timestamp) -> fmt::Result 
         count(RoomState::Unknown),
         count(RoomState::Ok),
     )?;
-    let mut unwell: Vec<_> = judged.iter().filter(|(_, judgement)| judgement.state != RoomState::Ok).collect();
+    let mut unwell: Vec<_> =
+        judged.iter().filter(|(_, judgement)| judgement.state != RoomState::Ok).collect();
     unwell.sort_by_key(|(room, judgement)| (judgement.state.rank(), room.name.clone()));
     if judged.is_empty() {
         page.push_str("<p>No room is known yet.</p>");
@@ -165,9 +166,16 @@ impl fmt::Display for Span {
         if seconds == 0 && !self.0.is_zero() {
             return write!(f, "{}ms", self.0.as_millis());
         }
-        let parts = [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
+        let parts = [
+            (seconds / 86_400, "d"),
+            (seconds / 3600 % 24, "h"),
+            (seconds / 60 % 60, "m"),
+            (seconds % 60, "s"),
+        ];
         let mut written = 0;
-        for (count, unit) in parts.into_iter().skip_while(|(count, _)| *count == 0).take(2).filter(|(count, _)| *count > 0) {
+        for (count, unit) in
+            parts.into_iter().skip_while(|(count, _)| *count == 0).take(2).filter(|(count, _)| *count > 0)
+        {
             write!(f, "{}{count}{unit}", if written == 0 { "" } else { " " })?;
             written += 1;
         }

@@ -19,8 +19,8 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{negotiate, query};
+use crate::metrics::exporter::Asked;
 use crate::metrics::exposition::{self, Body, Exposition, Names, Selection};
-use crate::metrics::text::Format;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
@@ -36,7 +36,7 @@ const RETRY_AFTER_SECONDS: &str = "1";
 pub struct Routes {
     pub exposition: Arc<Exposition>,
     /// Renders the exporter's own series on the spot: whole lines, no end marker.
-    pub tail: Box<dyn Fn(Tail<'_>) -> Vec<u8> + Send + Sync>,
+    pub tail: Box<dyn Fn(Asked<'_>) -> Vec<u8> + Send + Sync>,
     /// The error says what is awaited.
     pub ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// The HTML of `/`.
@@ -47,14 +47,6 @@ pub struct Routes {
     pub on_response: Box<dyn Fn(&'static str, u16) + Send + Sync>,
     /// `--web.telemetry-path`; may be `/`, the page is then not served.
     pub telemetry_path: String,
-}
-
-/// What of the exporter's own series a scrape asks for.
-#[derive(Clone, Copy, Debug)]
-pub struct Tail<'a> {
-    pub tenant: Option<&'a str>,
-    pub names: Option<&'a Names>,
-    pub format: Format,
 }
 
 /// A response, and the scrape slot it occupies until its last byte is sent.
@@ -94,7 +86,7 @@ impl Routes {
         let content = negotiate::content(values(headers, &ACCEPT));
         let gzip = negotiate::gzip(values(headers, &ACCEPT_ENCODING));
         let format = content.format();
-        let tail = (self.tail)(Tail { tenant, names, format });
+        let tail = (self.tail)(Asked { tenant, names, format });
         match self.exposition.select(&Selection { tenant, names, format, gzip }, &tail) {
             Ok(body) => {
                 let mut answer = of_type(StatusCode::OK, &content.content_type(), body);

@@ -66,7 +66,10 @@ pub async fn collect(
     deadline: Instant,
     take: &(dyn Fn(Vec<Found>) + Send + Sync),
 ) -> Outcome {
-    let batches = devices.chunks(batch::MAX_ITEMS).map(|devices| read_batch(client, devices, deadline));
+    let mut batches = Vec::with_capacity(devices.len() / batch::MAX_ITEMS + 1);
+    for devices in devices.chunks(batch::MAX_ITEMS) {
+        batches.push(read_batch(client, devices, deadline));
+    }
     let mut batches = stream::iter(batches).buffer_unordered(CONCURRENCY);
     let mut outcome = Outcome::default();
     while let Some((devices, answers)) = batches.next().await {
