@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::collectors;
 use crate::config::{self, Config, Enabled, Trust};
-use crate::graph::{Client, Timeouts, auth};
+use crate::graph::{Client, Limits, auth};
 use crate::keep::{self, Keeper};
 use crate::metrics::catalogue::{FAMILIES, Family};
 use crate::metrics::exposition::Exposition;
@@ -29,7 +29,7 @@ use crate::store::storage::Storage;
 /// What no user sets, and a test may: how long the outside world is waited for.
 #[derive(Clone, Copy, Debug)]
 pub struct Tuning {
-    pub timeouts: Timeouts,
+    pub graph: Limits,
     /// How often a source is looked for that is off or gone.
     pub probe: Duration,
     pub save_interval: Duration,
@@ -39,7 +39,7 @@ pub struct Tuning {
 impl Default for Tuning {
     fn default() -> Self {
         Self {
-            timeouts: Timeouts::default(),
+            graph: Limits::default(),
             probe: poll::PROBE,
             save_interval: keep::INTERVAL,
             serve: serve::Settings::default(),
@@ -172,7 +172,7 @@ fn poller(
     let (devices, detail) = (&settings.collectors.devices, &settings.collectors.device_health);
     let pace = |expiry| Pace { interval: devices.interval, expiry, probe: tuning.probe };
     let tenant_stats = stats.tenant(&tenant.name);
-    let client = client(settings, tuning.timeouts, tenant_stats.clone(), clock)?;
+    let client = client(settings, tuning.graph, tenant_stats.clone(), clock)?;
     let settings = poll::Settings {
         devices: devices.enabled,
         device_health: detail.enabled,
@@ -191,7 +191,7 @@ fn poller(
 /// The connection of a tenant to Graph; the secret is read anew at each sign-in.
 pub(crate) fn client(
     settings: &config::Tenant,
-    timeouts: Timeouts,
+    limits: Limits,
     stats: TenantStats,
     clock: &Clock,
 ) -> anyhow::Result<Client> {
@@ -206,7 +206,7 @@ pub(crate) fn client(
         client_id: settings.client_id.clone(),
         secret: Arc::new(secret),
     };
-    Ok(Client::new(identity, settings.graph.clone(), timeouts, stats, clock.clone())?)
+    Ok(Client::new(identity, settings.graph.clone(), limits, stats, clock.clone())?)
 }
 
 /// The configured types as the model has them; the configuration knows the same names.

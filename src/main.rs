@@ -11,6 +11,7 @@ use teams_rooms_exporter::clock::Clock;
 use teams_rooms_exporter::commands::{check, metrics, rooms};
 use teams_rooms_exporter::config::{self, Config, Secret};
 use teams_rooms_exporter::metrics::catalogue::FAMILIES;
+use teams_rooms_exporter::model::Timestamp;
 use teams_rooms_exporter::{logging, sim};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -54,7 +55,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Demo(args) => {
             start_logging(&args.log)?;
-            runtime.block_on(interruptible(|stop| demo(args, clock, stop)))
+            runtime.block_on(interruptible(|stop| demo(args, stop)))
         }
         Command::Simulate(args) => {
             start_logging(&args.log)?;
@@ -114,8 +115,10 @@ async fn serve(config: Config, clock: Clock, stop: impl Future<Output = ()>) -> 
 }
 
 /// The whole product on one machine: a simulated tenant, and the exporter that reads it.
-async fn demo(args: cli::DemoArgs, clock: Clock, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+async fn demo(args: cli::DemoArgs, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let (tenant, world) = start_world(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &args.world).await?;
+    let world_clock = tenant.clone();
+    let clock = Clock::new(move || Timestamp::from_seconds(world_clock.now().as_second()));
     let secret = Secret::new(tenant.secret());
     let config = config::demo(&args, &tenant.url(), sim::TENANT_ID, sim::CLIENT_ID, secret)?;
     let listeners = listen(&config.web.listen_addresses).await?;
@@ -163,6 +166,8 @@ async fn simulate(args: cli::SimulateArgs, stop: impl Future<Output = ()>) -> an
     Ok(())
 }
 
+/// A world that begins now, so that its times make sense beside a real Prometheus.
+#[expect(clippy::disallowed_methods, reason = "the world starts with the machine's time")]
 async fn start_world(
     address: SocketAddr,
     args: &cli::WorldArgs,
@@ -174,7 +179,7 @@ async fn start_world(
         seed: args.seed,
         speed: args.speed,
         faults: faults.collect::<Result<_, _>>()?,
-        ..sim::Settings::default()
+        start: jiff::Timestamp::now(),
     };
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     Ok(sim::start(listener, settings)?)

@@ -5,14 +5,14 @@ pub mod metrics;
 pub mod rooms;
 
 use crate::clock::Clock;
-use crate::graph::Timeouts;
+use crate::graph::Limits;
 use crate::model::collector::{Collector, Status};
 use crate::stats::Stats;
 
 /// A client for one run, outside the exporter.
 fn client(tenant: &crate::config::Tenant, clock: &Clock) -> anyhow::Result<crate::graph::Client> {
     let stats = Stats::new().tenant(&tenant.name.as_str().into());
-    crate::app::client(tenant, Timeouts::default(), stats, clock)
+    crate::app::client(tenant, Limits::default(), stats, clock)
 }
 
 /// The times of a source that is read once and then forgotten.

@@ -12,7 +12,7 @@ pub mod page;
 mod rate;
 mod retry;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -29,17 +29,30 @@ use page::Pages;
 use rate::Rate;
 use retry::{Decision, Failure};
 
-/// How long requests may take.
+/// How patient and how fast a client is.
 #[derive(Clone, Copy, Debug)]
-pub struct Timeouts {
-    pub connect: Duration,
+pub struct Limits {
+    pub connect_timeout: Duration,
     /// Of a whole request; Graph's own gateway gives up after 100 s, and its usual answer takes under one.
-    pub request: Duration,
+    pub request_timeout: Duration,
+    /// Before the second attempt, where Graph does not say when to come back.
+    pub first_pause: Duration,
+    /// Items per second at the start.
+    pub first_rate: f64,
+    /// Items per second at most. Graph allows an application 30 other Teams requests a second in a tenant; five are
+    /// left to other programs with the same registration.
+    pub top_rate: f64,
 }
 
-impl Default for Timeouts {
+impl Default for Limits {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(10), request: Duration::from_secs(30) }
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(30),
+            first_pause: Duration::from_millis(500),
+            first_rate: 10.0,
+            top_rate: 25.0,
+        }
     }
 }
 
@@ -50,6 +63,7 @@ pub struct Client {
     auth: Auth,
     rate: Mutex<Rate>,
     slots: Semaphore,
+    first_pause: Duration,
     stats: TenantStats,
     clock: Clock,
 }
@@ -77,7 +91,7 @@ impl Client {
     pub fn new(
         identity: auth::Identity,
         root: Url,
-        timeouts: Timeouts,
+        limits: Limits,
         stats: TenantStats,
         clock: Clock,
     ) -> Result<Self, Error> {
@@ -85,15 +99,24 @@ impl Client {
             .user_agent(concat!("teams-rooms-exporter/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
-            .connect_timeout(timeouts.connect)
-            .timeout(timeouts.request)
+            .connect_timeout(limits.connect_timeout)
+            .timeout(limits.request_timeout)
             .build()
             .map_err(|_| {
                 Error::malformed("the HTTP client does not start; is there a CA bundle (ca-certificates)?")
             })?;
         let auth = Auth::new(identity, &root, http.clone())?;
-        let rate = Mutex::new(Rate::new(Instant::now()));
-        Ok(Self { http, root, auth, rate, slots: Semaphore::new(CONCURRENCY), stats, clock })
+        let rate = Mutex::new(Rate::new(limits.first_rate, limits.top_rate, Instant::now()));
+        Ok(Self {
+            http,
+            root,
+            auth,
+            rate,
+            slots: Semaphore::new(CONCURRENCY),
+            first_pause: limits.first_pause,
+            stats,
+            clock,
+        })
     }
 
     /// Signs in now, if that has not been done, and says until when the token is good.
@@ -178,7 +201,7 @@ impl Client {
                     continue; // asked again with a new token
                 }
             }
-            match retry::decide(&failure, attempt, fastrand::f64()) {
+            match retry::decide(&failure, attempt, self.first_pause, fastrand::f64()) {
                 Decision::After(pause) if Instant::now() + pause < deadline => {
                     wait = Some(wait.unwrap_or_default().max(pause));
                 }
@@ -233,7 +256,7 @@ impl Client {
                 Ok(Err(failure)) => failure,
                 Err(_) => return Err(Error::Unreachable { cause: Cause::Timeout }),
             };
-            match retry::decide(&failure, attempt, fastrand::f64()) {
+            match retry::decide(&failure, attempt, self.first_pause, fastrand::f64()) {
                 Decision::After(pause) if Instant::now() + pause < deadline => {
                     tracing::debug!(operation = outgoing.operation, attempt, ?pause, error = %failure.error, "trying again");
                     self.stats.retries.inc();
@@ -403,6 +426,3 @@ fn http_date(value: &str) -> Option<crate::model::Timestamp> {
     };
     Some(crate::model::Timestamp::from_seconds(seconds))
 }
-
-/// A client shared by the collectors of a tenant.
-pub type SharedClient = Arc<Client>;

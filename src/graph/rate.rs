@@ -4,12 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Items per second at the start and after a quiet spell of throttling.
-const START: f64 = 10.0;
 /// Gained for each second without a 429.
 const CLIMB: f64 = 1.0;
-/// Graph allows 30 other Teams requests a second for an application and tenant; five are left to other users of the app.
-pub const MAX: f64 = 25.0;
 /// Never slower than this, or a throttled fleet would take hours to list.
 const MIN: f64 = 0.5;
 /// Several requests in flight are refused together; they count as one refusal.
@@ -18,6 +14,7 @@ const ONE_REFUSAL: Duration = Duration::from_secs(1);
 /// Decides when the next items may be sent. Items inside a batch count one by one.
 #[derive(Debug)]
 pub struct Rate {
+    top: f64,
     /// The rate at `since`.
     base: f64,
     since: Instant,
@@ -27,13 +24,14 @@ pub struct Rate {
 }
 
 impl Rate {
-    pub fn new(now: Instant) -> Self {
-        Self { base: START, since: now, next: now, refused: None }
+    /// Starts at `first` items a second and climbs to `top`.
+    pub fn new(first: f64, top: f64, now: Instant) -> Self {
+        Self { top, base: first, since: now, next: now, refused: None }
     }
 
     /// Items per second allowed at `now`.
     pub fn current(&self, now: Instant) -> f64 {
-        (self.base + CLIMB * now.saturating_duration_since(self.since).as_secs_f64()).min(MAX)
+        (self.base + CLIMB * now.saturating_duration_since(self.since).as_secs_f64()).min(self.top)
     }
 
     /// Takes the place of `items` in the queue; the answer is when they may go.
@@ -67,7 +65,7 @@ mod tests {
     #[test]
     fn a_thousand_items_take_the_ramp_and_then_the_full_rate() {
         let start = Instant::now();
-        let mut rate = Rate::new(start);
+        let mut rate = Rate::new(10.0, 25.0, start);
         let mut now = start;
         for _ in 0..1025 {
             now = rate.reserve(1, now);
@@ -79,7 +77,7 @@ mod tests {
     #[test]
     fn a_refusal_halves_the_rate_once_and_waits() {
         let start = Instant::now();
-        let mut rate = Rate::new(start);
+        let mut rate = Rate::new(10.0, 25.0, start);
         let now = start + Duration::from_secs(60);
         rate.throttled(Duration::from_secs(5), now);
         rate.throttled(Duration::from_secs(2), now + Duration::from_millis(10));
@@ -92,18 +90,18 @@ mod tests {
     #[test]
     fn the_rate_has_a_floor_and_a_ceiling() {
         let start = Instant::now();
-        let mut rate = Rate::new(start);
+        let mut rate = Rate::new(10.0, 25.0, start);
         for second in 0..100 {
             rate.throttled(Duration::ZERO, start + Duration::from_secs(second * 2));
         }
         assert!(rate.current(start + Duration::from_secs(198)) >= MIN);
-        assert!((rate.current(start + Duration::from_secs(10_000)) - MAX).abs() < f64::EPSILON);
+        assert!((rate.current(start + Duration::from_secs(10_000)) - 25.0).abs() < f64::EPSILON);
     }
 
     #[test]
     fn a_batch_takes_as_long_as_its_items() {
         let start = Instant::now();
-        let mut rate = Rate::new(start);
+        let mut rate = Rate::new(10.0, 25.0, start);
         assert_eq!(rate.reserve(20, start), start);
         assert!((seconds(start, rate.reserve(1, start)) - 2.0).abs() < 0.01);
     }

@@ -21,17 +21,16 @@ pub enum Decision {
 
 /// Attempts at one request. Graph's bad minutes are longer than any patience; the next cycle tries again.
 pub const ATTEMPTS: u32 = 5;
-/// The first pause where Graph names none; doubled for each attempt.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// A longer pause gains nothing; the cycle's deadline ends the wait anyway.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// `attempt` counts from 1; `jitter` in 0..1 spreads the pauses of many requests.
-pub fn decide(failure: &Failure, attempt: u32, jitter: f64) -> Decision {
+/// `attempt` counts from 1; the pause, where Graph names none, starts at `first_pause` and doubles with each attempt;
+/// `jitter` in 0..1 spreads the pauses of many requests.
+pub fn decide(failure: &Failure, attempt: u32, first_pause: Duration, jitter: f64) -> Decision {
     if !failure.error.is_passing() || attempt >= ATTEMPTS {
         return Decision::Stop;
     }
-    Decision::After(failure.retry_after.unwrap_or_else(|| backoff(attempt, jitter)))
+    Decision::After(failure.retry_after.unwrap_or_else(|| backoff(attempt, first_pause, jitter)))
 }
 
 impl From<Error> for Failure {
@@ -40,8 +39,8 @@ impl From<Error> for Failure {
     }
 }
 
-fn backoff(attempt: u32, jitter: f64) -> Duration {
-    let full = FIRST_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
+fn backoff(attempt: u32, first_pause: Duration, jitter: f64) -> Duration {
+    let full = first_pause.saturating_mul(1 << attempt.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
     full.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
 }
 
@@ -94,7 +93,7 @@ mod tests {
         expected: Option<f64>,
     ) {
         let failure = Failure { error, retry_after: retry_after.map(Duration::from_secs_f64) };
-        let seconds = match decide(&failure, attempt, jitter) {
+        let seconds = match decide(&failure, attempt, Duration::from_millis(500), jitter) {
             Decision::After(wait) => Some(wait.as_secs_f64()),
             Decision::Stop => None,
         };
