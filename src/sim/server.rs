@@ -12,7 +12,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{self, HeaderMap};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -101,7 +101,7 @@ impl std::error::Error for HungUp {}
 async fn answer(request: Request<Incoming>, tenant: Arc<Tenant>) -> Result<Response<Sent>, HungUp> {
     let received = receive(request, &tenant).await?;
     let stamp = tenant.stamp(received.header("client-request-id"));
-    if received.path.starts_with("/_sim") {
+    if received.path == "/_sim" || received.path.starts_with("/_sim/") {
         let reply =
             controls::answer(&received.method, &received.path, &received.query, &received.body, &tenant);
         return Ok(received.response(&reply, &stamp, None));
@@ -110,7 +110,12 @@ async fn answer(request: Request<Incoming>, tenant: Arc<Tenant>) -> Result<Respo
     let outcome = received.outcome(&tenant, &faults, &stamp).await;
     tenant.requests.record([received.record(&outcome)]);
     match outcome {
-        Outcome::Answer(reply) => Ok(received.response(&reply, &stamp, faults.strikes(Kind::Truncated))),
+        Outcome::Answer(reply) => {
+            // The token endpoint has faults of its own.
+            let is_graph = received.token_tenant().is_none();
+            let truncated = is_graph.then(|| faults.strikes(Kind::Truncated)).flatten();
+            Ok(received.response(&reply, &stamp, truncated))
+        }
         Outcome::HangUp => Err(HungUp),
         Outcome::Stall => std::future::pending().await,
     }
@@ -252,13 +257,20 @@ impl Received {
             response.header(name, value)
         });
         let sent = Sent::new(packed.unwrap_or(plain).into(), truncated);
-        response.body(sent).unwrap_or_else(|_| Response::new(Sent::new(Bytes::new(), None)))
+        response.body(sent).unwrap_or_else(|_| unwritable())
     }
 
     fn accepts_gzip(&self) -> bool {
         let accepted = self.header("accept-encoding").unwrap_or_default();
         accepted.split(',').map(str::trim).any(|coding| coding == "gzip" || coding.starts_with("gzip;q=1"))
     }
+}
+
+/// A fault was given a value that no header can hold.
+fn unwritable() -> Response<Sent> {
+    let mut response = Response::new(Sent::new(Bytes::new(), None));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
 }
 
 /// The template of the token endpoint, for records of requests.

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::world::{Condition, Device, Place, Software};
 use super::{health, time};
+use crate::sim::world::{Condition, Device, Place, Software};
 
 pub(super) const PROPERTIES: &[&str] = &[
     "id",

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::super::world::{
+use super::time;
+use crate::sim::world::{
     Condition, Device, DeviceType, Link, LinkStatus, Peripheral, Place, Product, Software, SoftwareStatus,
 };
-use super::time;
 
 pub(super) const PROPERTIES: &[&str] = &[
     "id",

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::Settings;
-use super::super::world::{
+use super::{DEVICES, Tenant};
+use crate::sim::Settings;
+use crate::sim::world::{
     Activity, Condition, DEVICE_TYPES, Device, DeviceType, Health, Link, LinkStatus, Part, World,
 };
-use super::{DEVICES, Tenant};
 
 const HOUR: i64 = 3_600_000;
 
@@ -51,7 +51,7 @@ async fn every_enum_value_is_documented() {
                 collect(&tenant.get(&format!("{DEVICES}/{id}{document}")).await.json(), &mut seen);
             }
         }
-        tenant.sim.advance(Duration::from_secs(5 * 3_600 + 17 * 60));
+        tenant.sim.advance(Duration::from_mins(5 * 60 + 17));
     }
     let documented: [(&str, &[&str]); 8] = [
         ("deviceType", &DEVICE_TYPES),

@@ -5,8 +5,8 @@ use std::io::Read as _;
 
 use serde_json::{Value, json};
 
-use super::super::{CLIENT_ID, Settings, TENANT_ID};
 use super::{DEVICES, Tenant};
+use crate::sim::{CLIENT_ID, Settings, TENANT_ID};
 
 #[tokio::test]
 async fn a_token_has_the_shape_and_the_claims_of_entra() {

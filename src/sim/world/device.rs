@@ -3,10 +3,10 @@
 use jiff::tz::TimeZone;
 use uuid::Uuid;
 
-use super::super::chance::Chance;
 use super::building::Account;
 use super::hardware::{self, DeviceType, Model};
 use super::timeline::{DAY, Episode, HOUR, MINUTE};
+use crate::sim::chance::Chance;
 
 /// What a device is for. A room has one `Core`, at times a `Second` or a `Replaced` one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,9 +3,9 @@
 
 use jiff::civil::Date;
 
-use super::super::chance::Chance;
 use super::hardware::Model;
 use super::timeline::{DAY, HOUR, Nightly, local_date};
+use crate::sim::chance::Chance;
 
 /// The six parts of `teamworkSoftwareUpdateHealth`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 
-use super::super::chance::Chance;
+use crate::sim::chance::Chance;
 
 pub(in crate::sim) const MINUTE: i64 = 60_000;
 pub(in crate::sim) const HOUR: i64 = 60 * MINUTE;
