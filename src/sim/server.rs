@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::controls;
@@ -34,6 +35,9 @@ const LARGEST_BODY: usize = 1024 * 1024;
 /// A client on the same computer sends its headers at once.
 const HEADER_TIME: Duration = Duration::from_secs(30);
 
+/// After a failed accept: the cause, mostly too many open files, does not go away at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
 /// What `slow` and `token_slow` wait without a value.
 const SLOW_MILLISECONDS: u64 = 2_000;
 
@@ -48,14 +52,22 @@ pub(super) async fn serve(listener: TcpListener, tenant: Arc<Tenant>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            _ = stopped.wait_for(|stopped| *stopped) => return,
+            () = end(&mut stopped) => return,
             accepted = listener.accept(), if connections.len() < MOST_CONNECTIONS => match accepted {
                 Ok((stream, _)) => drop(connections.spawn(serve_connection(stream, Arc::clone(&tenant)))),
-                Err(error) => tracing::debug!(%error, "simulated tenant could not accept a connection"),
+                Err(error) => {
+                    tracing::debug!(%error, "simulated tenant could not accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             },
             Some(_) = connections.join_next() => {}
         }
     }
+}
+
+async fn end(stopped: &mut watch::Receiver<bool>) {
+    // The sender is part of the tenant, which the server holds: waiting cannot fail.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 async fn serve_connection(stream: TcpStream, tenant: Arc<Tenant>) {

@@ -1,4 +1,5 @@
-//! `teamworkDeviceConfiguration`: what a device is set to. Rooms and other devices fill different halves of it.
+//! `teamworkDeviceConfiguration`: what a device is set to. Rooms and other devices fill different halves of
+//! it.
 
 use serde_json::{Value, json};
 

@@ -20,7 +20,8 @@ pub(super) const PROPERTIES: &[&str] = &[
     "softwareUpdateHealth",
 ];
 
-/// The product of a peripheral is a navigation property: `expanded` asks for it, some devices give it unasked.
+/// The product of a peripheral is a navigation property: `expanded` asks for it, some devices give it
+/// unasked.
 pub(super) fn write(device: &Device, condition: &Condition, expanded: bool) -> Value {
     let named = expanded || device.chance.named("names peripherals").happens(0.3);
     json!({

@@ -305,6 +305,32 @@ async fn answers_carry_the_headers_of_graph_and_are_packed_when_wanted() {
 }
 
 #[tokio::test]
+async fn a_real_client_reads_page_after_page_over_one_connection() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let tenant = Tenant::new().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut link = Some(format!("{}{DEVICES}?$top=50", tenant.sim.url()));
+    let mut rows = 0;
+    while let Some(url) = link {
+        let answer = client.get(&url).bearer_auth(&tenant.token).send().await.unwrap();
+        let page: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        rows += page["value"].as_array().unwrap().len();
+        link = page["@odata.nextLink"].as_str().map(str::to_owned);
+    }
+    assert_eq!(rows, tenant.sim.devices().len());
+    for fault in ["truncated", "truncated=chunked", "reset"] {
+        tenant.set_faults(&[fault]);
+        let url = format!("{}{DEVICES}", tenant.sim.url());
+        let answer = client.get(url).bearer_auth(&tenant.token).send().await;
+        let broken = match answer {
+            Ok(answer) => answer.bytes().await.is_err(),
+            Err(_) => true,
+        };
+        assert!(broken, "{fault}");
+    }
+}
+
+#[tokio::test]
 async fn a_stopped_tenant_is_gone() {
     let tenant = Tenant::with(Settings { rooms: 1, ..Settings::default() }).await;
     let host = tenant.sim.url().replace("http://", "");

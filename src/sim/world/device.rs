@@ -24,7 +24,8 @@ pub(in crate::sim) enum Part {
     Bare,
 }
 
-/// What goes wrong with a device around the start of the simulation, so that there is always something to see.
+/// What goes wrong with a device around the start of the simulation, so that there is always something to
+/// see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sim) enum Story {
     Uneventful,

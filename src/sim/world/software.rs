@@ -1,5 +1,5 @@
-//! Software that rolls out in waves: releases by calendar, offered to devices wave by wave and installed by the
-//! nightly restart one to three nights later.
+//! Software that rolls out in waves: releases by calendar, offered to devices wave by wave and installed by
+//! the nightly restart one to three nights later.
 
 use jiff::civil::Date;
 

@@ -1,5 +1,6 @@
 //! When things happen: episodes that can be computed for any moment without history.
-//! Time is cut into slots; a draw decides whether a slot holds an episode, when it begins and how long it lasts.
+//! Time is cut into slots; a draw decides whether a slot holds an episode, when it begins and how long it
+//! lasts.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Weekday};
