@@ -1,5 +1,5 @@
-//! Deterministic draws: the same seed and the same names always give the same outcome, in any order of asking.
-//! The world is built on them so that it needs no history and no background task.
+//! Deterministic draws: the same seed and the same names always give the same outcome, in any order of
+//! asking. The world is built on them so that it needs no history and no background task.
 
 use uuid::{Builder, Uuid};
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 
-/// Simulated seconds per real second that `speed` is cut to: a day per second, fast enough for any demonstration.
+/// Simulated seconds per real second that `speed` is cut to: a day per second, fast enough for any
+/// demonstration.
 const FASTEST: f64 = 86_400.0;
 
 #[derive(Debug)]

@@ -1,5 +1,5 @@
-//! What the tenant can be told to do wrong: one table of names and meanings, how a fault is written, and when an
-//! active one strikes. What a fault does to an answer is decided where that answer is made.
+//! What the tenant can be told to do wrong: one table of names and meanings, how a fault is written, and when
+//! an active one strikes. What a fault does to an answer is decided where that answer is made.
 
 use std::fmt;
 use std::str::FromStr;
@@ -164,7 +164,8 @@ impl Active {
         Self { faults, since, tokens_before }
     }
 
-    /// The fault, if it is on and strikes this time. Strikes are spread evenly: a rate of 0.2 is every fifth time.
+    /// The fault, if it is on and strikes this time. Strikes are spread evenly: a rate of 0.2 is every fifth
+    /// time.
     pub(super) fn strikes(&self, kind: Kind) -> Option<&Fault> {
         let (fault, asked) = self.faults.iter().find(|(fault, _)| fault.kind == kind)?;
         let before = asked.fetch_add(1, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! The simulated tenant: a pretend Microsoft 365 tenant that speaks OAuth2 and Graph over real HTTP.
-//! Written from Microsoft's documentation alone; it shares nothing with the collectors but HTTP, so that a misread
-//! field is caught. The flow: `server` receives, `routes` finds the operation, a file per noun answers it from
-//! `world`, and `faults` get in the way.
+//! Written from Microsoft's documentation alone; it shares nothing with the collectors but HTTP, so that a
+//! misread field is caught. The flow: `server` receives, `routes` finds the operation, a file per noun
+//! answers it from `world`, and `faults` get in the way.
 
 mod batch;
 mod chance;
@@ -117,9 +117,9 @@ impl Sim {
         entries.filter(|entry| self.0.is_present(entry.id)).map(|entry| entry.id.to_string()).collect()
     }
 
-    /// Lays an RFC 7386 merge patch over the documents `device`, `health`, `activity` and `configuration` of a
-    /// device. Patches add up; `null` in place of a document, or of all of them, takes its patches back. The
-    /// `lastModifiedDateTime` of an edited document follows unless the patch sets it.
+    /// Lays an RFC 7386 merge patch over the documents `device`, `health`, `activity` and `configuration` of
+    /// a device. Patches add up; `null` in place of a document, or of all of them, takes its patches back.
+    /// The `lastModifiedDateTime` of an edited document follows unless the patch sets it.
     pub fn edit(&self, device_id: &str, patch: Value) {
         if let Ok(id) = Uuid::try_parse(device_id) {
             self.0.edit(id, patch);

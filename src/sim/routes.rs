@@ -1,4 +1,5 @@
-//! The routing table of the pretended Graph, and what every operation has in common: token, permission, options.
+//! The routing table of the pretended Graph, and what every operation has in common: token, permission,
+//! options.
 
 use super::devices;
 use super::faults::{Active, Kind};
@@ -23,7 +24,8 @@ fn routes() -> impl Iterator<Item = &'static Route> {
     batch::ROUTES.iter().chain(devices::ROUTES)
 }
 
-/// Write operations that exist in Graph and that nobody may call here: 405, and recorded under their own name.
+/// Write operations that exist in Graph and that nobody may call here: 405, and recorded under their own
+/// name.
 const WRITES: &[&str] = &[
     "/beta/teamwork/devices/{id}/restart",
     "/beta/teamwork/devices/{id}/runDiagnostics",

@@ -12,9 +12,10 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{self, HeaderMap};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::controls;
@@ -34,6 +35,9 @@ const LARGEST_BODY: usize = 1024 * 1024;
 /// A client on the same computer sends its headers at once.
 const HEADER_TIME: Duration = Duration::from_secs(30);
 
+/// After a failed accept: the cause, mostly too many open files, does not go away at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
 /// What `slow` and `token_slow` wait without a value.
 const SLOW_MILLISECONDS: u64 = 2_000;
 
@@ -48,14 +52,22 @@ pub(super) async fn serve(listener: TcpListener, tenant: Arc<Tenant>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            _ = stopped.wait_for(|stopped| *stopped) => return,
+            () = end(&mut stopped) => return,
             accepted = listener.accept(), if connections.len() < MOST_CONNECTIONS => match accepted {
                 Ok((stream, _)) => drop(connections.spawn(serve_connection(stream, Arc::clone(&tenant)))),
-                Err(error) => tracing::debug!(%error, "simulated tenant could not accept a connection"),
+                Err(error) => {
+                    tracing::debug!(%error, "simulated tenant could not accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             },
             Some(_) = connections.join_next() => {}
         }
     }
+}
+
+async fn end(stopped: &mut watch::Receiver<bool>) {
+    // The sender is part of the tenant, which the server holds: waiting cannot fail.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 async fn serve_connection(stream: TcpStream, tenant: Arc<Tenant>) {
@@ -101,7 +113,7 @@ impl std::error::Error for HungUp {}
 async fn answer(request: Request<Incoming>, tenant: Arc<Tenant>) -> Result<Response<Sent>, HungUp> {
     let received = receive(request, &tenant).await?;
     let stamp = tenant.stamp(received.header("client-request-id"));
-    if received.path.starts_with("/_sim") {
+    if received.path == "/_sim" || received.path.starts_with("/_sim/") {
         let reply =
             controls::answer(&received.method, &received.path, &received.query, &received.body, &tenant);
         return Ok(received.response(&reply, &stamp, None));
@@ -110,7 +122,12 @@ async fn answer(request: Request<Incoming>, tenant: Arc<Tenant>) -> Result<Respo
     let outcome = received.outcome(&tenant, &faults, &stamp).await;
     tenant.requests.record([received.record(&outcome)]);
     match outcome {
-        Outcome::Answer(reply) => Ok(received.response(&reply, &stamp, faults.strikes(Kind::Truncated))),
+        Outcome::Answer(reply) => {
+            // The token endpoint has faults of its own.
+            let is_graph = received.token_tenant().is_none();
+            let truncated = is_graph.then(|| faults.strikes(Kind::Truncated)).flatten();
+            Ok(received.response(&reply, &stamp, truncated))
+        }
         Outcome::HangUp => Err(HungUp),
         Outcome::Stall => std::future::pending().await,
     }
@@ -252,13 +269,20 @@ impl Received {
             response.header(name, value)
         });
         let sent = Sent::new(packed.unwrap_or(plain).into(), truncated);
-        response.body(sent).unwrap_or_else(|_| Response::new(Sent::new(Bytes::new(), None)))
+        response.body(sent).unwrap_or_else(|_| unwritable())
     }
 
     fn accepts_gzip(&self) -> bool {
         let accepted = self.header("accept-encoding").unwrap_or_default();
         accepted.split(',').map(str::trim).any(|coding| coding == "gzip" || coding.starts_with("gzip;q=1"))
     }
+}
+
+/// A fault was given a value that no header can hold.
+fn unwritable() -> Response<Sent> {
+    let mut response = Response::new(Sent::new(Bytes::new(), None));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
 }
 
 /// The template of the token endpoint, for records of requests.

@@ -7,8 +7,8 @@ use super::chance::Chance;
 use super::faults::Kind;
 use super::routes::Call;
 
-/// Members that hold enum values, and a value of each that no document knows. The type of a device stays what it
-/// is, because lists are filtered by it.
+/// Members that hold enum values, and a value of each that no document knows. The type of a device stays what
+/// it is, because lists are filtered by it.
 const ENUMS: [(&str, &str); 8] = [
     ("activityState", "reserved"),
     ("connectionStatus", "intermittent"),

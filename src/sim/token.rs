@@ -1,4 +1,5 @@
-//! The OAuth2 endpoint and the tokens it issued: client credentials as Entra ID documents them, and its errors.
+//! The OAuth2 endpoint and the tokens it issued: client credentials as Entra ID documents them, and its
+//! errors.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -92,7 +93,8 @@ fn grant(tenant: &Tenant, audience: &str, wall: Timestamp) -> Reply {
     }))
 }
 
-/// Status, `error` and text of every code the tenant can answer; an unknown one looks like a transient failure.
+/// Status, `error` and text of every code the tenant can answer; any other is an
+/// `invalid_request`.
 const ERRORS: [(u32, u16, &str, &str); 18] = [
     (50_012, 401, "invalid_client", "Authentication failed."),
     (

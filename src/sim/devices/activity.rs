@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::world::{Condition, Device, LinkStatus, Place};
 use super::{health, time};
+use crate::sim::world::{Condition, Device, LinkStatus, Place};
 
 pub(super) const PROPERTIES: &[&str] =
     &["id", "activePeripherals", "createdBy", "createdDateTime", "lastModifiedBy", "lastModifiedDateTime"];

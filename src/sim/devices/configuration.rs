@@ -1,9 +1,10 @@
-//! `teamworkDeviceConfiguration`: what a device is set to. Rooms and other devices fill different halves of it.
+//! `teamworkDeviceConfiguration`: what a device is set to. Rooms and other devices fill different halves of
+//! it.
 
 use serde_json::{Value, json};
 
-use super::super::world::{Condition, Device, Place, Software};
 use super::{health, time};
+use crate::sim::world::{Condition, Device, Place, Software};
 
 pub(super) const PROPERTIES: &[&str] = &[
     "id",

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::super::world::{
+use super::time;
+use crate::sim::world::{
     Condition, Device, DeviceType, Link, LinkStatus, Peripheral, Place, Product, Software, SoftwareStatus,
 };
-use super::time;
 
 pub(super) const PROPERTIES: &[&str] = &[
     "id",
@@ -20,7 +20,8 @@ pub(super) const PROPERTIES: &[&str] = &[
     "softwareUpdateHealth",
 ];
 
-/// The product of a peripheral is a navigation property: `expanded` asks for it, some devices give it unasked.
+/// The product of a peripheral is a navigation property: `expanded` asks for it, some devices give it
+/// unasked.
 pub(super) fn write(device: &Device, condition: &Condition, expanded: bool) -> Value {
     let named = expanded || device.chance.named("names peripherals").happens(0.3);
     json!({

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::faults::Kind;
-use super::super::odata::{self, Filter};
-use super::super::reply::Reply;
-use super::super::routes::Call;
-use super::super::spoil;
-use super::super::world::{DEVICE_TYPES, Entry};
 use super::{Document, record, write};
+use crate::sim::faults::Kind;
+use crate::sim::odata::{self, Filter};
+use crate::sim::reply::Reply;
+use crate::sim::routes::Call;
+use crate::sim::spoil;
+use crate::sim::world::{DEVICE_TYPES, Entry};
 
 const PATH: &str = "/beta/teamwork/devices";
 
@@ -145,7 +145,7 @@ fn size(call: &Call<'_>, filter: Option<&Filter>, top: usize) -> usize {
 
 fn is_listed(call: &Call<'_>, filter: Option<&Filter>, entry: &Entry) -> bool {
     let matches = |filter: &Filter| filter.matches(&|property: &str| value_of(call, entry, property));
-    filter.is_none_or(matches) && call.tenant.is_present(entry.id) && !is_shrunk(call, entry.id)
+    filter.is_none_or(matches) && !call.tenant.edits.is_removed(entry.id) && !is_shrunk(call, entry.id)
 }
 
 /// The type is known without computing the device, unless it was edited.

@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::super::odata;
-use super::super::reply::Reply;
-use super::super::routes::Call;
-use super::super::spoil;
-use super::super::world::{Device, Part};
 use super::{find, time};
+use crate::sim::faults::Kind;
+use crate::sim::odata;
+use crate::sim::reply::Reply;
+use crate::sim::routes::Call;
+use crate::sim::spoil;
+use crate::sim::world::{Device, Part};
 
 const PROPERTIES: &[&str] = &[
     "id",
@@ -28,8 +29,12 @@ const NIGHTS: usize = 3;
 pub(super) fn list(call: &Call<'_>) -> Result<Reply, Reply> {
     let entry = find(call)?;
     let mut operations = operations(&call.tenant.world.device(&entry), call.moment);
+    if call.faults.strikes(Kind::Empty).is_some() {
+        operations.clear();
+    }
     for operation in &mut operations {
         odata::select(operation, call.query.get("$select"), PROPERTIES)?;
+        *operation = spoil::row(call, entry.id, operation.take());
     }
     let root = &call.tenant.url;
     Ok(Reply::json(json!({

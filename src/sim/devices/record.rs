@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::world::{Account, Activity, Condition, Device, Health};
 use super::time;
+use crate::sim::world::{Account, Activity, Condition, Device, Health};
 
 pub(super) const PROPERTIES: &[&str] = &[
     "id",

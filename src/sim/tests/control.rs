@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::super::fault_table;
 use super::{DEVICES, Tenant};
+use crate::sim::fault_table;
 
 #[tokio::test]
 async fn an_edit_shows_until_it_is_taken_back() {

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::fault_table;
 use super::{Answer, DEVICES, Tenant};
+use crate::sim::fault_table;
 
 const ROOMS: &str = "/beta/teamwork/devices?$top=50&$filter=deviceType%20eq%20'teamsRoom'";
 
+/// What must be true of an answer.
+type Holds = fn(&Answer) -> bool;
+
 /// Faults that change one answer to the list, with what must be true of it.
-const OF_THE_LIST: &[(&str, fn(&Answer) -> bool)] = &[
+const OF_THE_LIST: &[(&str, Holds)] = &[
     ("throttle", |it| {
         it.status == 429 && it.header("retry-after") == Some("1") && it.error_code() == "TooManyRequests"
     }),

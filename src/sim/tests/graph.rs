@@ -5,8 +5,8 @@ use std::io::Read as _;
 
 use serde_json::{Value, json};
 
-use super::super::{CLIENT_ID, Settings, TENANT_ID};
 use super::{DEVICES, Tenant};
+use crate::sim::{CLIENT_ID, Settings, TENANT_ID};
 
 #[tokio::test]
 async fn a_token_has_the_shape_and_the_claims_of_entra() {
@@ -302,6 +302,32 @@ async fn answers_carry_the_headers_of_graph_and_are_packed_when_wanted() {
     let mut text = String::new();
     flate2::read::GzDecoder::new(answer.body.as_slice()).read_to_string(&mut text).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), tenant.get(DEVICES).await.json());
+}
+
+#[tokio::test]
+async fn a_real_client_reads_page_after_page_over_one_connection() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let tenant = Tenant::new().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut link = Some(format!("{}{DEVICES}?$top=50", tenant.sim.url()));
+    let mut rows = 0;
+    while let Some(url) = link {
+        let answer = client.get(&url).bearer_auth(&tenant.token).send().await.unwrap();
+        let page: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        rows += page["value"].as_array().unwrap().len();
+        link = page["@odata.nextLink"].as_str().map(str::to_owned);
+    }
+    assert_eq!(rows, tenant.sim.devices().len());
+    for fault in ["truncated", "truncated=chunked", "reset"] {
+        tenant.set_faults(&[fault]);
+        let url = format!("{}{DEVICES}", tenant.sim.url());
+        let answer = client.get(url).bearer_auth(&tenant.token).send().await;
+        let broken = match answer {
+            Ok(answer) => answer.bytes().await.is_err(),
+            Err(_) => true,
+        };
+        assert!(broken, "{fault}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Tests through the real door: a tenant on a port of its own, and a client that hides nothing of the answer.
-//! `graph` holds the documented behaviour, `faults` one case per fault, `fleet` what the world is like, `control`
-//! the controls.
+//! `graph` holds the documented behaviour, `faults` one case per fault, `fleet` what the world is like,
+//! `control` the controls.
 
 mod control;
 mod faults;

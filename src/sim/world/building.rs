@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use uuid::Uuid;
 
-use super::super::chance::Chance;
+use crate::sim::chance::Chance;
 
 /// Rooms in one building at most: larger tenants get more buildings, not towers.
 const ROOMS_PER_BUILDING: usize = 120;

@@ -3,10 +3,10 @@
 use jiff::tz::TimeZone;
 use uuid::Uuid;
 
-use super::super::chance::Chance;
 use super::building::Account;
 use super::hardware::{self, DeviceType, Model};
 use super::timeline::{DAY, Episode, HOUR, MINUTE};
+use crate::sim::chance::Chance;
 
 /// What a device is for. A room has one `Core`, at times a `Second` or a `Replaced` one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,7 +24,8 @@ pub(in crate::sim) enum Part {
     Bare,
 }
 
-/// What goes wrong with a device around the start of the simulation, so that there is always something to see.
+/// What goes wrong with a device around the start of the simulation, so that there is always something to
+/// see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sim) enum Story {
     Uneventful,

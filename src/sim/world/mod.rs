@@ -137,7 +137,8 @@ impl World {
     }
 }
 
-/// The place of a room in its block, from 0 to 59: decides what stands in it, so that the mix is exact in any tenant.
+/// The place of a room in its block, from 0 to 59: decides what stands in it, so that the mix is exact in any
+/// tenant.
 fn rank(seed: Chance, room: usize) -> usize {
     let turn = usize::try_from(seed.named("rank").between(0, 59)).unwrap_or(0);
     // 37 has no factor in common with 60, so the ranks of a block are a permutation.

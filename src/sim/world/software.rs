@@ -1,11 +1,11 @@
-//! Software that rolls out in waves: releases by calendar, offered to devices wave by wave and installed by the
-//! nightly restart one to three nights later.
+//! Software that rolls out in waves: releases by calendar, offered to devices wave by wave and installed by
+//! the nightly restart one to three nights later.
 
 use jiff::civil::Date;
 
-use super::super::chance::Chance;
 use super::hardware::Model;
 use super::timeline::{DAY, HOUR, Nightly, local_date};
+use crate::sim::chance::Chance;
 
 /// The six parts of `teamworkSoftwareUpdateHealth`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,12 @@
 //! When things happen: episodes that can be computed for any moment without history.
-//! Time is cut into slots; a draw decides whether a slot holds an episode, when it begins and how long it lasts.
+//! Time is cut into slots; a draw decides whether a slot holds an episode, when it begins and how long it
+//! lasts.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 
-use super::super::chance::Chance;
+use crate::sim::chance::Chance;
 
 pub(in crate::sim) const MINUTE: i64 = 60_000;
 pub(in crate::sim) const HOUR: i64 = 60 * MINUTE;
