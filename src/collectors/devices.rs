@@ -35,20 +35,27 @@ pub async fn collect(
     }
     let results = join_all(lists).await;
     let (mut outcome, mut census) = listing.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut expected = Some(0);
     for (device_type, result) in types.iter().zip(results) {
         match result {
-            Ok(()) => {
+            Ok(total) => {
+                expected = expected.zip(total).map(|(sum, total)| sum + total);
                 outcome.parts_read += 1;
                 census.complete.push(*device_type);
             }
-            Err(error) => outcome.failures.push((graph_name(*device_type).to_owned(), error)),
+            Err(error) => {
+                expected = None;
+                outcome.failures.push((graph_name(*device_type).to_owned(), error));
+            }
         }
     }
+    outcome.expected = expected;
     // A type that broke off after its first pages still brought something.
     outcome.parts_read += usize::from(!census.seen.is_empty() && outcome.parts_read == 0);
     (outcome, census)
 }
 
+/// Lists one type; gives how many devices Graph says there are, where it does.
 async fn list_type(
     client: &Client,
     device_type: DeviceType,
@@ -56,16 +63,16 @@ async fn list_type(
     deadline: Instant,
     take: &(dyn Fn(&[Arc<Device>]) + Send + Sync),
     listing: &Mutex<(Outcome, Census)>,
-) -> Result<(), Error> {
+) -> Result<Option<usize>, Error> {
     let filter = format!("deviceType%20eq%20'{}'", graph_name(device_type));
     let path = format!("/beta/teamwork/devices?$filter={filter}&$top={PAGE_SIZE}");
     let mut pages = client.pages("devices", &path, deadline)?;
+    let (mut total, mut came) = (None, 0);
     while let Some(page) = pages.next().await {
         let page = page?;
         let (outcome, census) = &mut *listing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(total) = page.total {
-            outcome.expected = Some(outcome.expected.unwrap_or_default() + total);
-        }
+        total = total.or(page.total);
+        came += page.items.len();
         let read = page.items.iter().filter_map(|item| read(item, device_type, outcome));
         // A filter that Graph ignores brings every device with each type.
         let wanted = read.filter(|device| {
@@ -75,7 +82,8 @@ async fn list_type(
             wanted.filter(|device| census.seen.insert(device.id.clone())).map(Arc::new).collect();
         take(&devices);
     }
-    Ok(())
+    // A count below what came is that of the first page, and tells nothing.
+    Ok(total.filter(|total| *total >= came))
 }
 
 /// One record; a bad one is skipped and noted.

@@ -2,6 +2,7 @@
 //!
 //! <https://learn.microsoft.com/graph/paging>
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde::Deserialize;
@@ -20,7 +21,7 @@ const MAX_PAGES: usize = 2000;
 #[derive(Debug)]
 pub struct Page {
     pub items: Vec<Box<RawValue>>,
-    /// `@odata.count`: how many items the whole collection has.
+    /// `@odata.count`: how many items the whole collection has, or only this page; Graph's examples have both.
     pub total: Option<usize>,
 }
 
@@ -74,11 +75,22 @@ impl<'c> Pages<'c> {
 
 /// The URL of the next page: relative links are allowed, other hosts are not, for the token goes with the request.
 fn follow(current: &Url, link: &str) -> Result<Url, Error> {
-    let next = current.join(link).map_err(|_| Error::malformed("the link to the next page is not a URL"))?;
+    let next = current.join(&versioned(current, link));
+    let next = next.map_err(|_| Error::malformed("the link to the next page is not a URL"))?;
     if next.origin() != current.origin() {
         return Err(Error::malformed("the next page is on another host, which is refused"));
     }
     Ok(next)
+}
+
+/// Microsoft's own example of a relative link starts behind the API version, which must be put back.
+fn versioned<'l>(current: &Url, link: &'l str) -> Cow<'l, str> {
+    let version = current.path_segments().and_then(|mut segments| segments.next()).unwrap_or_default();
+    let rooted = link.starts_with('/') && !link.starts_with("//");
+    if rooted && !link.trim_start_matches('/').starts_with(&format!("{version}/")) {
+        return Cow::Owned(format!("/{version}{link}"));
+    }
+    Cow::Borrowed(link)
 }
 
 /// What a body is that is not the expected JSON; none of its text is repeated.
@@ -110,6 +122,7 @@ mod tests {
         check("https://graph.microsoft.com/beta/teamwork/devices?$skiptoken=a%23b", next);
         check("https://graph.microsoft.com:443/beta/teamwork/devices?$skiptoken=a%23b", next);
         check("/beta/teamwork/devices?$skiptoken=a%23b", next);
+        check("/teamwork/devices?$skiptoken=a%23b", next);
         check("?$skiptoken=a%23b", next);
         check("https://graph.microsoft.com.evil.example/beta/teamwork/devices", None);
         check("https://evil.example/beta/teamwork/devices", None);

@@ -1,0 +1,297 @@
+//! The harness: a simulated tenant and the app that reads it, each on its own port, with small times.
+//!
+//! Nothing sleeps to be sure: a test waits until a scrape shows what it is about, and fails with that scrape.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, Once};
+use std::time::{Duration, Instant};
+
+use teams_rooms_exporter::app::{self, Tuning};
+use teams_rooms_exporter::clock::Clock;
+use teams_rooms_exporter::config::{
+    Collectors, Config, Credential, DevicesSettings, Enabled, HealthSettings, MetricsFilter, Secret, Tenant,
+    Trust, Web,
+};
+use teams_rooms_exporter::graph::Limits;
+use teams_rooms_exporter::model::Timestamp;
+use teams_rooms_exporter::sim::{self, Sim};
+use teams_rooms_exporter::{logging, serve};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// How long a test waits for what it expects; far more than it takes, so that a busy machine is no failure.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a test starts with. `Default` is a small healthy tenant in which time stands still.
+pub(crate) struct Scenario {
+    pub(crate) rooms: usize,
+    pub(crate) faults: &'static [&'static str],
+    pub(crate) storage_path: Option<PathBuf>,
+    /// Changes the configuration before the start.
+    pub(crate) configure: fn(&mut Config),
+    /// Uses this tenant, which another exporter has read before.
+    pub(crate) sim: Option<Sim>,
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Self { rooms: 12, faults: &[], storage_path: None, configure: |_| {}, sim: None }
+    }
+}
+
+/// A running exporter.
+pub(crate) struct Exporter {
+    pub(crate) url: String,
+    pub(crate) sim: Sim,
+    http: reqwest::Client,
+    stop: Option<oneshot::Sender<()>>,
+    app: JoinHandle<anyhow::Result<()>>,
+}
+
+/// One answer of `/metrics`.
+#[derive(Debug, Default)]
+pub(crate) struct Scrape {
+    pub(crate) text: String,
+    /// `name{labels}` to value, as text.
+    pub(crate) series: BTreeMap<String, String>,
+}
+
+impl Exporter {
+    pub(crate) async fn start(scenario: Scenario) -> Self {
+        start_logging();
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let sim = match scenario.sim {
+            Some(sim) => sim,
+            None => start_tenant(scenario.rooms, scenario.faults).await,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        let mut config = configuration(&sim);
+        config.storage_path = scenario.storage_path;
+        (scenario.configure)(&mut config);
+        let world = sim.clone();
+        let clock = Clock::new(move || Timestamp::from_seconds(world.now().as_second()));
+        let (stop, stopped) = oneshot::channel();
+        let app = app::run(config, vec![listener], clock, tuning(), async move { drop(stopped.await) });
+        let app = spawn(app);
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        Self { url, sim, http, stop: Some(stop), app }
+    }
+
+    pub(crate) async fn scrape(&self) -> Scrape {
+        Scrape::parse(self.get("/metrics").await.1)
+    }
+
+    /// Status and body.
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        let response = self.http.get(format!("{}{path}", self.url)).send().await.expect("an answer");
+        (response.status().as_u16(), response.text().await.expect("text"))
+    }
+
+    /// The body in the format that `accept` asks for.
+    pub(crate) async fn get_as(&self, path: &str, accept: &str) -> String {
+        let request = self.http.get(format!("{}{path}", self.url)).header("accept", accept);
+        request.send().await.expect("an answer").text().await.expect("text")
+    }
+
+    /// Scrapes until `expected` holds.
+    #[track_caller]
+    pub(crate) fn wait_until(
+        &self,
+        what: impl Into<String>,
+        expected: impl Fn(&Scrape) -> bool,
+    ) -> impl Future<Output = Scrape> {
+        let (place, what) = (std::panic::Location::caller(), what.into());
+        async move {
+            let began = Instant::now();
+            loop {
+                let scrape = self.scrape().await;
+                if expected(&scrape) {
+                    return scrape;
+                }
+                assert!(
+                    began.elapsed() < PATIENCE,
+                    "{place}: never {what}; the last scrape:\n{}",
+                    scrape.summary()
+                );
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+
+    /// Scrapes until a collector is in a state.
+    #[track_caller]
+    pub(crate) fn wait_for_state(&self, collector: &str, state: &str) -> impl Future<Output = Scrape> {
+        let series = format!(
+            "teams_rooms_collector_state{{tenant=\"contoso\",collector=\"{collector}\",state=\"{state}\"}}"
+        );
+        self.wait_until(format!("{collector} {state}"), move |scrape| scrape.value(&series) == Some("1"))
+    }
+
+    /// Scrapes until both collectors have read everything.
+    #[track_caller]
+    pub(crate) fn wait_for_everything(&self) -> impl Future<Output = Scrape> {
+        self.wait_until("everything read", |scrape| {
+            let read = scrape.count("teams_rooms_device_detail_timestamp_seconds");
+            read > 0
+                && read == scrape.count("teams_rooms_device_info")
+                && scrape
+                    .value("teams_rooms_collector_success{tenant=\"contoso\",collector=\"device_health\"}")
+                    == Some("1")
+        })
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) async fn stop(mut self) -> Sim {
+        drop(self.stop.take());
+        (&mut self.app).await.expect("the app does not panic").expect("the app ends well");
+        self.sim.clone()
+    }
+}
+
+impl Scrape {
+    pub(crate) fn parse(text: String) -> Self {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let series = lines
+            .filter_map(|line| line.rsplit_once(' '))
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .collect();
+        Self { text, series }
+    }
+
+    pub(crate) fn value(&self, series: &str) -> Option<&str> {
+        self.series.get(series).map(String::as_str)
+    }
+
+    /// Every series of a family, with its value.
+    pub(crate) fn family<'s>(&'s self, name: &'s str) -> impl Iterator<Item = (&'s str, &'s str)> {
+        let of_family = move |key: &str| {
+            key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('{'))
+        };
+        self.series
+            .iter()
+            .filter(move |(key, _)| of_family(key))
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    pub(crate) fn count(&self, name: &str) -> usize {
+        self.family(name).count()
+    }
+
+    /// The sum over the series of a family whose labels contain all of `labels`.
+    pub(crate) fn sum(&self, name: &str, labels: &[&str]) -> f64 {
+        let wanted = self.family(name).filter(|(key, _)| labels.iter().all(|label| key.contains(label)));
+        wanted.filter_map(|(_, value)| value.parse::<f64>().ok()).sum()
+    }
+
+    /// What a failed test shows.
+    fn summary(&self) -> String {
+        let of_interest = |key: &&String| {
+            key.starts_with("teams_rooms_collector") || key.starts_with("teams_rooms_graph_requests")
+        };
+        let lines = self.series.iter().filter(|(key, value)| of_interest(key) && *value != "0");
+        lines.map(|(key, value)| format!("{key} {value}\n")).collect()
+    }
+}
+
+/// A tenant on its own port; it ends with the test's runtime.
+pub(crate) async fn start_tenant(rooms: usize, faults: &[&str]) -> Sim {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let settings = sim::Settings { rooms, speed: 0.0, faults: parse(faults), ..sim::Settings::default() };
+    let (sim, world) = sim::start(listener, settings).expect("started");
+    drop(spawn(world));
+    sim
+}
+
+pub(crate) fn parse(faults: &[&str]) -> Vec<sim::Fault> {
+    faults.iter().map(|fault| fault.parse().expect("a known fault")).collect()
+}
+
+/// One tenant, read many times a second.
+fn configuration(sim: &Sim) -> Config {
+    let root: url::Url = sim.url().parse().expect("a URL");
+    let tenant = Tenant {
+        name: "contoso".to_owned(),
+        tenant_id: sim::TENANT_ID.to_owned(),
+        client_id: sim::CLIENT_ID.to_owned(),
+        credential: Credential::Secret(Secret::new(sim.secret())),
+        authority: root.clone(),
+        graph: root,
+        trust_device_accounts: Trust::Auto,
+        collectors: Collectors {
+            devices: DevicesSettings {
+                enabled: Enabled::Yes,
+                interval: Duration::from_millis(100),
+                ..DevicesSettings::default()
+            },
+            device_health: HealthSettings { enabled: Enabled::Yes, ..HealthSettings::default() },
+        },
+        frozen_after: Duration::from_secs(24 * 3600),
+    };
+    Config {
+        tenants: vec![tenant],
+        web: Web { listen_addresses: Vec::new(), telemetry_path: "/metrics".to_owned() },
+        storage_path: None,
+        idle_after: None,
+        metrics: MetricsFilter::default(),
+    }
+}
+
+/// The product's behaviour in a hundredth of its time.
+fn tuning() -> Tuning {
+    Tuning {
+        graph: Limits {
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(5),
+            first_pause: Duration::from_millis(5),
+            first_rate: 1000.0,
+            top_rate: 2500.0,
+        },
+        probe: Duration::from_millis(300),
+        save_interval: Duration::from_millis(50),
+        serve: serve::Settings::default(),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's runtime is its task set")]
+fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    tokio::spawn(future)
+}
+
+/// Everything that was logged by any test of this binary.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+static LOG: std::sync::LazyLock<Log> = std::sync::LazyLock::new(Log::default);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no test panics while it logs").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// All logs of all tests so far, at the finest level.
+pub(crate) fn log() -> String {
+    String::from_utf8_lossy(&LOG.0.lock().expect("no test panics while it logs")).into_owned()
+}
+
+fn start_logging() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let level = tracing::Level::DEBUG;
+        let now = || jiff::Timestamp::UNIX_EPOCH;
+        logging::init(level, logging::Format::Logfmt, now, || LOG.clone()).expect("the first subscriber");
+    });
+}

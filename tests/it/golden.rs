@@ -1,0 +1,168 @@
+//! Whole scrapes of named situations, in `tests/golden/`. `UPDATE_GOLDEN=1` writes them anew; the diff is for review.
+//!
+//! Values that no test can hold still (durations, process figures) are replaced by `~`.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::exporter::{Exporter, Scenario, Scrape};
+
+/// Families whose values depend on the machine or the moment.
+const UNSTEADY: [&str; 12] = [
+    "process_",
+    "teams_rooms_collector_duration_seconds",
+    "teams_rooms_collector_consecutive_failures",
+    "teams_rooms_graph_",
+    "teams_rooms_token_expiry_timestamp_seconds",
+    "teams_rooms_unknown_values_total",
+    "teams_rooms_exporter_http_requests_total",
+    "teams_rooms_exporter_exposition_bytes",
+    "teams_rooms_exporter_blocks_rendered_total",
+    "teams_rooms_exporter_build_info",
+    "teams_rooms_exporter_series",
+    "teams_rooms_collector_skipped_items",
+];
+
+#[track_caller]
+fn compare(name: &str, text: &str) {
+    assert!(
+        text.lines().filter(|line| !line.starts_with('#')).count() < 2000,
+        "promtool takes minutes on large files"
+    );
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let masked = mask(text);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(&path, masked).expect("written");
+        return;
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    let differing = expected.lines().zip(masked.lines()).find(|(expected, found)| expected != found);
+    assert!(expected == masked, "{name} differs, first at {differing:#?}; UPDATE_GOLDEN=1 writes it anew");
+}
+
+/// Replaces unsteady values by 0, so that the file still parses; labels stay.
+fn mask(text: &str) -> String {
+    let mut masked = String::new();
+    let mut build_info = false;
+    for line in text.lines() {
+        let unsteady = !line.starts_with('#') && UNSTEADY.iter().any(|prefix| line.starts_with(prefix));
+        build_info = line.starts_with("teams_rooms_exporter_build_info{");
+        match line.rsplit_once(' ') {
+            _ if build_info => masked.push_str("teams_rooms_exporter_build_info{version=\"~\",revision=\"~\",rustversion=\"~\",target=\"~\"} 1\n"),
+            Some((series, _)) if unsteady => writeln!(masked, "{series} 0").expect("memory"),
+            _ => writeln!(masked, "{line}").expect("memory"),
+        }
+    }
+    masked
+}
+
+/// Both formats of what is exposed now.
+async fn compare_both(name: &str, exporter: &Exporter) {
+    let text = exporter.get("/metrics").await.1;
+    let open_metrics = exporter.get_as("/metrics", "application/openmetrics-text;version=1.0.0").await;
+    compare(&format!("{name}.prom"), &text);
+    compare(&format!("{name}.om"), &open_metrics);
+}
+
+/// The first device of the tenant whose id follows the given one in the scrape's room order.
+fn core_device(scrape: &Scrape, nth: usize) -> String {
+    let core: Vec<_> = scrape
+        .family("teams_rooms_device_info")
+        .filter(|(series, _)| {
+            series.contains("device_type=\"teams_room\"")
+                && series.contains("room=\"")
+                && !series.contains("room=\"\"")
+        })
+        .map(|(series, _)| label(series, "device_id"))
+        .collect();
+    core.get(nth).expect("enough rooms").clone()
+}
+
+fn label(series: &str, name: &str) -> String {
+    let (_, rest) = series.split_once(&format!("{name}=\"")).expect("the label");
+    rest.split('"').next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn healthy() {
+    let exporter = Exporter::start(Scenario::default()).await;
+    exporter.wait_for_everything().await;
+    compare_both("healthy", &exporter).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn degraded() {
+    let exporter = Exporter::start(Scenario::default()).await;
+    let before = exporter.wait_for_everything().await;
+    let device = core_device(&before, 0);
+    let lost = json!({"connectionStatus": "disconnected", "lastModifiedDateTime": "2026-11-20T07:59:00Z"});
+    exporter.sim.edit(
+        &device,
+        json!({
+            "device": {"healthStatus": "critical"},
+            "health": {
+                "peripheralsHealth": {"roomCameraHealth": {"isOptional": false, "connection": lost}},
+                "loginStatus": {"exchangeConnection": lost}
+            }
+        }),
+    );
+    let problem = format!("problem=\"room_camera\"");
+    exporter
+        .wait_until("a lost camera", |scrape| {
+            scrape.sum("teams_rooms_room_problem", &[&problem])
+                > before.sum("teams_rooms_room_problem", &[&problem])
+        })
+        .await;
+    compare_both("degraded", &exporter).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn offline() {
+    let exporter = Exporter::start(Scenario::default()).await;
+    let before = exporter.wait_for_everything().await;
+    let device = core_device(&before, 0);
+    exporter.sim.edit(
+        &device,
+        json!({
+            "device": {"healthStatus": "offline", "activityState": "unavailable"},
+            "health": {"connection": {"connectionStatus": "disconnected", "lastModifiedDateTime": "2026-11-20T07:58:00Z"}}
+        }),
+    );
+    let connected = format!("device_id=\"{device}\"");
+    exporter
+        .wait_until("an offline device", |scrape| {
+            scrape.count("teams_rooms_device_connected") > 0
+                && scrape.sum("teams_rooms_device_connected", &[&connected]) < 0.5
+        })
+        .await;
+    compare_both("offline", &exporter).await;
+}
+
+/// Graph fails from the first request on: nothing is known, and every scrape says why.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failing_from_the_start() {
+    for (fault, state) in [
+        ("throttle_bare", "throttled"),
+        ("retired", "retired"),
+        ("forbidden", "forbidden"),
+        ("empty", "empty"),
+    ] {
+        let faults: &'static [&'static str] = Box::leak(Box::new([fault]));
+        let exporter = Exporter::start(Scenario { faults, ..Scenario::default() }).await;
+        exporter.wait_for_state("devices", state).await;
+        exporter.wait_for_state("device_health", state).await;
+        compare_both(state, &exporter).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partial() {
+    let exporter =
+        Exporter::start(Scenario { faults: &["broken_type=teamsPanel"], ..Scenario::default() }).await;
+    exporter.wait_for_state("devices", "partial").await;
+    exporter.wait_for_everything().await;
+    compare_both("partial", &exporter).await;
+}

@@ -1,0 +1,19 @@
+//! The tests that go through the real door: the app over sockets, against the simulated tenant.
+
+/// Starts an exporter and its tenant, scrapes, waits. Every other module stands on it.
+mod exporter;
+
+/// What users may name: catalogue, README and example metrics agree.
+mod catalogue;
+/// The binary itself: arguments, exit codes, signals, logs.
+mod command_line;
+/// One test for each way in which Graph misbehaves.
+mod faults;
+/// Whole scrapes, compared with files.
+mod golden;
+/// Imports run one way, every file says what it is for.
+mod layers;
+/// What is asked of Graph, how often, and where tokens go.
+mod requests;
+/// What survives a restart, and what ages.
+mod staleness;
