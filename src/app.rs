@@ -152,12 +152,15 @@ fn restore(tenant: &str, storage: &Storage, settings: &config::Tenant, clock: &C
 
 fn first_status(collector: Collector, settings: &config::Tenant) -> Status {
     let (devices, detail) = (&settings.collectors.devices, &settings.collectors.device_health);
-    let (enabled, expiry) = match collector {
-        Collector::Devices => (devices.enabled, devices.expiry),
-        Collector::DeviceHealth => (detail.enabled, detail.expiry),
+    let (off, expiry) = match collector {
+        Collector::Devices => (devices.enabled == Enabled::No, devices.expiry),
+        // The detail asks for the devices that the list found.
+        Collector::DeviceHealth => {
+            (devices.enabled == Enabled::No || detail.enabled == Enabled::No, detail.expiry)
+        }
     };
     let status = Status::starting(devices.interval, expiry);
-    if enabled == Enabled::No { Status { state: CollectorState::Disabled, ..status } } else { status }
+    if off { Status { state: CollectorState::Disabled, ..status } } else { status }
 }
 
 fn poller(

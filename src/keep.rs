@@ -19,7 +19,7 @@ pub struct Keeper {
 }
 
 /// At most this much is lost when the process is killed; a fleet of 10,000 devices is some 30 MB.
-pub const INTERVAL: Duration = Duration::from_secs(60);
+pub const INTERVAL: Duration = Duration::from_mins(1);
 
 impl Keeper {
     /// Saves at each interval in which something changed, until it is dropped.

@@ -31,27 +31,39 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 /// ... and drawing takes at most one part of the time in so many.
 const PAUSE_PER_RENDER: u32 = 10;
 /// Expiry is told by the clock, which may be set; it is asked again this often.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 impl Renderer {
     /// Renders at once and then whenever there is a reason, until it is dropped.
     pub async fn run(self: Arc<Self>) {
-        let mut changes = self.store.subscribe();
+        let mut snapshots = self.store.subscribe();
         let mut last = None;
         loop {
-            let snapshot = changes.borrow_and_update().clone();
-            let began = Instant::now();
-            let renderer = self.clone();
-            let (before, now, picture) = (last, self.clock.now(), snapshot.clone());
-            let rendered =
-                tokio::task::spawn_blocking(move || renderer.render(before.as_ref(), &picture, now));
-            let until = rendered.await.expect("rendering does not panic");
-            last = Some(snapshot);
+            let snapshot = snapshots.borrow_and_update().clone();
+            let (began, now) = (Instant::now(), self.clock.now());
+            let (this, current) = (self.clone(), snapshot.clone());
+            let drawing = tokio::task::spawn_blocking(move || this.render(last.as_ref(), &current, now));
+            let until = drawing.await.expect("rendering does not panic");
             tokio::time::sleep((began.elapsed() * PAUSE_PER_RENDER).max(SHORTEST_PAUSE)).await;
-            let wait = until.map_or(LONGEST_PAUSE, |until| until.since(self.clock.now()).min(LONGEST_PAUSE));
+            let expired = self.expired(until);
             tokio::select! {
-                changed = changes.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(wait) => last = None, // time alone may have changed anything
+                changed = snapshots.changed() => match changed {
+                    Ok(()) => last = Some(snapshot),
+                    Err(_) => return,
+                },
+                () = expired => last = None, // whatever is shown may be out of date
+            }
+        }
+    }
+
+    /// Resolves when `until` has come, by the exporter's own clock.
+    async fn expired(&self, until: Option<Timestamp>) {
+        loop {
+            let now = self.clock.now();
+            match until {
+                Some(until) if now >= until => return,
+                Some(until) => tokio::time::sleep(until.since(now).min(LONGEST_PAUSE)).await,
+                None => std::future::pending().await,
             }
         }
     }
@@ -65,8 +77,7 @@ impl Renderer {
         let mut cutter = Cutter::default();
         for (index, family) in FAMILIES.iter().enumerate().filter(|(_, family)| (self.exposed)(family)) {
             let due = match family.source {
-                Source::Device(..) | Source::Room(..) => fleet || status,
-                Source::Tenant(..) => fleet || status,
+                Source::Device(..) | Source::Room(..) | Source::Tenant(..) => fleet || status,
                 Source::Collector(_) => status,
                 Source::Exporter => false,
             };

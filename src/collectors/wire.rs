@@ -105,7 +105,7 @@ mod tests {
     use crate::model::device::Health;
     use serde_json::json;
 
-    fn health(value: Value) -> (Option<Health>, Vec<UnknownValue>) {
+    fn health(value: &Value) -> (Option<Health>, Vec<UnknownValue>) {
         let mut unknown = Vec::new();
         let object = json!({ "healthStatus": value });
         let node = Node::entity(&object).expect("an object");
@@ -115,15 +115,15 @@ mod tests {
     #[test]
     fn states_are_found_in_any_case_and_strangers_are_noted() {
         for text in ["nonUrgent", "NonUrgent", "NONURGENT", "nonurgent"] {
-            assert_eq!(health(json!(text)), (Some(Health::NonUrgent), vec![]), "{text}");
+            assert_eq!(health(&json!(text)), (Some(Health::NonUrgent), vec![]), "{text}");
         }
-        assert_eq!(health(json!("unknown")), (Some(Health::Unknown), vec![]));
+        assert_eq!(health(&json!("unknown")), (Some(Health::Unknown), vec![]));
         for value in [json!(null), json!(4), json!(["healthy"])] {
-            assert_eq!(health(value.clone()), (None, vec![]), "{value}");
+            assert_eq!(health(&value), (None, vec![]), "{value}");
         }
         for text in ["unknownFutureValue", "onFire"] {
             let noted = UnknownValue { field: "device.healthStatus", value: text.to_owned() };
-            assert_eq!(health(json!(text)), (None, vec![noted]), "{text}");
+            assert_eq!(health(&json!(text)), (None, vec![noted]), "{text}");
         }
     }
 
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(node.text("empty"), None);
         assert_eq!((node.flag("on"), node.flag("off"), node.flag("name")), (Some(true), Some(false), None));
         assert_eq!(node.time("when"), None);
-        assert_eq!(node.nodes("list").filter(Option::is_some).count(), 1);
+        assert_eq!(node.nodes("list").flatten().count(), 1);
         assert!(Node::entity(&json!([1])).is_none());
     }
 

@@ -1,5 +1,6 @@
 //! `metrics`: the catalogue as a table.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use crate::cli::CatalogueFormat;
@@ -34,7 +35,8 @@ pub fn markdown() -> String {
     for family in FAMILIES {
         let labels = family.labels.join(", ");
         let help = family.help.replace('|', "\\|").replace('*', "\\*");
-        table.push_str(&format!("| `{}` | {} | {labels} | {help} |\n", family.name, kind(family)));
+        writeln!(table, "| `{}` | {} | {labels} | {help} |", family.name, kind(family))
+            .expect("a String takes everything");
     }
     table
 }

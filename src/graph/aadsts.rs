@@ -4,7 +4,7 @@
 
 /// What to do about the code that an `error_description` carries; the description itself is not repeated,
 /// since it may hold names and ids.
-pub fn advice(error: &str, description: &str) -> String {
+pub(super) fn advice(error: &str, description: &str) -> String {
     let code = code(description);
     let words = code.and_then(words).unwrap_or("look the code up at https://login.microsoftonline.com/error");
     match code {
@@ -14,7 +14,7 @@ pub fn advice(error: &str, description: &str) -> String {
 }
 
 /// Whether Entra says that it cannot answer now.
-pub fn is_passing(description: &str) -> bool {
+pub(super) fn is_passing(description: &str) -> bool {
     matches!(code(description), Some(90055 | 90033 | 90006))
 }
 

@@ -18,6 +18,7 @@ use url::Url;
 use crate::graph::aadsts;
 use crate::graph::body;
 use crate::graph::error::{Cause, Error};
+use crate::stats::TenantStats;
 
 type Client = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
@@ -39,6 +40,7 @@ pub struct Auth {
     secret: SecretSource,
     scope: String,
     http: reqwest::Client,
+    stats: TenantStats,
     held: Mutex<Held>,
 }
 
@@ -65,17 +67,22 @@ struct Held {
 }
 
 /// A token is renewed this long before it expires: longer than any request takes.
-const RENEW_BEFORE: Duration = Duration::from_secs(300);
+const RENEW_BEFORE: Duration = Duration::from_mins(5);
 /// Lifetime where the answer names none; Entra's tokens live 60 to 90 minutes.
-const USUAL_LIFETIME: Duration = Duration::from_secs(3600);
+const USUAL_LIFETIME: Duration = Duration::from_hours(1);
 /// A token that Graph refuses again is not dropped before this age, or a missing permission would become a loop of sign-ins (AADSTS50196).
-const DROP_AGAIN_AFTER: Duration = Duration::from_secs(300);
+const DROP_AGAIN_AFTER: Duration = Duration::from_mins(5);
 /// Requests that wait for the same failed sign-in share its answer for this long.
 const SHARE_FAILURE: Duration = Duration::from_secs(1);
 
 impl Auth {
     /// The scope follows from the Graph root: tokens of one cloud are worthless in another.
-    pub fn new(identity: Identity, graph: &Url, http: reqwest::Client) -> Result<Self, Error> {
+    pub fn new(
+        identity: Identity,
+        graph: &Url,
+        http: reqwest::Client,
+        stats: TenantStats,
+    ) -> Result<Self, Error> {
         let authority = identity.authority.as_str().trim_end_matches('/');
         let endpoint = format!("{authority}/{}/oauth2/v2.0/token", identity.tenant_id);
         let endpoint = TokenUrl::new(endpoint).map_err(|_| Error::malformed("the authority is not a URL"))?;
@@ -83,7 +90,7 @@ impl Auth {
             .set_auth_type(AuthType::RequestBody)
             .set_token_uri(endpoint);
         let scope = format!("{}/.default", graph.as_str().trim_end_matches('/'));
-        Ok(Self { client, secret: identity.secret, scope, http, held: Mutex::default() })
+        Ok(Self { client, secret: identity.secret, scope, http, stats, held: Mutex::default() })
     }
 
     /// The token, signing in if there is none; others that need it meanwhile wait for the same sign-in.
@@ -130,7 +137,7 @@ impl Auth {
     async fn sign_in(&self, number: u64) -> Result<Token, Error> {
         let secret = (self.secret)().map_err(|advice| Error::Unauthorized { advice })?;
         let client = self.client.clone().set_client_secret(ClientSecret::new(secret));
-        let http = |request: HttpRequest| send(self.http.clone(), request);
+        let http = |request: HttpRequest| send(self.http.clone(), self.stats.clone(), request);
         let request = client.exchange_client_credentials().add_scope(Scope::new(self.scope.clone()));
         let answer = request.request_async(&http).await.map_err(explain)?;
         let mut header = HeaderValue::from_str(&format!("Bearer {}", answer.access_token().secret()))
@@ -149,11 +156,22 @@ impl Token {
 }
 
 /// One request of the oauth2 crate, over our client and with our bounds.
-async fn send(http: reqwest::Client, request: HttpRequest) -> Result<HttpResponse, Error> {
-    let failed = |error: reqwest::Error| Error::from_transport(&error);
-    let request = reqwest::Request::try_from(request).map_err(failed)?;
-    let mut response = http.execute(request).await.map_err(failed)?;
+async fn send(
+    http: reqwest::Client,
+    stats: TenantStats,
+    request: HttpRequest,
+) -> Result<HttpResponse, Error> {
+    let request = reqwest::Request::try_from(request).map_err(|error| Error::from_transport(&error))?;
+    let mut response = match http.execute(request).await {
+        Ok(response) => response,
+        Err(error) => {
+            let error = Error::from_transport(&error);
+            stats.request("token", &error.code());
+            return Err(error);
+        }
+    };
     let status = response.status();
+    stats.request("token", status.as_str());
     if status.is_server_error() {
         return Err(Error::Unreachable { cause: Cause::Status(status.as_u16()) });
     }

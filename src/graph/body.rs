@@ -5,7 +5,7 @@ use crate::graph::error::Error;
 /// The largest answers are pages of 999 users with their plans, some 5 MB; more than this is not Graph.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
 
-pub async fn read(response: &mut reqwest::Response) -> Result<Vec<u8>, Error> {
+pub(super) async fn read(response: &mut reqwest::Response) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| Error::from_transport(&error))? {
         if body.len() + chunk.len() > MAX_BYTES {

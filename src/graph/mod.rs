@@ -105,7 +105,7 @@ impl Client {
             .map_err(|_| {
                 Error::malformed("the HTTP client does not start; is there a CA bundle (ca-certificates)?")
             })?;
-        let auth = Auth::new(identity, &root, http.clone())?;
+        let auth = Auth::new(identity, &root, http.clone(), stats.clone())?;
         let rate = Mutex::new(Rate::new(limits.first_rate, limits.top_rate, Instant::now()));
         Ok(Self {
             http,
@@ -126,7 +126,10 @@ impl Client {
 
     /// The pages of the collection at `path`, which starts with `/` and may have a query.
     pub fn pages(&self, operation: &'static str, path: &str, deadline: Instant) -> Result<Pages<'_>, Error> {
-        let first = self.root.join(path).map_err(|_| Error::malformed("the path is not a URL"))?;
+        let first = self
+            .root
+            .join(path.trim_start_matches('/'))
+            .map_err(|_| Error::malformed("the path is not a URL"))?;
         Ok(Pages::new(self, operation, first, deadline))
     }
 
@@ -217,7 +220,7 @@ impl Client {
         deadline: Instant,
     ) -> Result<(Vec<batch::Outcome>, Token), Error> {
         let body = batch::encode(urls);
-        let url = self.root.join("/beta/$batch").map_err(|_| Error::malformed("the root is not a URL"))?;
+        let url = self.root.join("beta/$batch").map_err(|_| Error::malformed("the root is not a URL"))?;
         let outgoing = Outgoing { operation: "batch", url, body: Some(&body), items: urls.len() };
         let now = self.clock.now().seconds();
         self.exchange(&outgoing, deadline, |reply| {

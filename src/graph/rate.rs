@@ -13,7 +13,7 @@ const ONE_REFUSAL: Duration = Duration::from_secs(1);
 
 /// Decides when the next items may be sent. Items inside a batch count one by one.
 #[derive(Debug)]
-pub struct Rate {
+pub(super) struct Rate {
     top: f64,
     /// The rate at `since`.
     base: f64,
@@ -25,17 +25,17 @@ pub struct Rate {
 
 impl Rate {
     /// Starts at `first` items a second and climbs to `top`.
-    pub fn new(first: f64, top: f64, now: Instant) -> Self {
+    pub(super) fn new(first: f64, top: f64, now: Instant) -> Self {
         Self { top, base: first, since: now, next: now, refused: None }
     }
 
     /// Items per second allowed at `now`.
-    pub fn current(&self, now: Instant) -> f64 {
+    pub(super) fn current(&self, now: Instant) -> f64 {
         (self.base + CLIMB * now.saturating_duration_since(self.since).as_secs_f64()).min(self.top)
     }
 
     /// Takes the place of `items` in the queue; the answer is when they may go.
-    pub fn reserve(&mut self, items: usize, now: Instant) -> Instant {
+    pub(super) fn reserve(&mut self, items: usize, now: Instant) -> Instant {
         let start = self.next.max(now);
         #[expect(clippy::cast_precision_loss, reason = "a batch has at most 20 items")]
         let span = Duration::from_secs_f64(items as f64 / self.current(start));
@@ -44,7 +44,7 @@ impl Rate {
     }
 
     /// Graph refused for `wait`: nothing goes before, and then at half the pace.
-    pub fn throttled(&mut self, wait: Duration, now: Instant) {
+    pub(super) fn throttled(&mut self, wait: Duration, now: Instant) {
         self.next = self.next.max(now + wait);
         if self.refused.is_none_or(|at| now.saturating_duration_since(at) >= ONE_REFUSAL) {
             self.base = (self.current(now) / 2.0).max(MIN);
@@ -78,7 +78,7 @@ mod tests {
     fn a_refusal_halves_the_rate_once_and_waits() {
         let start = Instant::now();
         let mut rate = Rate::new(10.0, 25.0, start);
-        let now = start + Duration::from_secs(60);
+        let now = start + Duration::from_mins(1);
         rate.throttled(Duration::from_secs(5), now);
         rate.throttled(Duration::from_secs(2), now + Duration::from_millis(10));
         assert!((12.0..13.0).contains(&rate.current(now)), "{}", rate.current(now));

@@ -6,7 +6,7 @@ use crate::graph::error::Error;
 
 /// One failed attempt.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Failure {
+pub(crate) struct Failure {
     pub error: Error,
     /// How long the service asks to wait.
     pub retry_after: Option<Duration>,
@@ -14,19 +14,19 @@ pub struct Failure {
 
 /// What to do about a failure.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Decision {
+pub(super) enum Decision {
     After(Duration),
     Stop,
 }
 
 /// Attempts at one request. Graph's bad minutes are longer than any patience; the next cycle tries again.
-pub const ATTEMPTS: u32 = 5;
+pub(super) const ATTEMPTS: u32 = 5;
 /// A longer pause gains nothing; the cycle's deadline ends the wait anyway.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// `attempt` counts from 1; the pause, where Graph names none, starts at `first_pause` and doubles with each attempt;
 /// `jitter` in 0..1 spreads the pauses of many requests.
-pub fn decide(failure: &Failure, attempt: u32, first_pause: Duration, jitter: f64) -> Decision {
+pub(super) fn decide(failure: &Failure, attempt: u32, first_pause: Duration, jitter: f64) -> Decision {
     if !failure.error.is_passing() || attempt >= ATTEMPTS {
         return Decision::Stop;
     }
@@ -45,7 +45,7 @@ fn backoff(attempt: u32, first_pause: Duration, jitter: f64) -> Duration {
 }
 
 /// `Retry-After` as whole or fractional seconds or as an HTTP date. `now` in seconds since the epoch.
-pub fn retry_after(value: &str, now: i64) -> Option<Duration> {
+pub(super) fn retry_after(value: &str, now: i64) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<f64>() {
         return (seconds.is_finite() && seconds >= 0.0)

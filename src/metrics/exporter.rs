@@ -30,7 +30,9 @@ pub fn lines(
     let mut gathered = stats.gather();
     gathered.retain(|family| wanted(family.name()));
     if let Some(tenant) = asked.tenant {
-        gathered.iter_mut().for_each(|family| keep_tenant(family, tenant));
+        for family in &mut gathered {
+            keep_tenant(family, tenant);
+        }
     }
     lines.gathered(&gathered, FAMILIES, asked.format);
     if asked.tenant.is_none() {

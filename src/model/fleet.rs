@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::model::collector::{Collector, CollectorState};
-use crate::model::detail::{Detail, Reading, Software, SoftwareKind};
+use crate::model::detail::{Basis, Detail, Reading, Software, SoftwareKind};
 use crate::model::device::{Activity, Device, DeviceType, Role};
 use crate::model::identity::Room;
 use crate::model::memory::{self, DeviceMemory};
@@ -53,7 +53,7 @@ struct Cohort<'a> {
 }
 
 /// A core device is superseded when it is down for so long while another core device of its room is up.
-const SUPERSEDED_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
+const SUPERSEDED_AFTER: Duration = Duration::from_hours(168);
 
 impl<'a> Fleet<'a> {
     pub fn at(snapshot: &'a Snapshot, now: Timestamp) -> Self {
@@ -118,7 +118,9 @@ impl<'a> FleetDevice<'a> {
 
     /// Whether the device can be used; `None` where nothing tells.
     pub fn is_up(&self) -> Option<bool> {
-        let connected = self.detail().and_then(|detail| detail.connection.connected);
+        // A detail from before the list changed may contradict it; a new one follows.
+        let current = self.reading.filter(|reading| reading.basis == Basis::from(self.device));
+        let connected = current.and_then(|reading| reading.detail.as_ref()?.connection.connected);
         let signed_out = self.memory.is_some_and(DeviceMemory::signed_out);
         memory::is_up(self.device.health, connected, signed_out)
     }

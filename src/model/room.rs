@@ -101,7 +101,7 @@ fn problems_of(device: &FleetDevice<'_>) -> Vec<Problem> {
     let down = device.is_up() == Some(false);
     let problem = |name: &str, area| Problem { name: name.to_owned(), area, since: device.standing_since() };
     match device.role() {
-        Role::Core if device.memory.is_some_and(|memory| memory.signed_out()) => {
+        Role::Core if device.memory.is_some_and(super::memory::DeviceMemory::signed_out) => {
             vec![problem("signed_out", Area::Account)]
         }
         Role::Core if down => vec![problem("device_offline", Area::Room)],

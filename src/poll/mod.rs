@@ -60,7 +60,7 @@ pub struct Poller {
 /// Frozen is judged only on fleets of this size: in a small one a quiet day is likely.
 const FROZEN_MIN_DEVICES: usize = 10;
 /// The time a cycle may take beyond its planned requests: five timeouts of a request in a row, doubled.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 /// Items a second that a cycle must manage even when throttled for long; it breaks off below.
 const SLOWEST_RATE: u32 = 5;
 /// Unknown values are logged once each, and strangers may send as many as they like.
@@ -157,9 +157,10 @@ impl Poller {
         let state = finished.outcome.state();
         let state = self.finish(Collector::DeviceHealth, state, &finished);
         let failures = self.status(Collector::DeviceHealth, |status| status.consecutive_failures);
-        match state.is_success() {
-            true => Duration::ZERO,
-            false => self.settings.detail_pace.next(state, failures, interval).saturating_sub(interval),
+        if state.is_success() {
+            Duration::ZERO
+        } else {
+            self.settings.detail_pace.next(state, failures, interval).saturating_sub(interval)
         }
     }
 
@@ -260,7 +261,7 @@ impl Poller {
         let permission = collector.facts().permission;
         match state {
             CollectorState::Ok => {
-                tracing::info!(tenant, collector = name, items = finished.items, took = ?finished.took, "collected")
+                tracing::info!(tenant, collector = name, items = finished.items, took = ?finished.took, "collected");
             }
             CollectorState::Disabled => tracing::info!(
                 tenant,
@@ -282,7 +283,7 @@ impl Poller {
                 "Graph answers without any device; the last good picture is kept until it expires"
             ),
             CollectorState::Frozen => {
-                tracing::warn!(tenant, collector = name, frozen_after = ?self.settings.frozen_after, "Graph answers, but no room device has changed for long")
+                tracing::warn!(tenant, collector = name, frozen_after = ?self.settings.frozen_after, "Graph answers, but no room device has changed for long");
             }
             CollectorState::Retired => tracing::warn!(
                 tenant,
@@ -291,7 +292,7 @@ impl Poller {
                 "Graph no longer offers this source; it is looked for again each hour"
             ),
             _ => {
-                tracing::warn!(tenant, collector = name, state = state.label(), part, error, "not collected")
+                tracing::warn!(tenant, collector = name, state = state.label(), part, error, "not collected");
             }
         }
     }
@@ -362,7 +363,7 @@ mod tests {
     use crate::model::device::Device;
     use crate::model::listing::tests::device;
 
-    const DAY: Duration = Duration::from_secs(86_400);
+    const DAY: Duration = Duration::from_hours(24);
 
     #[track_caller]
     fn check_frozen(device_type: DeviceType, changes: &[Option<i64>], expected: bool) {

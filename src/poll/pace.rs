@@ -14,9 +14,9 @@ pub struct Pace {
 }
 
 /// Looking once an hour for what was withdrawn or never granted costs nothing and needs no restart.
-pub const PROBE: Duration = Duration::from_secs(3600);
+pub const PROBE: Duration = Duration::from_hours(1);
 /// A refused sign-in is not tried more seldom than this: consent takes minutes to two hours to spread.
-const LONGEST_REFUSED: Duration = Duration::from_secs(600);
+const LONGEST_REFUSED: Duration = Duration::from_mins(10);
 
 impl Pace {
     /// The interval, stretched to the cycle where a fleet is larger than the rate allows.
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     const PACE: Pace =
-        Pace { interval: Duration::from_secs(120), expiry: Duration::from_secs(1800), probe: PROBE };
+        Pace { interval: Duration::from_mins(2), expiry: Duration::from_mins(30), probe: PROBE };
 
     #[track_caller]
     fn check_next(state: CollectorState, failures: u64, seconds: u64) {
@@ -79,6 +79,6 @@ mod tests {
         assert_eq!(PACE.interval(long).as_secs(), 700);
         assert_eq!(PACE.stretch(PACE.expiry, short).as_secs(), 1800);
         assert_eq!(PACE.stretch(PACE.expiry, long).as_secs(), 2100);
-        assert_eq!(PACE.stretch(Duration::from_secs(9000), long).as_secs(), 9000);
+        assert_eq!(PACE.stretch(Duration::from_mins(150), long).as_secs(), 9000);
     }
 }

@@ -37,7 +37,7 @@ mod tests {
     #[tokio::test]
     async fn a_read_ends_the_idle_time_and_wakes() {
         let at = Timestamp::from_seconds;
-        let (readers, hour) = (Readers::new(at(0)), Duration::from_secs(3600));
+        let (readers, hour) = (Readers::new(at(0)), Duration::from_hours(1));
         assert!(!readers.idle_since(at(3599), hour));
         assert!(readers.idle_since(at(3600), hour));
         tokio::join!(readers.next_read(), async { readers.read(at(3601)) });

@@ -1,10 +1,12 @@
 //! The `process_*` metrics that every exporter has, read from `/proc`. Elsewhere than on Linux they are absent.
 
+use std::collections::HashMap;
+
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 /// Reads `/proc/self` when it is gathered.
-pub struct Process {
+pub(super) struct Process {
     descriptions: Vec<Desc>,
 }
 
@@ -12,9 +14,8 @@ pub struct Process {
 const TICKS_PER_SECOND: f64 = 100.0;
 
 impl Process {
-    pub fn new() -> Self {
-        let description =
-            Desc::new("process".to_owned(), "process".to_owned(), Vec::new(), Default::default());
+    pub(super) fn new() -> Self {
+        let description = Desc::new("process".to_owned(), "process".to_owned(), Vec::new(), HashMap::new());
         Self { descriptions: vec![description.expect("a constant name")] }
     }
 }

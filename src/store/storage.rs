@@ -170,7 +170,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let storage = Storage::open(directory.path(), "contoso", "id-1").expect("opened");
         fs::write(&storage.file, content).expect("written");
-        let error = storage.restore().err().expect("an error").to_string();
+        let error = storage.restore().expect_err("an error").to_string();
         assert!(error.contains(reason), "{error}");
     }
 
@@ -188,8 +188,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("file");
         fs::write(&file, "").expect("written");
-        let error =
-            Storage::open(&file.join("below"), "contoso", "id-1").err().expect("an error").to_string();
+        let error = Storage::open(&file.join("below"), "contoso", "id-1").expect_err("an error").to_string();
         assert!(error.contains("below"), "{error}");
     }
 }

@@ -229,7 +229,7 @@ fn configuration(sim: &Sim) -> Config {
             },
             device_health: HealthSettings { enabled: Enabled::Yes, ..HealthSettings::default() },
         },
-        frozen_after: Duration::from_secs(24 * 3600),
+        frozen_after: Duration::from_hours(24),
     };
     Config {
         tenants: vec![tenant],

@@ -109,7 +109,7 @@ async fn degraded() {
             }
         }),
     );
-    let problem = format!("problem=\"room_camera\"");
+    let problem = "problem=\"room_camera\"".to_string();
     exporter
         .wait_until("a lost camera", |scrape| {
             scrape.sum("teams_rooms_room_problem", &[&problem])

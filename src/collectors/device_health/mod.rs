@@ -96,13 +96,14 @@ fn sort_out(
     outcome: &mut Outcome,
 ) -> Option<Found> {
     let detail = match answer {
-        Ok(body) => match read(&body, &mut outcome.unknown_values) {
-            Some(detail) => Some(Arc::new(detail)),
-            None => {
+        Ok(body) => {
+            if let Some(detail) = read(&body, &mut outcome.unknown_values) {
+                Some(Arc::new(detail))
+            } else {
                 outcome.skipped.push(format!("the health of device {} has no known member", device.id));
                 return None;
             }
-        },
+        }
         Err(Error::Absent { status: 404 }) => None,
         Err(error) => {
             outcome.failures.push((device.id.to_string(), error));

@@ -73,7 +73,7 @@ fn fleet(count: usize) -> (Listing, BTreeMap<Arc<str>, Reading>) {
 }
 
 fn due_ids(listing: &Listing, details: &BTreeMap<Arc<str>, Reading>) -> Vec<String> {
-    let (interval, rotation) = (Duration::from_secs(120), Duration::from_secs(1800));
+    let (interval, rotation) = (Duration::from_mins(2), Duration::from_mins(30));
     due(listing, details, interval, rotation).iter().map(|device| device.id.to_string()).collect()
 }
 

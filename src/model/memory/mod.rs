@@ -109,7 +109,7 @@ pub struct Moment {
 pub const SIGNED_OUT_POLLS: u8 = 2;
 
 /// A device that is not listed for so long is forgotten; until then a return finds its room and counters again.
-const FORGET_AFTER: Duration = Duration::from_secs(90 * 24 * 3600);
+const FORGET_AFTER: Duration = Duration::from_hours(2160);
 
 impl Memory {
     /// Takes devices of the list. `trusted`: accounts on core, console and panel devices are rooms.
