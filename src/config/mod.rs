@@ -199,7 +199,7 @@ pub fn demo(
 ) -> Result<Config, Error> {
     // Real Graph is spared; the simulated one shall show its next move while somebody watches.
     const INTERVAL: Duration = Duration::from_secs(10);
-    const ROTATION: Duration = MINUTE;
+    const ROTATION: Duration = Duration::from_mins(5);
 
     let root = cloud::root(root).map_err(|reason| Error::Setting { setting: "demo", reason })?;
     let tenant = Tenant {

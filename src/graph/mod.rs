@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::value::RawValue;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use url::Url;
 
@@ -63,6 +63,8 @@ pub struct Client {
     auth: Auth,
     rate: Mutex<Rate>,
     slots: Semaphore,
+    /// Collections that are being read page by page.
+    listings: watch::Sender<usize>,
     first_pause: Duration,
     stats: TenantStats,
     clock: Clock,
@@ -113,6 +115,7 @@ impl Client {
             auth,
             rate,
             slots: Semaphore::new(CONCURRENCY),
+            listings: watch::Sender::new(0),
             first_pause: limits.first_pause,
             stats,
             clock,
@@ -273,6 +276,10 @@ impl Client {
 
     /// One request; `None` asks to send it again at once, with a new token.
     async fn attempt(&self, outgoing: &Outgoing<'_>, renewed: &mut bool) -> Result<Option<Reply>, Failure> {
+        if outgoing.items > 1 {
+            // Lists are short, and every room's health is in them: a queue of batches must not stand before each page.
+            drop(self.listings.subscribe().wait_for(|open| *open == 0).await);
+        }
         let token = self.token().await?;
         let start = self.with_rate(|rate, now| rate.reserve(outgoing.items, now));
         tokio::time::sleep_until(start).await;

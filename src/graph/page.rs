@@ -45,6 +45,7 @@ struct Envelope {
 
 impl<'c> Pages<'c> {
     pub(crate) fn new(client: &'c Client, operation: &'static str, first: Url, deadline: Instant) -> Self {
+        client.listings.send_modify(|open| *open += 1);
         Self { client, operation, next: Some(first), visited: HashSet::new(), deadline }
     }
 
@@ -70,6 +71,12 @@ impl<'c> Pages<'c> {
         }
         let total = envelope.count.as_u64().and_then(|count| usize::try_from(count).ok());
         Ok(Page { items, total })
+    }
+}
+
+impl Drop for Pages<'_> {
+    fn drop(&mut self) {
+        self.client.listings.send_modify(|open| *open -= 1);
     }
 }
 

@@ -103,6 +103,7 @@ impl Device {
             Story::ExchangeLost => (2 * HOUR + 11 * MINUTE, 26 * HOUR),
             Story::UpdatesHeld | Story::Uneventful => return None,
         };
+        let before = self.chance.named("story").between(before / 2, before * 2);
         (self.story == story).then_some(Episode { from: self.start - before, until: self.start + after })
     }
 }
