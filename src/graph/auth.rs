@@ -170,15 +170,15 @@ async fn send(
             return Err(error);
         }
     };
-    let status = response.status();
-    stats.request("token", status.as_str());
-    if status.is_server_error() {
-        return Err(Error::Unreachable { cause: Cause::Status(status.as_u16()) });
+    let code = response.status();
+    stats.request("token", code.as_str());
+    if code.is_server_error() {
+        return Err(Error::Unreachable { cause: Cause::Status(code.as_u16()) });
     }
-    if status == reqwest::StatusCode::TOO_MANY_REQUESTS {
+    if code == reqwest::StatusCode::TOO_MANY_REQUESTS {
         return Err(Error::Throttled);
     }
-    let mut answer = oauth2::http::Response::builder().status(status);
+    let mut answer = oauth2::http::Response::builder().status(code);
     for (name, value) in response.headers() {
         answer = answer.header(name, value);
     }

@@ -3,17 +3,135 @@
 //! <https://learn.microsoft.com/graph/json-batching>
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
+use crate::graph::Client;
+use crate::graph::auth::Token;
 use crate::graph::error::Error;
 use crate::graph::page::shape;
-use crate::graph::retry::{self, Failure};
+use crate::graph::retry::{self, Decision, Failure};
+use crate::graph::send::{Outgoing, Reply};
 
 /// Graph refuses more in one request.
 pub const MAX_ITEMS: usize = 20;
+
+/// What is asked, and what of it is settled.
+struct Batch<'u> {
+    urls: &'u [String],
+    results: Vec<Option<Result<Box<RawValue>, Error>>>,
+}
+
+impl Client {
+    /// Reads up to [`MAX_ITEMS`] urls (relative to the version root) in one request, in their order.
+    /// Items that are throttled or fail for a moment are asked again.
+    pub async fn batch(
+        &self,
+        operation: &'static str,
+        urls: &[String],
+        deadline: Instant,
+    ) -> Vec<Result<Box<RawValue>, Error>> {
+        let mut batch = Batch { urls, results: urls.iter().map(|_| None).collect() };
+        for attempt in 1.. {
+            let Some(wait) = self.ask(operation, &mut batch, attempt, deadline).await else { break };
+            self.stats.retries.inc();
+            tokio::time::sleep_until((Instant::now() + wait).min(deadline)).await;
+        }
+        batch.results.into_iter().map(|result| result.unwrap_or_else(|| Err(left_out()))).collect()
+    }
+
+    /// Asks the open items once; says how long to wait before those that are still open, `None` if there are none.
+    async fn ask(
+        &self,
+        operation: &'static str,
+        batch: &mut Batch<'_>,
+        attempt: u32,
+        deadline: Instant,
+    ) -> Option<Duration> {
+        let open = batch.open();
+        let (outcomes, token) = match self.exchange_batch(batch, &open, deadline).await {
+            Ok(exchanged) => exchanged,
+            Err(error) => {
+                for place in open {
+                    batch.settle(place, Err(error.clone()));
+                }
+                return None;
+            }
+        };
+        let renewed = attempt == 1 && self.renew(&outcomes, &token).await;
+        let mut wait: Option<Duration> = None;
+        for (place, (status, outcome)) in open.into_iter().zip(outcomes) {
+            self.stats.request(operation, &status.map_or_else(|| "missing".to_owned(), |s| s.to_string()));
+            let failure = match outcome {
+                Ok(body) => {
+                    batch.settle(place, Ok(body));
+                    continue;
+                }
+                Err(failure) => failure,
+            };
+            if failure.error == Error::Throttled {
+                self.throttled(failure.retry_after);
+            }
+            let pause = match retry::decide(&failure, attempt, self.first_pause, fastrand::f64()) {
+                _ if renewed && failure.error.is_refusal() => Some(Duration::ZERO),
+                Decision::After(pause) if Instant::now() + pause < deadline => Some(pause),
+                _ => None,
+            };
+            match pause {
+                Some(pause) => wait = wait.max(Some(pause)),
+                None => batch.settle(place, Err(failure.error)),
+            }
+        }
+        wait
+    }
+
+    /// Whether items were refused and a new token may change that; a token that opened one item is good.
+    async fn renew(&self, outcomes: &[Outcome], token: &Token) -> bool {
+        if outcomes.iter().any(|(_, outcome)| outcome.is_ok()) {
+            self.auth.accepted().await;
+        }
+        let refused =
+            |(_, outcome): &Outcome| outcome.as_ref().is_err_and(|failure| failure.error.is_refusal());
+        outcomes.iter().any(refused) && self.auth.refused(token).await
+    }
+
+    async fn exchange_batch(
+        &self,
+        batch: &Batch<'_>,
+        open: &[usize],
+        deadline: Instant,
+    ) -> Result<(Vec<Outcome>, Token), Error> {
+        let urls: Vec<&str> =
+            open.iter().filter_map(|place| batch.urls.get(*place)).map(String::as_str).collect();
+        let body = encode(&urls);
+        let url = self.root.join("beta/$batch").map_err(|_| Error::malformed("the root is not a URL"))?;
+        let outgoing = Outgoing { operation: "batch", url, body: Some(&body), items: urls.len() };
+        let now = self.clock.now().seconds();
+        let read = |reply: Reply| Ok((decode(&reply.body, urls.len(), now)?, reply.token));
+        self.exchange(&outgoing, deadline, read).await
+    }
+}
+
+impl Batch<'_> {
+    fn open(&self) -> Vec<usize> {
+        let unsettled = self.results.iter().enumerate().filter(|(_, result)| result.is_none());
+        unsettled.map(|(place, _)| place).collect()
+    }
+
+    fn settle(&mut self, place: usize, result: Result<Box<RawValue>, Error>) {
+        if let Some(slot) = self.results.get_mut(place) {
+            *slot = Some(result);
+        }
+    }
+}
+
+fn left_out() -> Error {
+    Error::malformed("$batch left out an answer")
+}
 
 #[derive(Serialize)]
 struct Requests<'a> {
@@ -43,10 +161,10 @@ struct Answer {
 }
 
 /// The status of one item and what became of it.
-pub(crate) type Outcome = (Option<u16>, Result<Box<RawValue>, Failure>);
+type Outcome = (Option<u16>, Result<Box<RawValue>, Failure>);
 
 /// The body of the request; the id of an item is its place in `urls`.
-pub(crate) fn encode(urls: &[&str]) -> Vec<u8> {
+fn encode(urls: &[&str]) -> Vec<u8> {
     let item = |(place, url): (usize, &&'_ str)| (place.to_string(), (*url).to_owned());
     let items: Vec<(String, String)> = urls.iter().enumerate().map(item).collect();
     let requests = items.iter().map(|(id, url)| Item { id: id.clone(), method: "GET", url }).collect();
@@ -54,10 +172,10 @@ pub(crate) fn encode(urls: &[&str]) -> Vec<u8> {
 }
 
 /// The outcome of each item, in the order of the request; answers come in any order, or not at all.
-pub(crate) fn decode(body: &[u8], items: usize, now: i64) -> Result<Vec<Outcome>, Error> {
+fn decode(body: &[u8], items: usize, now: i64) -> Result<Vec<Outcome>, Error> {
     let answers: Responses =
         serde_json::from_slice(body).map_err(|error| Error::malformed(shape(body, &error)))?;
-    let missing = || (None, Err(Error::malformed("$batch left out an answer").into()));
+    let missing = || (None, Err(left_out().into()));
     let mut outcomes: Vec<Outcome> = (0..items).map(|_| missing()).collect();
     for answer in answers.responses {
         let Some(place) = answer.place() else { continue };
@@ -92,7 +210,6 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn answers_find_their_questions_in_any_order() {

@@ -42,9 +42,34 @@ impl Error {
         Self::Malformed { what: what.into() }
     }
 
+    /// Whether Graph refused the token, or what it allows.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Unauthorized { .. } | Self::Forbidden { .. })
+    }
+
     /// Whether the same request may succeed a little later.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Throttled | Self::Unreachable { .. } | Self::Malformed { .. })
+    }
+
+    /// The case of an answer that is not 2xx.
+    pub(super) fn from_status(status: u16, body: &[u8]) -> Self {
+        match status {
+            401 => Self::Unauthorized { advice: "Graph does not accept the token (401)".to_owned() },
+            403 => Self::Forbidden { code: code_of(body) },
+            404 | 410 | 501 => Self::Absent { status },
+            429 => Self::Throttled,
+            500..=599 => Self::Unreachable { cause: Cause::Status(status) },
+            _ => Self::Rejected { status, code: code_of(body) },
+        }
+    }
+
+    /// The label `code` of a request that brought no status.
+    pub(super) fn code(&self) -> String {
+        match self {
+            Self::Unreachable { cause } => cause.label().to_owned(),
+            _ => "broken".to_owned(),
+        }
     }
 
     /// Sorts out why no response came.
@@ -83,4 +108,13 @@ fn cause_of(error: &reqwest::Error) -> Cause {
         source = inner.source();
     }
     Cause::Reset
+}
+
+/// Graph's own error code, where it is a plain word; messages may hold names and are not repeated.
+fn code_of(body: &[u8]) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let code = body.get("error")?.get("code")?.as_str()?;
+    let plain = !code.is_empty() && code.len() <= 64;
+    let plain = plain && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
+    plain.then(|| code.to_owned())
 }

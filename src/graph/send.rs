@@ -1,0 +1,169 @@
+//! One request from its place in the queue to its answer: token, pace, slot, and trying again.
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::graph::auth::Token;
+use crate::graph::error::{Cause, Error};
+use crate::graph::retry::{self, Decision, Failure};
+use crate::graph::{Client, body};
+use crate::model::Timestamp;
+
+/// A request before it is sent.
+pub(super) struct Outgoing<'a> {
+    pub(super) operation: &'static str,
+    pub(super) url: Url,
+    /// A JSON body makes it a POST.
+    pub(super) body: Option<&'a [u8]>,
+    /// What it counts for Graph: a batch as many as it holds.
+    pub(super) items: usize,
+}
+
+/// A good answer, and the token that brought it.
+pub(super) struct Reply {
+    pub(super) body: Vec<u8>,
+    pub(super) token: Token,
+}
+
+impl Client {
+    /// Sends until there is an answer that `read` accepts, patience ends or the deadline comes.
+    pub(super) async fn exchange<T>(
+        &self,
+        outgoing: &Outgoing<'_>,
+        deadline: Instant,
+        read: impl Fn(Reply) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut renewed = false;
+        let mut attempt = 1;
+        let mut last = Error::Unreachable { cause: Cause::Timeout };
+        loop {
+            let outcome = tokio::time::timeout_at(deadline, self.attempt(outgoing, &mut renewed)).await;
+            let failure = match outcome {
+                Ok(Ok(Some(reply))) => match read(reply) {
+                    Ok(value) => return Ok(value),
+                    Err(error) => error.into(),
+                },
+                Ok(Ok(None)) => continue, // with a new token
+                Ok(Err(failure)) => failure,
+                Err(_) => return Err(last),
+            };
+            match retry::decide(&failure, attempt, self.first_pause, fastrand::f64()) {
+                Decision::After(pause) if Instant::now() + pause < deadline => {
+                    let (operation, error) = (outgoing.operation, &failure.error);
+                    tracing::debug!(operation, attempt, ?pause, %error, "trying again");
+                    self.stats.retries.inc();
+                    tokio::time::sleep(pause).await;
+                }
+                _ => return Err(failure.error),
+            }
+            last = failure.error;
+            attempt += 1;
+        }
+    }
+
+    /// One request; `None` asks to send it again at once, with a new token.
+    async fn attempt(&self, outgoing: &Outgoing<'_>, renewed: &mut bool) -> Result<Option<Reply>, Failure> {
+        if outgoing.items > 1 {
+            // Lists are short, and every room's health is in them: a queue of batches must not stand before each page.
+            drop(self.listings.subscribe().wait_for(|open| *open == 0).await);
+        }
+        let token = self.token().await?;
+        let start = self.with_rate(|rate, now| rate.reserve(outgoing.items, now));
+        tokio::time::sleep_until(start).await;
+        let slot = self.slots.acquire().await;
+        let outcome = self.send(outgoing, &token).await;
+        drop(slot);
+        let refused = outcome.as_ref().is_err_and(|failure| failure.error.is_refusal());
+        if refused && !*renewed && self.auth.refused(&token).await {
+            *renewed = true;
+            return Ok(None);
+        }
+        outcome.map(|body| Some(Reply { body, token }))
+    }
+
+    async fn send(&self, outgoing: &Outgoing<'_>, token: &Token) -> Result<Vec<u8>, Failure> {
+        let began = Instant::now();
+        let (status, outcome) = match self.request(outgoing, token).send().await {
+            Ok(response) => self.receive(response).await,
+            Err(error) => (None, Err(Error::from_transport(&error).into())),
+        };
+        self.stats.observe(outgoing.operation, began.elapsed());
+        let code = match (&outcome, status) {
+            (Err(failure), None) => failure.error.code(),
+            (_, status) => status.unwrap_or_default().to_string(),
+        };
+        self.stats.request(outgoing.operation, &code);
+        if let Err(Failure { error: Error::Throttled, retry_after }) = &outcome {
+            self.throttled(*retry_after);
+        }
+        outcome
+    }
+
+    fn request(&self, outgoing: &Outgoing<'_>, token: &Token) -> reqwest::RequestBuilder {
+        let url = outgoing.url.clone();
+        let request = match outgoing.body {
+            None => self.http.get(url),
+            Some(body) => self.http.post(url).header(CONTENT_TYPE, "application/json").body(body.to_vec()),
+        };
+        request
+            .header(AUTHORIZATION, token.header.clone())
+            .header(ACCEPT, HeaderValue::from_static("application/json"))
+            .header("client-request-id", uuid::Uuid::new_v4().to_string())
+    }
+
+    /// The status of a response, and its body if that is good.
+    async fn receive(&self, mut response: reqwest::Response) -> (Option<u16>, Result<Vec<u8>, Failure>) {
+        let status = response.status().as_u16();
+        self.note_headers(response.headers());
+        let retry_after = header(response.headers(), "retry-after")
+            .and_then(|value| retry::retry_after(value, self.clock.now().seconds()));
+        let outcome = match body::read(&mut response).await {
+            Ok(body) if (200..300).contains(&status) => Ok(body),
+            Ok(body) => Err(Failure { error: Error::from_status(status, &body), retry_after }),
+            Err(error) => Err(error.into()),
+        };
+        (Some(status), outcome)
+    }
+
+    /// `Deprecation` (RFC 9745) and `Sunset` (RFC 8594) say when Graph withdraws what was read.
+    fn note_headers(&self, headers: &HeaderMap) {
+        if let Some(date) = header(headers, "sunset").and_then(http_date) {
+            self.stats.sunset(date);
+        }
+        if let Some(date) = header(headers, "deprecation").and_then(http_date) {
+            self.stats.deprecation(date);
+        }
+    }
+}
+
+fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// An HTTP date, or `@` and Unix seconds.
+fn http_date(value: &str) -> Option<Timestamp> {
+    let value = value.trim();
+    let seconds = match value.strip_prefix('@') {
+        Some(seconds) => seconds.parse().ok()?,
+        None => jiff::fmt::rfc2822::parse(value).ok()?.timestamp().as_second(),
+    };
+    Some(Timestamp::from_seconds(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_of_withdrawal_are_read_in_both_forms() {
+        for (value, expected) in [
+            ("Mon, 08 Dec 2025 00:00:00 GMT", Some(1_765_152_000)),
+            ("@1765152000", Some(1_765_152_000)),
+            ("true", None),
+            ("", None),
+        ] {
+            assert_eq!(http_date(value).map(Timestamp::seconds), expected, "{value}");
+        }
+    }
+}
