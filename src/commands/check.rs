@@ -11,10 +11,9 @@ use crate::collectors::{Outcome, device_health, devices};
 use crate::commands::client;
 use crate::config::{Config, Enabled, Tenant};
 use crate::graph::{Client, Error, batch};
-use crate::model::State;
 use crate::model::collector::{Collector, CollectorState};
 use crate::model::device::{Device, Role};
-use crate::serve::page::Span;
+use crate::model::{Span, State};
 
 /// A person waits for the answer.
 const PATIENCE: Duration = Duration::from_secs(120);
