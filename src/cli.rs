@@ -204,7 +204,7 @@ pub struct WorldArgs {
     /// Seed of the simulated world; the same seed gives the same rooms and events
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Simulated seconds per second
+    /// Simulated seconds per second; at 0 nothing changes
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,
     /// Fault of the simulated Graph; may be repeated
@@ -214,8 +214,8 @@ pub struct WorldArgs {
 
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(speed) if speed.is_finite() && speed > 0.0 => Ok(speed),
-        _ => Err("expected a number above 0".to_owned()),
+        Ok(speed) if speed.is_finite() && speed >= 0.0 => Ok(speed),
+        _ => Err("expected a number, 0 or more".to_owned()),
     }
 }
 
@@ -311,6 +311,9 @@ mod tests {
         };
         assert_eq!(simulate.listen_address, "127.0.0.1:10065");
         assert_eq!(simulate.world, WorldArgs { rooms: 5, seed: 7, speed: 60.0, faults: vec![] });
+        assert!(
+            matches!(parsed("demo --speed 0"), Command::Demo(demo) if demo.world.speed.abs() < f64::EPSILON)
+        );
     }
 
     #[test]
@@ -341,7 +344,7 @@ mod tests {
         refused("demo --config.file=x", ErrorKind::UnknownArgument, 2);
         refused("simulate --web.listen-address=:1", ErrorKind::UnknownArgument, 2);
         refused("--config.file=x demo", ErrorKind::ArgumentConflict, 2);
-        for speed in ["0", "-1", "nan", "inf", "fast"] {
+        for speed in ["-1", "nan", "inf", "fast"] {
             refused(&format!("demo --speed={speed}"), ErrorKind::ValueValidation, 2);
         }
     }

@@ -1,19 +1,90 @@
-//! teams-rooms-exporter: Microsoft Graph -> collectors -> model -> store -> metrics -> /metrics.
+//! A Prometheus exporter for Microsoft Teams Rooms. This page is the map of its code.
+//!
+//! # How data flows
+//!
+//! ```text
+//!  Microsoft Graph                                              Prometheus, people
+//!        |                                                              ^
+//!      graph         tokens, pages, $batch, pace, retries               |
+//!        v                                                            serve
+//!   collectors       JSON becomes plain data                            ^
+//!        v                                                              |
+//!      model  --->  store  --->  model::fleet  --->  metrics  --->  exposition
+//!                  snapshot      joined at `now`     samples       finished bytes
+//!                  ^      \                         ^
+//!                poll      keep                   render
+//!                when      a restart              when something changed
+//! ```
+//!
+//! [`poll`] asks, [`render`] writes down, [`serve`] hands out: three loops that share only the snapshot in [`store`]
+//! and the finished bytes in [`metrics::exposition`]. None waits for another.
+//!
+//! # The modules, in reading order
+//!
+//! * [`model`]: devices, rooms, their identity, memory and verdicts. Plain data and pure functions; begin here.
+//! * [`graph`]: Microsoft Graph as a transport.
+//! * [`collectors`]: one file per Graph resource; its JSON becomes the model.
+//! * [`store`]: the last good picture of each tenant, in memory and in a file.
+//! * [`poll`]: when each collector runs, and what its outcome means for its state.
+//! * [`keep`]: writes the picture to disk now and then, and at the end.
+//! * [`metrics`]: from the model to samples and their text; [`metrics::catalogue`] is the table of all metrics.
+//! * [`render`]: has the changed families of a tenant written anew.
+//! * [`serve`]: the HTTP server: paths, formats, limits, the status page.
+//! * [`cli`], [`config`]: arguments, environment and file become settings that nobody checks again.
+//! * [`clock`], [`stats`], [`logging`]: now; the exporter's own counters; one line per event.
+//! * [`app`]: builds the parts of each tenant, runs and stops them. [`commands`]: what prints something and ends.
+//! * [`sim`]: a simulated tenant that speaks OAuth2 and Graph over HTTP, for `demo`, `simulate` and the tests.
+//!
+//! The tests that go through the real door are in `tests/it`; [`sim`] is what they read from.
+//!
+//! # What always holds
+//!
+//! 1. Imports run one way, each module knows only what stands below it: `tests/it/layers.rs` has the table.
+//! 2. [`model`] and [`metrics`] do no I/O, read no clock and start nothing; `now` is an argument
+//!    (`tests/it/layers.rs`, and `disallowed-methods` in `.clippy.toml`).
+//! 3. [`graph`] knows no resource, [`collectors`] know no metric, [`metrics`] know no Graph (`tests/it/layers.rs`).
+//! 4. [`sim`] shares nothing with [`collectors`] but HTTP, so that a field misread on one side is not misread on both
+//!    (`tests/it/layers.rs`).
+//! 5. A scrape never causes a request to Graph and renders no room data: [`serve`] cannot reach [`graph`], [`poll`] or
+//!    [`render`] (`tests/it/layers.rs`); it walks over blocks that are there.
+//! 6. A failed poll never removes data, it only lets it age: only [`store::Store::settle_devices`] takes a device
+//!    away, on the word of complete listings (`tests/it/staleness.rs`, `tests/it/faults.rs`).
+//! 7. A label value is an id, a name or a member of a closed enum ([`model::State`]); labels that Prometheus itself sets
+//!    are refused by the tests in [`metrics::catalogue`], and `tests/it/catalogue.rs` holds every sample to its row.
+//! 8. The exporter only reads, and a token goes to the Graph root alone (`tests/it/requests.rs`).
+//! 9. Settings are read once, at start, and so is the environment (`disallowed-methods` in `.clippy.toml`). Only a
+//!    secret in a file is read anew at each sign-in, so that it can be replaced.
+//! 10. A secret has no `Debug` and no `Display` that shows it ([`config::Secret`]); `tests/it/command_line.rs` searches
+//!     what the program prints.
+//! 11. Unknown is absent, never 0: nothing that is missing reads as healthy (`tests/golden` shows each situation).
+//!
+//! # Where a new thing goes
+//!
+//! README tells how to add a metric and how to add a source.
 
+// The data, and what is decided about it.
+pub mod model;
+
+// From Graph into the model, when it is asked for, and where the result is held.
+pub mod collectors;
+pub mod graph;
+pub mod keep;
+pub mod poll;
+pub mod store;
+
+// From the model to those who read it.
+pub mod metrics;
+pub mod render;
+pub mod serve;
+
+// The program around it.
 pub mod app;
 pub mod cli;
 pub mod clock;
-pub mod collectors;
 pub mod commands;
 pub mod config;
-pub mod graph;
-pub mod keep;
 pub mod logging;
-pub mod metrics;
-pub mod model;
-pub mod poll;
-pub mod render;
-pub mod serve;
-pub mod sim;
 pub mod stats;
-pub mod store;
+
+// A tenant to try it on.
+pub mod sim;

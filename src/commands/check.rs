@@ -11,10 +11,9 @@ use crate::collectors::{Outcome, device_health, devices};
 use crate::commands::client;
 use crate::config::{Config, Enabled, Tenant};
 use crate::graph::{Client, Error, batch};
-use crate::model::State;
 use crate::model::collector::{Collector, CollectorState};
 use crate::model::device::{Device, Role};
-use crate::serve::page::Span;
+use crate::model::{Span, State};
 
 /// A person waits for the answer.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -114,8 +113,8 @@ fn tell(
         CollectorState::Partial => writeln!(out, "  {label:<15} in part: {summary}")?,
         _ => writeln!(out, "  {label:<15} FAILED ({}): {}", state.label(), facts.resource)?,
     }
-    for (part, error) in &outcome.failures {
-        writeln!(out, "                  {part}: {error}")?;
+    for (parts, error) in by_error(&outcome.failures) {
+        writeln!(out, "                  {}: {error}", parts.join(", "))?;
     }
     if let Some(cure) = cure(state, facts.permission) {
         writeln!(out, "                  to do: {cure}")?;
@@ -125,6 +124,18 @@ fn tell(
     }
     // The list of devices is the only source of room state: without it there is nothing to export.
     Ok(state.is_success() || (enabled == Enabled::Auto && collector != Collector::Devices))
+}
+
+/// The parts that failed alike, in one: a missing permission is one fault, not one for each type of device.
+fn by_error(failures: &[(String, Error)]) -> Vec<(Vec<&str>, &Error)> {
+    let mut grouped: Vec<(Vec<&str>, &Error)> = Vec::new();
+    for (part, error) in failures {
+        match grouped.iter_mut().find(|(_, known)| *known == error) {
+            Some((parts, _)) => parts.push(part),
+            None => grouped.push((vec![part.as_str()], error)),
+        }
+    }
+    grouped
 }
 
 /// What an operator can do about a state.
@@ -144,7 +155,8 @@ fn cure(state: CollectorState, permission: &str) -> Option<String> {
             "wait some minutes; other programs may use the same app registration".to_owned()
         }
         CollectorState::Unreachable => {
-            "check name resolution, proxy (HTTPS_PROXY) and firewall towards Graph".to_owned()
+            "check name resolution, proxy (HTTPS_PROXY) and firewall towards Graph; if it answers 5xx, wait"
+                .to_owned()
         }
         CollectorState::Malformed => {
             "something between here and Graph changes the answers, or Graph has changed".to_owned()

@@ -16,8 +16,7 @@ use crate::model::device::Health;
 use crate::model::fleet::{Fleet, FleetRoom};
 use crate::model::memory::Moment;
 use crate::model::room::Judgement;
-use crate::model::{Snapshot, State};
-use crate::serve::page::Span;
+use crate::model::{Snapshot, Span, State};
 use crate::store::Store;
 
 /// How the rooms are printed.

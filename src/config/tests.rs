@@ -1,3 +1,5 @@
+//! One configuration file per rule in `tests/config`, and the message that its author sees.
+
 use std::fs;
 use std::path::Path;
 

@@ -16,7 +16,7 @@ pub mod time;
 pub mod version;
 
 pub use snapshot::Snapshot;
-pub use time::Timestamp;
+pub use time::{Span, Timestamp};
 
 /// A closed set of states that becomes one 0/1 series per state.
 pub trait State: Copy + PartialEq + 'static {

@@ -1,4 +1,5 @@
-//! A moment, in whole seconds: the precision that Graph's events, Prometheus' queries and people need.
+//! A moment, in whole seconds: the precision that Graph's events, Prometheus' queries and people need; and a span
+//! of time as people read it.
 
 use std::time::Duration;
 
@@ -48,6 +49,33 @@ impl std::fmt::Display for Timestamp {
     }
 }
 
+/// The two largest units of a time span: `2d 3h`, `5m 10s`, `250ms`.
+#[derive(Clone, Copy, Debug)]
+pub struct Span(pub Duration);
+
+impl std::fmt::Display for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let seconds = self.0.as_secs();
+        if seconds == 0 && !self.0.is_zero() {
+            return write!(f, "{}ms", self.0.as_millis());
+        }
+        let parts = [
+            (seconds / 86_400, "d"),
+            (seconds / 3600 % 24, "h"),
+            (seconds / 60 % 60, "m"),
+            (seconds % 60, "s"),
+        ];
+        let mut written = 0;
+        for (count, unit) in
+            parts.into_iter().skip_while(|(count, _)| *count == 0).take(2).filter(|(count, _)| *count > 0)
+        {
+            write!(f, "{}{count}{unit}", if written == 0 { "" } else { " " })?;
+            written += 1;
+        }
+        if written == 0 { f.write_str("0s") } else { Ok(()) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +104,20 @@ mod tests {
         let late = early.plus(Duration::from_mins(1));
         assert_eq!(late.since(early), Duration::from_mins(1));
         assert_eq!(early.since(late), Duration::ZERO);
+    }
+
+    #[track_caller]
+    fn check_span(seconds: u64, expected: &str) {
+        assert_eq!(Span(Duration::from_secs(seconds)).to_string(), expected);
+    }
+
+    #[test]
+    fn spans_show_their_two_largest_units() {
+        check_span(0, "0s");
+        check_span(59, "59s");
+        check_span(600, "10m");
+        check_span(3661, "1h 1m");
+        check_span(86_400 * 3 + 59, "3d");
+        assert_eq!(Span(Duration::from_millis(250)).to_string(), "250ms");
     }
 }

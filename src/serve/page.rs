@@ -1,12 +1,11 @@
 //! The status page: is the exporter reading, how fresh is each source, and which rooms are not well.
 
 use std::fmt::{self, Write};
-use std::time::Duration;
 
 use crate::model::collector::Status;
 use crate::model::fleet::Fleet;
 use crate::model::room::{Judgement, RoomState};
-use crate::model::{Snapshot, State, Timestamp};
+use crate::model::{Snapshot, Span, State, Timestamp};
 
 /// Rooms in the table of each tenant; `/metrics` and `teams-rooms-exporter rooms` have them all.
 const MAX_ROOMS: usize = 200;
@@ -157,32 +156,6 @@ impl fmt::Display for Ago {
     }
 }
 
-/// The two largest units of a time span: `2d 3h`, `5m 10s`, `250ms`.
-pub(crate) struct Span(pub(crate) Duration);
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.as_secs();
-        if seconds == 0 && !self.0.is_zero() {
-            return write!(f, "{}ms", self.0.as_millis());
-        }
-        let parts = [
-            (seconds / 86_400, "d"),
-            (seconds / 3600 % 24, "h"),
-            (seconds / 60 % 60, "m"),
-            (seconds % 60, "s"),
-        ];
-        let mut written = 0;
-        for (count, unit) in
-            parts.into_iter().skip_while(|(count, _)| *count == 0).take(2).filter(|(count, _)| *count > 0)
-        {
-            write!(f, "{}{count}{unit}", if written == 0 { "" } else { " " })?;
-            written += 1;
-        }
-        if written == 0 { f.write_str("0s") } else { Ok(()) }
-    }
-}
-
 /// Names come from strangers.
 struct Escaped<'a>(&'a str);
 
@@ -205,21 +178,6 @@ impl fmt::Display for Escaped<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check_span(seconds: u64, expected: &str) {
-        assert_eq!(Span(Duration::from_secs(seconds)).to_string(), expected);
-    }
-
-    #[test]
-    fn spans_show_their_two_largest_units() {
-        check_span(0, "0s");
-        check_span(59, "59s");
-        check_span(600, "10m");
-        check_span(3661, "1h 1m");
-        check_span(86_400 * 3 + 59, "3d");
-        assert_eq!(Span(Duration::from_millis(250)).to_string(), "250ms");
-    }
 
     #[test]
     fn names_cannot_break_out_of_the_page() {

@@ -1,1 +1,457 @@
-//! To come.
+//! The binary as a process, over sockets: arguments, exit codes, signals, logs, and what it never prints.
+//!
+//! No program sees the environment of the test run. Whatever a program prints is searched for the secret at its end.
+
+use std::io::{BufRead, BufReader, Read, Write, pipe};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use teams_rooms_exporter::sim::{CLIENT_ID, CLIENT_SECRET, Sim, TENANT_ID};
+
+use crate::exporter::{parse, start_tenant};
+
+/// How long a program is waited for; far more than it takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running program; it is killed if the test ends before it.
+struct Program {
+    child: Child,
+    line: String,
+    out: Stream,
+    err: Stream,
+    /// `simulate` tells the secret of its tenant on purpose.
+    tells_secret: bool,
+}
+
+/// What a program prints, line by line, as another thread reads it.
+struct Stream {
+    lines: Receiver<String>,
+    /// All that has been taken from `lines`.
+    text: String,
+}
+
+/// A program that has ended.
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Program {
+    fn start(line: &str) -> Self {
+        Self::start_in(line, &[])
+    }
+
+    fn start_in(line: &str, environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_teams-rooms-exporter"));
+        command.args(line.split_whitespace()).env_clear().envs(environment.iter().copied());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let out = Stream::of(child.stdout.take().expect("piped"));
+        let err = Stream::of(child.stderr.take().expect("piped"));
+        Self { child, line: line.to_owned(), out, err, tells_secret: line.starts_with("simulate") }
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status();
+        assert!(sent.expect("a shell").success(), "`{}` is not there to get a {name}", self.line);
+    }
+
+    /// Waits until it has ended, and searches what it printed.
+    #[track_caller]
+    fn end(mut self) -> Ended {
+        let deadline = Instant::now() + PATIENCE;
+        for stream in [&mut self.out, &mut self.err] {
+            while stream.next(deadline).unwrap_or_else(|error| panic!("`{}`: {error}", self.line)).is_some() {
+            }
+        }
+        let code = self.child.wait().expect("it was started").code();
+        let (out, err) = (std::mem::take(&mut self.out.text), std::mem::take(&mut self.err.text));
+        assert!(
+            self.tells_secret || !out.contains(CLIENT_SECRET),
+            "`{}` prints the secret:\n{out}",
+            self.line
+        );
+        assert!(!err.contains(CLIENT_SECRET), "`{}` prints the secret:\n{err}", self.line);
+        Ended { code, out, err }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Stream {
+    fn of(pipe: impl Read + Send + 'static) -> Self {
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { lines, text: String::new() }
+    }
+
+    /// The next line; none at the end of the stream.
+    fn next(&mut self, deadline: Instant) -> Result<Option<String>, String> {
+        match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => {
+                self.text.push_str(&line);
+                self.text.push('\n');
+                Ok(Some(line))
+            }
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(RecvTimeoutError::Timeout) => Err(format!("nothing more comes after:\n{}", self.text)),
+        }
+    }
+
+    /// Waits for a line that contains all of `parts`.
+    #[track_caller]
+    fn wait_for(&mut self, parts: &[&str]) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.next(deadline) {
+                Ok(Some(line)) if parts.iter().all(|part| line.contains(part)) => return line,
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("it ended without {parts:?}:\n{}", self.text),
+                Err(error) => panic!("{parts:?} is awaited: {error}"),
+            }
+        }
+    }
+}
+
+/// Runs to the end; the code is checked, for it is what scripts see.
+#[track_caller]
+fn run(line: &str, code: i32) -> Ended {
+    let ended = Program::start(line).end();
+    assert_eq!(ended.code, Some(code), "`{line}`:\n{}{}", ended.out, ended.err);
+    ended
+}
+
+#[track_caller]
+fn contains(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in:\n{text}");
+    }
+}
+
+/// A configuration file in a folder of its own, which goes with it.
+struct Settings {
+    folder: tempfile::TempDir,
+}
+
+impl Settings {
+    fn new(text: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("exporter.yaml"), text).expect("written");
+        Self { folder }
+    }
+
+    /// One tenant at `root`.
+    fn tenant(root: &str, secret: &str) -> Self {
+        Self::new(&format!(
+            "tenants:\n  - name: contoso\n    tenant_id: {TENANT_ID}\n    client_id: {CLIENT_ID}\n    \
+             auth: {{ client_secret: {secret} }}\n    cloud: {{ authority: {root}, graph: {root} }}\n"
+        ))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("exporter.yaml")
+    }
+
+    /// `command` with this file.
+    fn line(&self, command: &str) -> String {
+        format!("{command} --config.file {}", self.path().display())
+    }
+}
+
+/// Status and body. Sockets alone, so that nothing else takes part.
+fn get(address: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).expect("somebody listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer in text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP response");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, body.to_owned())
+}
+
+/// The address that `demo` prints.
+fn address_of(demo: &mut Program) -> String {
+    let line = demo.out.wait_for(&["simulated rooms:  http://"]);
+    let url = line.rsplit_once("http://").expect("the line has it").1;
+    url.trim_end_matches('/').replace("localhost", "127.0.0.1")
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    let version = run("--version", 0).out;
+    assert_eq!(version, concat!("teams-rooms-exporter ", env!("CARGO_PKG_VERSION"), "\n"));
+    let help = run("--help", 0);
+    contains(&help.out, &["demo", "check", "--config.file", "--web.listen-address", "--storage.path"]);
+    assert!(help.err.is_empty(), "{}", help.err);
+}
+
+#[test]
+fn misuse_ends_with_2_and_says_what_to_write() {
+    let unknown = run("--web.listen-adress=:1", 2);
+    contains(&unknown.err, &["--web.listen-adress", "--web.listen-address"]);
+    assert!(unknown.out.is_empty(), "{}", unknown.out);
+    contains(&run("serve", 2).err, &["AZURE_TENANT_ID", "AZURE_CLIENT_SECRET_FILE", "--config.file", "demo"]);
+    contains(&run("check", 2).err, &["no tenant is configured"]);
+    contains(&run("serve --config.file /nowhere.yaml", 2).err, &["/nowhere.yaml"]);
+    contains(&run("demo --fault thottle", 2).err, &["--fault", "thottle", "known are throttle"]);
+    contains(&run("demo --web.listen-address here", 2).err, &["--web.listen-address", "`here`", ":10064"]);
+    contains(&run("simulate --listen-address here", 2).err, &["--listen-address", "`here`"]);
+}
+
+#[test]
+fn a_bad_file_is_named_with_its_line() {
+    let settings = Settings::new("tenants:\n  - name: contoso\n    tenant: x\n");
+    let place = format!("{}:3:", settings.path().display());
+    contains(&run(&settings.line("serve"), 2).err, &[&place, "`tenant`", "did you mean `tenant_id`"]);
+}
+
+#[test]
+fn secrets_do_not_leave_the_machine_unencrypted() {
+    let settings = Settings::tenant("http://graph.example", CLIENT_SECRET);
+    for command in ["serve", "check", "rooms"] {
+        contains(&run(&settings.line(command), 2).err, &["plain http", "graph.example", "use https"]);
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_with_the_cure() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("bound");
+    let ended = run(&format!("demo --rooms 2 --web.listen-address {address}"), 1);
+    contains(&ended.err, &[&address.to_string(), "--web.listen-address takes another port"]);
+    let ended = run(&format!("simulate --listen-address {address}"), 1);
+    contains(&ended.err, &[&address.to_string()]);
+}
+
+/// As in `teams-rooms-exporter metrics | head -1`, with a `head` that has already left.
+#[test]
+fn a_closed_pipe_is_no_error() {
+    for line in ["metrics", "metrics --format markdown", "--help"] {
+        let (reader, writer) = pipe().expect("a pipe");
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_teams-rooms-exporter"));
+        command.args(line.split_whitespace()).env_clear().stdin(Stdio::null()).stdout(writer);
+        let output = command.stderr(Stdio::piped()).output().expect("the binary starts");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), err.as_ref()), (Some(0), ""), "{line}");
+    }
+}
+
+#[test]
+fn the_catalogue_prints_as_table_and_markdown() {
+    contains(&run("metrics", 0).out, &["teams_rooms_up{tenant}", "gauge, stable"]);
+    contains(&run("metrics --format markdown", 0).out, &["| `teams_rooms_up` | gauge | tenant |"]);
+}
+
+#[test]
+fn demo_tells_its_address_and_serves_until_it_is_asked_to_stop() {
+    for signal in ["TERM", "INT"] {
+        let mut demo = Program::start(
+            "demo --rooms 12 --speed 0 --web.listen-address 127.0.0.1:0 --log.format json --log.level debug",
+        );
+        let address = address_of(&mut demo);
+        contains(
+            &demo.out.wait_for(&["their metrics"]),
+            &[&address.replace("127.0.0.1", "localhost"), "/metrics"],
+        );
+        demo.out.wait_for(&["/_sim/"]);
+        demo.err.wait_for(&["\"collector\":\"device_health\"", "\"message\":\"collected\""]);
+
+        assert_eq!(get(&address, "/-/ready"), (200, "teams-rooms-exporter is ready.\n".to_owned()));
+        let (status, metrics) = get(&address, "/metrics");
+        assert_eq!(status, 200);
+        contains(&metrics, &["\nteams_rooms_up{tenant=\"demo\"} 1\n"]);
+        let rooms = metrics.lines().filter(|line| line.starts_with("teams_rooms_room_info{")).count();
+        assert_eq!(rooms, 12);
+        contains(&get(&address, "/").1, &["Tenant demo"]);
+
+        demo.signal(signal);
+        let stopping = Instant::now();
+        demo.err.wait_for(&["stopping"]);
+        let ended = demo.end();
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        assert!(stopping.elapsed() < Duration::from_secs(9), "longer than container runtimes wait");
+        for line in ended.err.lines() {
+            let event: serde_json::Value = serde_json::from_str(line).expect(line);
+            assert!(event["level"].is_string() && event["message"].is_string(), "{line}");
+        }
+    }
+}
+
+/// The first signal waits for a response that nobody takes; who cannot wait sends another.
+#[test]
+fn a_second_signal_stops_at_once() {
+    let mut demo = Program::start("demo --rooms 1500 --speed 0 --web.listen-address 127.0.0.1:0");
+    let address = address_of(&mut demo);
+    demo.err.wait_for(&["msg=collected", "collector=devices"]);
+
+    // A response of more than the kernel takes off the server's hands stands still once its head is here.
+    let stalled = loop {
+        let mut stream = TcpStream::connect(&address).expect("it listens");
+        write!(stream, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
+        let mut head = String::new();
+        let mut reader = BufReader::with_capacity(1024, stream);
+        while !head.ends_with("\r\n\r\n") {
+            assert!(reader.read_line(&mut head).expect("a head") > 0, "{head}");
+        }
+        let lengths = head.lines().filter_map(|line| line.strip_prefix("content-length: "));
+        let length: u64 = lengths.last().expect("announced").parse().expect("a number");
+        if length > largest_buffer() + 2_000_000 {
+            break reader;
+        }
+    };
+    demo.signal("TERM");
+    demo.err.wait_for(&["msg=\"stopping; a second signal stops at once\""]);
+    demo.signal("TERM");
+    let ended = demo.end();
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    // This is what the exporter says when its patience with such a connection is over.
+    assert!(!ended.err.contains("closing connections"), "it waited:\n{}", ended.err);
+    drop(stalled);
+}
+
+/// How much Linux keeps at most for a socket that sends.
+fn largest_buffer() -> u64 {
+    let limits = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_wmem").unwrap_or_default();
+    limits.split_whitespace().last().and_then(|largest| largest.parse().ok()).unwrap_or(4_194_304)
+}
+
+/// The way that `simulate` offers: its configuration in a file, and every command that reads one.
+#[test]
+fn what_simulate_prints_lets_every_command_read_it() {
+    let mut simulate = Program::start("simulate --rooms 7 --speed 0 --listen-address 127.0.0.1:0");
+    simulate.out.wait_for(&["break something"]);
+    let lines = simulate.out.text.lines().skip_while(|line| !line.starts_with("tenants:"));
+    let file: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+    let settings = Settings::new(&file.join("\n"));
+
+    let check = run(&settings.line("check"), 0).out;
+    contains(&check, &["tenant simulated", "sign-in         ok", "devices         ok", "device_health   ok"]);
+    assert!(check.ends_with("all is well\n"), "{check}");
+
+    let table = run(&settings.line("rooms"), 0).out;
+    assert_eq!(table.lines().count(), 8, "{table}");
+    contains(&table, &["TENANT", "room-"]);
+    let csv = run(&settings.line("rooms --csv"), 0).out;
+    assert_eq!(csv.lines().next(), Some("tenant,room,room_id,state,in_use,devices,problems"));
+    assert!(csv.lines().skip(1).all(|line| line.starts_with("simulated,")), "{csv}");
+    assert_eq!(csv.lines().count(), 8, "{csv}");
+    let json = run(&settings.line("rooms --json"), 0).out;
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(rows.len(), 7, "{json}");
+    assert!(rows.iter().all(|row| row["state"].is_string() && row["room_id"].is_string()), "{json}");
+
+    simulate.signal("TERM");
+    let ended = simulate.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+}
+
+/// No file at all: where its authority is one of Microsoft's, the environment is enough.
+#[test]
+fn a_tenant_of_the_environment_is_checked_before_anything_starts() {
+    let mut environment = vec![("AZURE_TENANT_ID", TENANT_ID), ("AZURE_CLIENT_ID", CLIENT_ID)];
+    let ended = Program::start_in("serve", &environment).end();
+    assert_eq!(ended.code, Some(2));
+    contains(&ended.err, &["AZURE_CLIENT_SECRET or AZURE_CLIENT_SECRET_FILE", "is not set"]);
+    environment.push(("AZURE_CLIENT_SECRET", CLIENT_SECRET));
+    environment.push(("AZURE_AUTHORITY_HOST", "http://login.example"));
+    let ended = Program::start_in("serve", &environment).end();
+    assert_eq!(ended.code, Some(2));
+    contains(&ended.err, &["AZURE_AUTHORITY_HOST", "plain http"]);
+}
+
+/// `check` against a tenant with these faults: its exit code, and what its words must have.
+#[track_caller]
+fn check(sim: &Sim, faults: &[&str], secret: &str, code: i32, words: &[&str]) {
+    sim.set_faults(parse(faults));
+    let settings = Settings::tenant(&sim.url(), secret);
+    let ended = run(&settings.line("check --log.level debug"), code);
+    contains(&ended.out, words);
+    hides_tokens(sim, &ended);
+    assert_eq!(ended.out.contains("not all is well"), code != 0, "{}", ended.out);
+}
+
+fn hides_tokens(sim: &Sim, ended: &Ended) {
+    for token in sim.tokens() {
+        assert!(!ended.out.contains(&token) && !ended.err.contains(&token), "{}{}", ended.out, ended.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_says_what_is_wrong_and_what_to_do() {
+    let sim = start_tenant(8, &[]).await;
+    let good = CLIENT_SECRET;
+    check(&sim, &[], good, 0, &["devices         ok: ", "all is well"]);
+    check(
+        &sim,
+        &[],
+        "wrong~Secret-0f-mine",
+        1,
+        &["AADSTS7000215: the client secret is wrong", "to do: mend"],
+    );
+    let permission = ["FAILED (forbidden)", "application permission TeamworkDevice.Read.All", "two hours"];
+    check(&sim, &["forbidden"], good, 1, &permission);
+    check(&sim, &["retired"], good, 1, &["FAILED (retired)", "deprecated this API without a successor"]);
+    check(&sim, &["html"], good, 1, &["FAILED (malformed)", "HTML"]);
+    check(&sim, &["empty"], good, 1, &["FAILED (empty)", "Teams admin center"]);
+    let partial = ["devices         in part: ", "\n                  teamsPanel: ", "all is well"];
+    check(&sim, &["broken_type=teamsPanel"], good, 0, &partial);
+
+    sim.set_faults(parse(&["forbidden"]));
+    let settings = Settings::tenant(&sim.url(), good);
+    let rooms = run(&settings.line("rooms"), 1);
+    contains(&rooms.err, &["level=error", "403 Forbidden"]);
+    hides_tokens(&sim, &rooms);
+}
+
+#[test]
+fn check_says_that_nobody_answers() {
+    let closed = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let root = format!("http://{}", closed.local_addr().expect("bound"));
+    drop(closed);
+    let settings = Settings::tenant(&root, CLIENT_SECRET);
+    let ended = run(&settings.line("check"), 1);
+    contains(&ended.out, &["sign-in         FAILED", "refused or reset", "HTTPS_PROXY"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logs_are_logfmt_and_hold_neither_secret_nor_token() {
+    let sim = start_tenant(8, &[]).await;
+    let settings = Settings::tenant(&sim.url(), CLIENT_SECRET);
+    let mut serve =
+        Program::start(&settings.line("serve --log.level debug --web.listen-address 127.0.0.1:0"));
+    let listening = serve.err.wait_for(&["msg=listening"]);
+    let address = listening.split_once("address=").expect("it says where").1;
+    let address = address.split(' ').next().unwrap_or_default().to_owned();
+    serve.err.wait_for(&["msg=collected", "collector=device_health"]);
+    let (status, metrics) = get(&address, "/metrics?tenant=contoso");
+    assert_eq!(status, 200);
+    contains(&metrics, &["teams_rooms_up{tenant=\"contoso\"} 1\n"]);
+    serve.signal("TERM");
+    let ended = serve.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.out.is_empty(), "{}", ended.out);
+    for line in ended.err.lines() {
+        let head = line.starts_with("ts=") && line.contains(" level=") && line.contains(" msg=");
+        assert!(head, "{line}");
+    }
+    assert!(!sim.tokens().is_empty());
+    hides_tokens(&sim, &ended);
+    assert!(!metrics.contains(CLIENT_SECRET));
+}
