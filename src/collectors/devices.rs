@@ -38,10 +38,10 @@ pub async fn collect(
     let mut expected = Some(0);
     for (device_type, result) in types.iter().zip(results) {
         match result {
-            Ok(total) => {
+            Ok(List { total, whole }) => {
                 expected = expected.zip(total).map(|(sum, total)| sum + total);
                 outcome.parts_read += 1;
-                census.complete.push(*device_type);
+                census.complete.extend(whole.then_some(*device_type));
             }
             Err(error) => {
                 expected = None;
@@ -55,7 +55,15 @@ pub async fn collect(
     (outcome, census)
 }
 
-/// Lists one type; gives how many devices Graph says there are, where it does.
+/// How the listing of a type ended.
+struct List {
+    /// How many devices Graph says there are, where it does.
+    total: Option<usize>,
+    /// Every record could be read; one that could not may be any device that seems to be missing.
+    whole: bool,
+}
+
+/// Lists one type.
 async fn list_type(
     client: &Client,
     device_type: DeviceType,
@@ -63,19 +71,21 @@ async fn list_type(
     deadline: Instant,
     take: &(dyn Fn(&[Arc<Device>]) + Send + Sync),
     listing: &Mutex<(Outcome, Census)>,
-) -> Result<Option<usize>, Error> {
+) -> Result<List, Error> {
     let filter = format!("deviceType%20eq%20'{}'", graph_name(device_type));
     let path = format!("/beta/teamwork/devices?$filter={filter}&$top={PAGE_SIZE}");
     let mut pages = client.pages("devices", &path, deadline)?;
-    let (mut total, mut came) = (None, 0);
+    let (mut total, mut came, mut whole) = (None, 0, true);
     while let Some(page) = pages.next().await {
         let page = page?;
         let (outcome, census) = &mut *listing.lock().unwrap_or_else(PoisonError::into_inner);
         total = total.or(page.total);
         came += page.items.len();
-        let read = page.items.iter().filter_map(|item| read(item, device_type, outcome));
+        let read: Vec<Option<Device>> =
+            page.items.iter().map(|item| read(item, device_type, outcome)).collect();
+        whole &= read.iter().all(Option::is_some);
         // A filter that Graph ignores brings every device with each type.
-        let wanted = read.filter(|device| {
+        let wanted = read.into_iter().flatten().filter(|device| {
             device.device_type == DeviceType::Unknown || types.contains(&device.device_type)
         });
         let devices: Vec<Arc<Device>> =
@@ -83,13 +93,14 @@ async fn list_type(
         take(&devices);
     }
     // A count below what came is that of the first page, and tells nothing.
-    Ok(total.filter(|total| *total >= came))
+    Ok(List { total: total.filter(|total| *total >= came), whole })
 }
 
 /// One record; a bad one is skipped and noted.
 fn read(item: &RawValue, asked: DeviceType, outcome: &mut Outcome) -> Option<Device> {
-    let value: Value = serde_json::from_str(item.get()).ok()?;
-    let device = Node::new(&value).and_then(|node| device(node, asked, &mut outcome.unknown_values));
+    let value: Option<Value> = serde_json::from_str(item.get()).ok();
+    let node = value.as_ref().and_then(Node::new);
+    let device = node.and_then(|node| device(node, asked, &mut outcome.unknown_values));
     if device.is_none() {
         outcome.skipped.push(format!("a {} without an id", graph_name(asked)));
     }

@@ -98,6 +98,9 @@ pub struct Reading {
     pub basis: Basis,
     /// `None` where Graph reports no health for this device (404).
     pub detail: Option<Arc<Detail>>,
+    /// Graph denied the detail (404) after it had reported one; a second time in a row is believed.
+    #[serde(default)]
+    pub denied: bool,
 }
 
 /// The listed facts that tell whether a device's detail may have changed.

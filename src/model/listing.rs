@@ -74,7 +74,8 @@ impl Listing {
             .filter(|row| !census.seen.contains(&row.device.id))
             .map(|row| row.device.id.clone())
             .collect();
-        let sudden = missing.len() > FALL_DEVICES && missing.len() * 100 > held_before * FALL_PERCENT;
+        let large = missing.len() > FALL_DEVICES && missing.len() * 100 > held_before * FALL_PERCENT;
+        let sudden = large || self.loses_a_type(census);
         self.falls = if sudden { self.falls + 1 } else { 0 };
         if sudden && self.falls < FALL_LISTINGS {
             return Settled { removed: Vec::new(), held: missing.len() };
@@ -82,6 +83,14 @@ impl Listing {
         self.falls = 0;
         self.rows.retain(|id, _| !missing.contains(id));
         Settled { removed: missing, held: 0 }
+    }
+
+    /// Whether a type of which several devices are held came back empty, as when Graph fails without saying so.
+    fn loses_a_type(&self, census: &Census) -> bool {
+        census.complete.iter().any(|device_type| {
+            let held = || self.rows.values().filter(|row| row.device.device_type == *device_type);
+            held().count() > 1 && held().all(|row| !census.seen.contains(&row.device.id))
+        })
     }
 }
 
@@ -145,6 +154,24 @@ pub(crate) mod tests {
         }
         assert_eq!(list(&mut listing, &rooms(30), &[DeviceType::TeamsRoom]).removed.len(), 20);
         assert_eq!(listing.rows.len(), 30);
+    }
+
+    #[test]
+    fn a_type_that_comes_back_empty_is_believed_at_the_third_listing() {
+        let both = [DeviceType::TeamsRoom, DeviceType::TeamsPanel];
+        let panels = ["a", "b"].map(|id| device(id, DeviceType::TeamsPanel));
+        let mut listing = Listing::default();
+        list(&mut listing, &[rooms(5), panels.to_vec()].concat(), &both);
+        for _ in 0..2 {
+            assert_eq!(list(&mut listing, &rooms(5), &both).held, 2);
+        }
+        assert_eq!(list(&mut listing, &rooms(5), &both).removed.len(), 2);
+        list(&mut listing, &[rooms(5), vec![panels[0].clone()]].concat(), &both);
+        assert_eq!(
+            list(&mut listing, &rooms(5), &both).removed.len(),
+            1,
+            "the last one may leave without delay"
+        );
     }
 
     #[test]

@@ -138,8 +138,11 @@ impl Poller {
         let began = Instant::now();
         let snapshot = self.store.snapshot();
         let list = snapshot.status(Collector::Devices).map(|status| status.state);
-        if let Some(list) = list.filter(|list| snapshot.devices.rows.is_empty() && !list.is_success()) {
-            // Without a list there is nothing to ask for: the detail shares the fate of the list.
+        let gone = |list: &CollectorState| *list == CollectorState::Retired;
+        let without = |list: &CollectorState| snapshot.devices.rows.is_empty() && !list.is_success();
+        if let Some(list) = list.filter(|list| gone(list) || without(list)) {
+            // Without a list there is nothing to ask for, and where the list is gone a 404 no longer says that one
+            // device reports nothing: the detail shares the fate of the list.
             self.finish(Collector::DeviceHealth, list, &Finished::default());
             return Duration::ZERO;
         }

@@ -61,8 +61,13 @@ impl Store {
             let details = Arc::make_mut(&mut snapshot.details);
             let mut read = Vec::with_capacity(found.len());
             for (device, detail) in found {
+                let held = details.get_mut(&device.id).filter(|held| held.detail.is_some() && !held.denied);
+                if let (None, Some(held)) = (&detail, held) {
+                    held.denied = true;
+                    continue;
+                }
                 let basis = Basis::from(&*device);
-                let reading = Reading { read_at: moment.now, basis, detail: detail.clone() };
+                let reading = Reading { read_at: moment.now, basis, detail: detail.clone(), denied: false };
                 details.insert(device.id.clone(), reading);
                 read.extend(detail.map(|detail| (device, detail)));
             }

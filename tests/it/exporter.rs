@@ -2,7 +2,7 @@
 //!
 //! Nothing sleeps to be sure: a test waits until a scrape shows what it is about, and fails with that scrape.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Once};
@@ -25,26 +25,42 @@ use tokio::task::JoinHandle;
 /// How long a test waits for what it expects; far more than it takes, so that a busy machine is no failure.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The collectors, as the label has them.
+pub(crate) const COLLECTORS: [&str; 2] = ["devices", "device_health"];
+
 /// What a test starts with. `Default` is a small healthy tenant in which time stands still.
 pub(crate) struct Scenario {
+    /// The configured name; a test that reads the log has one of its own.
+    pub(crate) tenant: &'static str,
     pub(crate) rooms: usize,
     pub(crate) faults: &'static [&'static str],
     pub(crate) storage_path: Option<PathBuf>,
     /// Changes the configuration before the start.
     pub(crate) configure: fn(&mut Config),
+    /// Changes paces and patience before the start.
+    pub(crate) tune: fn(&mut Tuning),
     /// Uses this tenant, which another exporter has read before.
     pub(crate) sim: Option<Sim>,
 }
 
 impl Default for Scenario {
     fn default() -> Self {
-        Self { rooms: 12, faults: &[], storage_path: None, configure: |_| {}, sim: None }
+        Self {
+            tenant: "contoso",
+            rooms: 12,
+            faults: &[],
+            storage_path: None,
+            configure: |_| {},
+            tune: |_| {},
+            sim: None,
+        }
     }
 }
 
 /// A running exporter.
 pub(crate) struct Exporter {
     pub(crate) url: String,
+    pub(crate) tenant: &'static str,
     pub(crate) sim: Sim,
     http: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
@@ -69,16 +85,23 @@ impl Exporter {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
-        let mut config = configuration(&sim);
-        config.storage_path = scenario.storage_path;
+        let mut config = Config {
+            tenants: vec![tenant(scenario.tenant, &sim)],
+            web: Web { listen_addresses: Vec::new(), telemetry_path: "/metrics".to_owned() },
+            storage_path: scenario.storage_path,
+            idle_after: None,
+            metrics: MetricsFilter::default(),
+        };
         (scenario.configure)(&mut config);
         let world = sim.clone();
         let clock = Clock::new(move || Timestamp::from_seconds(world.now().as_second()));
         let (stop, stopped) = oneshot::channel();
-        let app = app::run(config, vec![listener], clock, tuning(), async move { drop(stopped.await) });
+        let mut tuning = tuning();
+        (scenario.tune)(&mut tuning);
+        let app = app::run(config, vec![listener], clock, tuning, async move { drop(stopped.await) });
         let app = spawn(app);
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { url, sim, http, stop: Some(stop), app }
+        Self { url, tenant: scenario.tenant, sim, http, stop: Some(stop), app }
     }
 
     pub(crate) async fn scrape(&self) -> Scrape {
@@ -125,10 +148,10 @@ impl Exporter {
     /// Scrapes until a collector is in a state.
     #[track_caller]
     pub(crate) fn wait_for_state(&self, collector: &str, state: &str) -> impl Future<Output = Scrape> {
-        let series = format!(
-            "teams_rooms_collector_state{{tenant=\"contoso\",collector=\"{collector}\",state=\"{state}\"}}"
-        );
-        self.wait_until(format!("{collector} {state}"), move |scrape| scrape.value(&series) == Some("1"))
+        let (collector, state) = (collector.to_owned(), state.to_owned());
+        self.wait_until(format!("{collector} {state}"), move |scrape| {
+            scrape.state(self.tenant, &collector) == state
+        })
     }
 
     /// Scrapes until both collectors have read everything.
@@ -138,14 +161,42 @@ impl Exporter {
             let read = scrape.count("teams_rooms_device_detail_timestamp_seconds");
             read > 0
                 && read == scrape.count("teams_rooms_device_info")
-                && scrape
-                    .value("teams_rooms_collector_success{tenant=\"contoso\",collector=\"device_health\"}")
-                    == Some("1")
+                && scrape.collector("success", self.tenant, "device_health") == Some(1.0)
         })
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Waits until both collectors have ended an attempt that began after this call.
+    #[track_caller]
+    pub(crate) fn wait_for_attempts(&self) -> impl Future<Output = Scrape> {
+        self.sim.advance(Duration::from_secs(60));
+        let now = self.sim.now().as_second();
+        self.wait_until("an attempt of each collector", move |scrape| {
+            COLLECTORS.iter().all(|collector| {
+                let at = scrape.collector("last_attempt_timestamp_seconds", self.tenant, collector);
+                at.is_some_and(|at| seconds(at) >= now)
+            })
+        })
+    }
+
+    /// What was logged about this tenant.
+    pub(crate) fn log(&self) -> Vec<String> {
+        let of_tenant = format!("tenant={}", self.tenant);
+        let words = |line: &&str| line.split(' ').any(|word| word == of_tenant);
+        log().lines().filter(words).map(str::to_owned).collect()
+    }
+
+    /// Neither the secret nor a token is in anything that leaves the process.
+    async fn check_secrets(&self) {
+        let shown = [log(), self.get("/metrics").await.1, self.get("/").await.1];
+        let tokens = self.sim.tokens();
+        for secret in tokens.iter().map(String::as_str).chain([self.sim.secret()]) {
+            assert!(!shown.iter().any(|text| text.contains(secret)), "a secret shows");
+        }
+    }
+
+    /// Asks it to stop, and waits until it has. Every test ends with it, for what it checks of all of them.
     pub(crate) async fn stop(mut self) -> Sim {
+        self.check_secrets().await;
         drop(self.stop.take());
         (&mut self.app).await.expect("the app does not panic").expect("the app ends well");
         self.sim.clone()
@@ -177,6 +228,27 @@ impl Scrape {
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
+    /// The series of a family.
+    pub(crate) fn keys<'s>(&'s self, name: &'s str) -> BTreeSet<&'s str> {
+        self.family(name).map(|(key, _)| key).collect()
+    }
+
+    /// A gauge of a collector, by the end of its name.
+    pub(crate) fn collector(&self, gauge: &str, tenant: &str, collector: &str) -> Option<f64> {
+        let series =
+            format!("teams_rooms_collector_{gauge}{{tenant=\"{tenant}\",collector=\"{collector}\"}}");
+        self.value(&series)?.parse().ok()
+    }
+
+    /// The state of a collector.
+    pub(crate) fn state(&self, tenant: &str, collector: &str) -> &str {
+        let (tenant, collector) = (format!("tenant=\"{tenant}\""), format!("collector=\"{collector}\""));
+        let of_collector = |key: &str| key.contains(&tenant) && key.contains(&collector);
+        let mut states = self.family("teams_rooms_collector_state");
+        let state = states.find(|(key, value)| of_collector(key) && *value == "1");
+        state.map_or("", |(key, _)| label(key, "state"))
+    }
+
     pub(crate) fn count(&self, name: &str) -> usize {
         self.family(name).count()
     }
@@ -197,10 +269,26 @@ impl Scrape {
     }
 }
 
+/// The value of a label; empty where there is none.
+pub(crate) fn label<'s>(series: &'s str, name: &str) -> &'s str {
+    let pair = series.split_once(&format!("{name}=\"")).map_or("", |(_, rest)| rest);
+    pair.split('"').next().unwrap_or_default()
+}
+
+/// A Unix time that a gauge shows.
+#[expect(clippy::cast_possible_truncation, reason = "whole seconds of this century")]
+pub(crate) fn seconds(value: f64) -> i64 {
+    value as i64
+}
+
 /// A tenant on its own port; it ends with the test's runtime.
 pub(crate) async fn start_tenant(rooms: usize, faults: &[&str]) -> Sim {
+    start_world(sim::Settings { rooms, speed: 0.0, faults: parse(faults), ..sim::Settings::default() }).await
+}
+
+/// A tenant whose time runs as `settings` say.
+pub(crate) async fn start_world(settings: sim::Settings) -> Sim {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let settings = sim::Settings { rooms, speed: 0.0, faults: parse(faults), ..sim::Settings::default() };
     let (sim, world) = sim::start(listener, settings).expect("started");
     drop(spawn(world));
     sim
@@ -211,10 +299,10 @@ pub(crate) fn parse(faults: &[&str]) -> Vec<sim::Fault> {
 }
 
 /// One tenant, read many times a second.
-fn configuration(sim: &Sim) -> Config {
+pub(crate) fn tenant(name: &str, sim: &Sim) -> Tenant {
     let root: url::Url = sim.url().parse().expect("a URL");
-    let tenant = Tenant {
-        name: "contoso".to_owned(),
+    Tenant {
+        name: name.to_owned(),
         tenant_id: sim::TENANT_ID.to_owned(),
         client_id: sim::CLIENT_ID.to_owned(),
         credential: Credential::Secret(Secret::new(sim.secret())),
@@ -230,13 +318,6 @@ fn configuration(sim: &Sim) -> Config {
             device_health: HealthSettings { enabled: Enabled::Yes, ..HealthSettings::default() },
         },
         frozen_after: Duration::from_hours(24),
-    };
-    Config {
-        tenants: vec![tenant],
-        web: Web { listen_addresses: Vec::new(), telemetry_path: "/metrics".to_owned() },
-        storage_path: None,
-        idle_after: None,
-        metrics: MetricsFilter::default(),
     }
 }
 
@@ -257,7 +338,7 @@ fn tuning() -> Tuning {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test's runtime is its task set")]
-fn spawn<F>(future: F) -> JoinHandle<F::Output>
+pub(crate) fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send,

@@ -27,7 +27,8 @@ use crate::model::{State, Timestamp};
 /// A device and its detail; `None` where Graph reports none.
 pub type Found = (Arc<Device>, Option<Arc<Detail>>);
 
-/// The devices whose detail must be read now: never read, changed, not healthy, and the oldest in their turn.
+/// The devices whose detail must be read now: never read, changed, denied once, not healthy, and the
+/// oldest in their turn.
 pub fn due(
     listing: &Listing,
     details: &BTreeMap<Arc<str>, Reading>,
@@ -39,7 +40,9 @@ pub fn due(
     for row in listing.rows.values() {
         match details.get(&row.device.id) {
             Some(reading)
-                if reading.basis == Basis::from(&*row.device) && row.device.health == Health::Healthy =>
+                if reading.basis == Basis::from(&*row.device)
+                    && row.device.health == Health::Healthy
+                    && !reading.denied =>
             {
                 rest.push((reading.read_at, &row.device));
             }

@@ -60,7 +60,12 @@ fn what_is_missing_stays_unknown() {
 }
 
 fn reading(device: &Device, read_at: i64) -> Reading {
-    Reading { read_at: Timestamp::from_seconds(read_at), basis: Basis::from(device), detail: None }
+    Reading {
+        read_at: Timestamp::from_seconds(read_at),
+        basis: Basis::from(device),
+        detail: None,
+        denied: false,
+    }
 }
 
 fn fleet(count: usize) -> (Listing, BTreeMap<Arc<str>, Reading>) {
