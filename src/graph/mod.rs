@@ -16,7 +16,7 @@ mod send;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::Url;
 
@@ -62,8 +62,8 @@ pub struct Client {
     auth: Auth,
     rate: Mutex<Rate>,
     slots: Semaphore,
-    /// Collections that are being read page by page.
-    listings: watch::Sender<usize>,
+    /// When the last page of a list that is being read came.
+    last_page: Mutex<Option<Instant>>,
     first_pause: Duration,
     stats: TenantStats,
     clock: Clock,
@@ -71,6 +71,9 @@ pub struct Client {
 
 /// Requests in flight per tenant; more gains nothing at 25 items a second, and Outlook allows four.
 pub const CONCURRENCY: usize = 4;
+
+/// Pages follow each other faster than this unless Graph is in trouble.
+const LIST_PROGRESS: Duration = Duration::from_millis(500);
 
 impl Client {
     pub fn new(
@@ -98,7 +101,7 @@ impl Client {
             auth,
             rate,
             slots: Semaphore::new(CONCURRENCY),
-            listings: watch::Sender::new(0),
+            last_page: Mutex::new(None),
             first_pause: limits.first_pause,
             stats,
             clock,
@@ -128,7 +131,24 @@ impl Client {
         let outgoing = Outgoing { operation, url, body: None, items: 1 };
         let body = self.exchange(&outgoing, deadline, |reply| Ok(reply.body)).await?;
         self.auth.accepted().await;
+        self.note_page(Some(Instant::now()));
         Ok(body)
+    }
+
+    fn note_page(&self, came: Option<Instant>) {
+        *self.last_page.lock().unwrap_or_else(PoisonError::into_inner) = came;
+    }
+
+    /// Waits while a list makes progress: it is short and carries the health of every room, and a queue of batches
+    /// must not stand before each of its pages. A list that is stuck holds nobody up.
+    async fn let_lists_go_first(&self) {
+        loop {
+            let last = *self.last_page.lock().unwrap_or_else(PoisonError::into_inner);
+            match last.map(|came| came + LIST_PROGRESS).filter(|until| *until > Instant::now()) {
+                Some(until) => tokio::time::sleep_until(until).await,
+                None => return,
+            }
+        }
     }
 
     async fn token(&self) -> Result<Token, Error> {

@@ -45,7 +45,6 @@ struct Envelope {
 
 impl<'c> Pages<'c> {
     pub(crate) fn new(client: &'c Client, operation: &'static str, first: Url, deadline: Instant) -> Self {
-        client.listings.send_modify(|open| *open += 1);
         Self { client, operation, next: Some(first), visited: HashSet::new(), deadline }
     }
 
@@ -76,7 +75,7 @@ impl<'c> Pages<'c> {
 
 impl Drop for Pages<'_> {
     fn drop(&mut self) {
-        self.client.listings.send_modify(|open| *open -= 1);
+        self.client.note_page(None);
     }
 }
 

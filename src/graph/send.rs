@@ -65,8 +65,7 @@ impl Client {
     /// One request; `None` asks to send it again at once, with a new token.
     async fn attempt(&self, outgoing: &Outgoing<'_>, renewed: &mut bool) -> Result<Option<Reply>, Failure> {
         if outgoing.items > 1 {
-            // Lists are short, and every room's health is in them: a queue of batches must not stand before each page.
-            drop(self.listings.subscribe().wait_for(|open| *open == 0).await);
+            self.let_lists_go_first().await;
         }
         let token = self.token().await?;
         let start = self.with_rate(|rate, now| rate.reserve(outgoing.items, now));
