@@ -67,7 +67,7 @@ impl Listing {
         }
         let covered = |row: &&Row| census.complete.contains(&row.device.device_type);
         let held_before = self.rows.values().filter(covered).count();
-        let missing: Vec<Arc<str>> = self
+        let missing: HashSet<Arc<str>> = self
             .rows
             .values()
             .filter(covered)
@@ -82,7 +82,7 @@ impl Listing {
         }
         self.falls = 0;
         self.rows.retain(|id, _| !missing.contains(id));
-        Settled { removed: missing, held: 0 }
+        Settled { removed: missing.into_iter().collect(), held: 0 }
     }
 
     /// Whether a type of which several devices are held came back empty, as when Graph fails without saying so.
