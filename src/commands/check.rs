@@ -16,7 +16,7 @@ use crate::model::device::{Device, Role};
 use crate::model::{Span, State};
 
 /// A person waits for the answer.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Checks every tenant; true if all that is required works.
 pub async fn run(config: &Config, clock: &Clock, out: &mut (dyn Write + Send)) -> anyhow::Result<bool> {
@@ -33,7 +33,7 @@ async fn check_tenant(tenant: &Tenant, clock: &Clock, out: &mut (dyn Write + Sen
     let client = client(tenant, clock)?;
     match client.sign_in().await {
         Ok(lifetime) => {
-            writeln!(out, "  sign-in         ok: app {}, token for {}", tenant.client_id, Span(lifetime))?
+            writeln!(out, "  sign-in         ok: app {}, token for {}", tenant.client_id, Span(lifetime))?;
         }
         Err(error) => {
             writeln!(out, "  sign-in         FAILED: {error}")?;

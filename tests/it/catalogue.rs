@@ -101,9 +101,8 @@ fn samples_are_as_the_catalogue_says(scrape: &Scrape) {
             assert_eq!(found.remove("le"), name.ends_with("_bucket"), "{series}");
             Some(histogram)
         });
-        let family = family.unwrap_or_else(|| panic!("{series}: no row of the catalogue is called so"));
-        let expected: BTreeSet<String> = family.labels.iter().map(|&label| label.to_owned()).collect();
-        assert_eq!(found, expected, "{series}: its row in the catalogue has other labels");
+        let row = family.map(|family| family.labels.iter().map(|&label| label.to_owned()).collect());
+        assert_eq!(Some(found), row, "{series}: the catalogue has no such row, or one with other labels");
     }
 }
 
