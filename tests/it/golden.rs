@@ -1,6 +1,6 @@
 //! Whole scrapes of named situations, in `tests/golden/`. `UPDATE_GOLDEN=1` writes them anew; the diff is for review.
 //!
-//! Values that no test can hold still (durations, process figures) are replaced by `~`.
+//! Values that no test can hold still (durations, process figures) are replaced by 0, those of the build by `~`.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -25,31 +25,36 @@ const UNSTEADY: [&str; 12] = [
     "teams_rooms_collector_skipped_items",
 ];
 
+/// Compares a scrape with the file at `path`, which begins at the root of the repository, or writes it.
 #[track_caller]
-fn compare(name: &str, text: &str) {
+pub(crate) fn compare(path: &str, text: &str) {
     assert!(
         text.lines().filter(|line| !line.starts_with('#')).count() < 2000,
         "promtool takes minutes on large files"
     );
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    let masked = mask(text);
+    compare_text(path, &mask(text));
+}
+
+/// Compares a text with the file at `path`, or writes it.
+#[track_caller]
+pub(crate) fn compare_text(path: &str, text: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-        std::fs::write(&path, masked).expect("written");
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+        std::fs::write(&file, text).expect("written");
         return;
     }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    let differing = expected.lines().zip(masked.lines()).find(|(expected, found)| expected != found);
-    assert!(expected == masked, "{name} differs, first at {differing:#?}; UPDATE_GOLDEN=1 writes it anew");
+    let expected = std::fs::read_to_string(&file).unwrap_or_default();
+    let differing = expected.lines().zip(text.lines()).find(|(expected, found)| expected != found);
+    assert!(expected == text, "{path} differs, first at {differing:#?}; UPDATE_GOLDEN=1 writes it anew");
 }
 
 /// Replaces unsteady values by 0, so that the file still parses; labels stay.
 fn mask(text: &str) -> String {
     let mut masked = String::new();
-    let mut build_info = false;
     for line in text.lines() {
         let unsteady = !line.starts_with('#') && UNSTEADY.iter().any(|prefix| line.starts_with(prefix));
-        build_info = line.starts_with("teams_rooms_exporter_build_info{");
+        let build_info = line.starts_with("teams_rooms_exporter_build_info{");
         match line.rsplit_once(' ') {
             _ if build_info => masked.push_str("teams_rooms_exporter_build_info{version=\"~\",revision=\"~\",rustversion=\"~\",target=\"~\"} 1\n"),
             Some((series, _)) if unsteady => writeln!(masked, "{series} 0").expect("memory"),
@@ -63,8 +68,8 @@ fn mask(text: &str) -> String {
 async fn compare_both(name: &str, exporter: &Exporter) {
     let text = exporter.get("/metrics").await.1;
     let open_metrics = exporter.get_as("/metrics", "application/openmetrics-text;version=1.0.0").await;
-    compare(&format!("{name}.prom"), &text);
-    compare(&format!("{name}.om"), &open_metrics);
+    compare(&format!("tests/golden/{name}.prom"), &text);
+    compare(&format!("tests/golden/{name}.om"), &open_metrics);
 }
 
 /// The first device of the tenant whose id follows the given one in the scrape's room order.
@@ -96,6 +101,12 @@ async fn healthy() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn degraded() {
     let exporter = Exporter::start(Scenario::default()).await;
+    lose_a_camera(&exporter).await;
+    compare_both("degraded", &exporter).await;
+}
+
+/// The first room loses its camera and its mailbox a minute ago.
+pub(crate) async fn lose_a_camera(exporter: &Exporter) {
     let before = exporter.wait_for_everything().await;
     let device = core_device(&before, 0);
     let lost = json!({"connectionStatus": "disconnected", "lastModifiedDateTime": "2026-11-20T07:59:00Z"});
@@ -109,14 +120,13 @@ async fn degraded() {
             }
         }),
     );
-    let problem = "problem=\"room_camera\"".to_string();
+    let problem = "problem=\"room_camera\"";
     exporter
         .wait_until("a lost camera", |scrape| {
-            scrape.sum("teams_rooms_room_problem", &[&problem])
-                > before.sum("teams_rooms_room_problem", &[&problem])
+            scrape.sum("teams_rooms_room_problem", &[problem])
+                > before.sum("teams_rooms_room_problem", &[problem])
         })
         .await;
-    compare_both("degraded", &exporter).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
