@@ -178,6 +178,9 @@ impl Client {
                 return None;
             }
         };
+        if outcomes.iter().any(|(_, outcome)| outcome.is_ok()) {
+            self.auth.accepted().await;
+        }
         let mut wait: Option<Duration> = None;
         let mut renewed = None;
         for ((place, _), (status, outcome)) in open.iter().zip(outcomes) {
@@ -281,7 +284,8 @@ impl Client {
             *renewed = true;
             return Ok(None);
         }
-        if outcome.is_ok() {
+        // The envelope of a batch is accepted even where each item in it is refused.
+        if outcome.is_ok() && outgoing.body.is_none() {
             self.auth.accepted().await;
         }
         outcome.map(|body| Some(Reply { body, token }))

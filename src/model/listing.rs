@@ -167,7 +167,11 @@ pub(crate) mod tests {
         }
         assert_eq!(list(&mut listing, &rooms(5), &both).removed.len(), 2);
         list(&mut listing, &[rooms(5), vec![panels[0].clone()]].concat(), &both);
-        assert_eq!(list(&mut listing, &rooms(5), &both).removed.len(), 1, "the last one may leave without delay");
+        assert_eq!(
+            list(&mut listing, &rooms(5), &both).removed.len(),
+            1,
+            "the last one may leave without delay"
+        );
     }
 
     #[test]

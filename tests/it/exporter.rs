@@ -36,7 +36,7 @@ pub(crate) struct Scenario {
     pub(crate) faults: &'static [&'static str],
     pub(crate) storage_path: Option<PathBuf>,
     /// Changes the configuration before the start.
-    pub(crate) configure: fn(&mut Config),
+    pub(crate) configure: Box<dyn FnOnce(&mut Config) + Send>,
     /// Changes paces and patience before the start.
     pub(crate) tune: fn(&mut Tuning),
     /// Uses this tenant, which another exporter has read before.
@@ -50,7 +50,7 @@ impl Default for Scenario {
             rooms: 12,
             faults: &[],
             storage_path: None,
-            configure: |_| {},
+            configure: Box::new(|_| {}),
             tune: |_| {},
             sim: None,
         }
