@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use teams_rooms_exporter::app::Tuning;
@@ -475,15 +475,17 @@ async fn sign_in_fails() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_sign_in_is_waited_for() {
-    let exporter = Exporter::start(Scenario::default()).await;
+    let exporter = Exporter::start(Scenario { tenant: "slow-sign-in", ..Scenario::default() }).await;
     exporter.wait_for_everything().await;
+    let tokens = exporter.sim.tokens().len();
     exporter.sim.set_faults(parse(&["expired_token", "token_slow=400"]));
-    let slow = exporter
-        .wait_until("a slow attempt", |scrape| {
-            scrape.collector("duration_seconds", "contoso", "devices").is_some_and(|took| took >= 0.3)
-        })
-        .await;
-    assert_eq!(slow.state("contoso", "devices"), "ok");
+    let began = Instant::now();
+    let signed_in = |_: &Scrape| exporter.sim.tokens().len() > tokens;
+    exporter.wait_until("a new token", signed_in).await;
+    assert!(began.elapsed() >= Duration::from_millis(400));
+    let after = exporter.wait_for_attempts().await;
+    assert_eq!(COLLECTORS.map(|collector| after.state(exporter.tenant, collector)), ["ok", "ok"]);
+    assert!(!exporter.log().iter().any(|line| line.contains("level=warn")));
     exporter.stop().await;
 }
 
