@@ -118,8 +118,8 @@ impl Auth {
     /// Graph refused this token (401 or 403). True if a new one is worth a try.
     pub async fn refused(&self, token: &Token) -> bool {
         let mut held = self.held.lock().await;
-        if held.issued != token.number {
-            return true; // somebody else has already asked for a new one
+        if held.token.as_ref().is_none_or(|token_held| token_held.number != token.number) {
+            return true; // somebody else has already asked for a new one, or is about to
         }
         let drop = !held.refused || token.issued.elapsed() >= DROP_AGAIN_AFTER;
         held.refused = true;
@@ -199,5 +199,49 @@ fn explain(error: RequestTokenError<Error, BasicErrorResponse>) -> Error {
         RequestTokenError::Request(error) => error,
         RequestTokenError::Parse(..) => Error::malformed("the token endpoint does not answer in JSON"),
         RequestTokenError::Other(_) => Error::malformed("the token endpoint's answer has no meaning"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Stats;
+
+    fn token(number: u64) -> Token {
+        let header = HeaderValue::from_static("Bearer x");
+        Token { header, lifetime: USUAL_LIFETIME, fresh: true, number, issued: Instant::now() }
+    }
+
+    fn signed_in(number: u64) -> Auth {
+        let root = Url::parse("https://graph.example").expect("a URL");
+        let identity = Identity {
+            authority: root.clone(),
+            tenant_id: "t".to_owned(),
+            client_id: "c".to_owned(),
+            secret: Arc::new(|| Err("not asked for".to_owned())),
+        };
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let stats = Stats::new().tenant(&"contoso".into());
+        let mut auth = Auth::new(identity, &root, reqwest::Client::new(), stats).expect("plain URLs");
+        *auth.held.get_mut() = Held { token: Some(token(number)), issued: number, ..Held::default() };
+        auth
+    }
+
+    #[tokio::test]
+    async fn requests_that_are_refused_together_all_get_the_new_token() {
+        let auth = signed_in(1);
+        assert!(auth.refused(&token(1)).await);
+        assert!(auth.refused(&token(1)).await, "before anybody has signed in again");
+    }
+
+    #[tokio::test]
+    async fn a_new_token_that_is_refused_is_kept_until_one_was_accepted() {
+        let mut auth = signed_in(1);
+        assert!(auth.refused(&token(1)).await);
+        auth.held.get_mut().token = Some(token(2));
+        assert!(!auth.refused(&token(2)).await);
+        assert!(!auth.refused(&token(2)).await);
+        auth.accepted().await;
+        assert!(auth.refused(&token(2)).await);
     }
 }

@@ -81,11 +81,12 @@ impl Poller {
 
     /// Runs until it is dropped.
     pub async fn run(&self) {
-        let listed = watch::Sender::new(());
+        let listed = watch::Sender::new(true);
         tokio::join!(self.poll_devices(&listed), self.poll_details(listed.subscribe()));
     }
 
-    async fn poll_devices(&self, listed: &watch::Sender<()>) {
+    /// `listed` tells of each listing whether it followed the last one without a pause.
+    async fn poll_devices(&self, listed: &watch::Sender<bool>) {
         if self.settings.devices == Enabled::No {
             return;
         }
@@ -93,7 +94,7 @@ impl Poller {
         loop {
             let began = Instant::now();
             let state = self.list(began, continuous).await;
-            listed.send_replace(());
+            listed.send_replace(continuous);
             let failures = self.status(Collector::Devices, |status| status.consecutive_failures);
             let interval = self.settings.list_pace.interval(began.elapsed());
             tokio::time::sleep_until(began + self.settings.list_pace.next(state, failures, interval)).await;
@@ -123,18 +124,19 @@ impl Poller {
         self.finish(Collector::Devices, state, &finished)
     }
 
-    async fn poll_details(&self, mut listed: watch::Receiver<()>) {
+    async fn poll_details(&self, mut listed: watch::Receiver<bool>) {
         if self.settings.device_health == Enabled::No {
             return;
         }
         while listed.changed().await.is_ok() {
-            let wait = self.read_details().await;
+            let continuous = *listed.borrow_and_update();
+            let wait = self.read_details(continuous).await;
             tokio::time::sleep(wait).await;
         }
     }
 
     /// Reads the details that are due; says how long to leave the source alone, whatever the list does.
-    async fn read_details(&self) -> Duration {
+    async fn read_details(&self, continuous: bool) -> Duration {
         let began = Instant::now();
         let snapshot = self.store.snapshot();
         let list = snapshot.status(Collector::Devices).map(|status| status.state);
@@ -150,7 +152,7 @@ impl Poller {
         let rotation = self.settings.detail_pace.stretch(self.settings.rotation, self.last_duration());
         let due = collectors::device_health::due(&snapshot.devices, &snapshot.details, interval, rotation);
         let take = |found| {
-            let moment = Moment { now: self.clock.now(), continuous: true };
+            let moment = Moment { now: self.clock.now(), continuous };
             self.log_events(&self.store.take_details(found, moment));
         };
         let outcome =
@@ -271,7 +273,7 @@ impl Poller {
                 collector = name,
                 permission,
                 error,
-                "off: the permission is missing; it is looked for again each hour"
+                "off: the permission is missing; consent may take two hours to arrive, after that it is looked for each hour"
             ),
             CollectorState::Forbidden => tracing::warn!(
                 tenant,

@@ -17,6 +17,8 @@ pub struct Pace {
 pub const PROBE: Duration = Duration::from_hours(1);
 /// A refused sign-in is not tried more seldom than this: consent takes minutes to two hours to spread.
 const LONGEST_REFUSED: Duration = Duration::from_mins(10);
+/// Refusals, ten minutes apart, until the two hours have passed that consent may take; then it is not on its way.
+const REFUSALS_AFTER_CONSENT: u64 = 15;
 
 impl Pace {
     /// The interval, stretched to the cycle where a fleet is larger than the rate allows.
@@ -32,8 +34,11 @@ impl Pace {
     /// From the start of the last attempt to the next.
     pub fn next(&self, state: CollectorState, consecutive_failures: u64, interval: Duration) -> Duration {
         match state {
-            CollectorState::Disabled | CollectorState::Retired => self.probe.max(interval),
-            CollectorState::Unauthorized | CollectorState::Forbidden => {
+            CollectorState::Retired => self.probe.max(interval),
+            CollectorState::Disabled if consecutive_failures > REFUSALS_AFTER_CONSENT => {
+                self.probe.max(interval)
+            }
+            CollectorState::Unauthorized | CollectorState::Forbidden | CollectorState::Disabled => {
                 let doublings =
                     u32::try_from(consecutive_failures.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
                 interval.saturating_mul(1 << doublings).min(LONGEST_REFUSED).max(interval)
@@ -69,7 +74,9 @@ mod tests {
         check_next(CollectorState::Forbidden, 2, 240);
         check_next(CollectorState::Unauthorized, 99, 600);
         check_next(CollectorState::Retired, 1, 3600);
-        check_next(CollectorState::Disabled, 1, 3600);
+        check_next(CollectorState::Disabled, 1, 120);
+        check_next(CollectorState::Disabled, 15, 600);
+        check_next(CollectorState::Disabled, 16, 3600);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(crate) struct Scenario {
     pub(crate) faults: &'static [&'static str],
     pub(crate) storage_path: Option<PathBuf>,
     /// Changes the configuration before the start.
-    pub(crate) configure: fn(&mut Config),
+    pub(crate) configure: Box<dyn FnOnce(&mut Config) + Send>,
     /// Changes paces and patience before the start.
     pub(crate) tune: fn(&mut Tuning),
     /// Uses this tenant, which another exporter has read before.
@@ -50,7 +50,7 @@ impl Default for Scenario {
             rooms: 12,
             faults: &[],
             storage_path: None,
-            configure: |_| {},
+            configure: Box::new(|_| {}),
             tune: |_| {},
             sim: None,
         }
@@ -100,7 +100,7 @@ impl Exporter {
         (scenario.tune)(&mut tuning);
         let app = app::run(config, vec![listener], clock, tuning, async move { drop(stopped.await) });
         let app = spawn(app);
-        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let http = reqwest::Client::builder().no_proxy().no_gzip().build().expect("a client");
         Self { url, tenant: scenario.tenant, sim, http, stop: Some(stop), app }
     }
 
@@ -118,6 +118,14 @@ impl Exporter {
     pub(crate) async fn get_as(&self, path: &str, accept: &str) -> String {
         let request = self.http.get(format!("{}{path}", self.url)).header("accept", accept);
         request.send().await.expect("an answer").text().await.expect("text")
+    }
+
+    /// The body as it travels when gzip is accepted.
+    pub(crate) async fn get_gzip(&self, path: &str) -> Vec<u8> {
+        let request = self.http.get(format!("{}{path}", self.url)).header("accept-encoding", "gzip");
+        let response = request.send().await.expect("an answer");
+        assert_eq!(response.headers()["content-encoding"], "gzip");
+        response.bytes().await.expect("a body").to_vec()
     }
 
     /// Scrapes until `expected` holds.
@@ -168,7 +176,7 @@ impl Exporter {
     /// Waits until both collectors have ended an attempt that began after this call.
     #[track_caller]
     pub(crate) fn wait_for_attempts(&self) -> impl Future<Output = Scrape> {
-        self.sim.advance(Duration::from_secs(60));
+        self.sim.advance(Duration::from_secs(1));
         let now = self.sim.now().as_second();
         self.wait_until("an attempt of each collector", move |scrape| {
             COLLECTORS.iter().all(|collector| {

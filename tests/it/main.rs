@@ -13,6 +13,8 @@ mod faults;
 mod golden;
 /// Imports run one way, every file says what it is for.
 mod layers;
+/// Any snapshot makes an exposition that every scraper takes.
+mod properties;
 /// What is asked of Graph, how often, and where tokens go.
 mod requests;
 /// What survives a restart, and what ages.

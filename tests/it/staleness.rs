@@ -1,1 +1,287 @@
-//! To come.
+//! What ages, what survives a restart, when the exporter is ready, and what one tenant is to another.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+use teams_rooms_exporter::config::Config;
+
+use crate::exporter::{COLLECTORS, Exporter, Scenario, Scrape, label, parse, start_tenant, tenant};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+const TENANT_UP: &str = "teams_rooms_up{tenant=\"contoso\"}";
+
+/// The families of the collectors, which never age.
+fn about_collectors(scrape: &Scrape) -> BTreeSet<String> {
+    scrape.series.keys().filter(|key| key.starts_with("teams_rooms_collector")).cloned().collect()
+}
+
+/// The families of rooms and devices.
+fn about_fleet(scrape: &Scrape) -> BTreeSet<String> {
+    let of_fleet = |key: &&String| !label(key, "room").is_empty() || !label(key, "device_id").is_empty();
+    scrape.series.keys().filter(of_fleet).cloned().collect()
+}
+
+/// Nothing more and nothing less; says only what differs.
+#[track_caller]
+fn check_same(before: &BTreeSet<String>, after: &BTreeSet<String>) {
+    assert!(!before.is_empty());
+    let differing: Vec<_> = before.symmetric_difference(after).collect();
+    assert_eq!(differing, Vec::<&String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_expire_and_collectors_stay() {
+    let exporter = Exporter::start(Scenario::default()).await;
+    let before = exporter.wait_for_everything().await;
+    assert_eq!(before.value(TENANT_UP), Some("1"));
+    exporter.sim.set_faults(parse(&["error503"]));
+    exporter.wait_for_state("devices", "unreachable").await;
+
+    exporter.sim.advance(29 * MINUTE);
+    let aged = exporter.wait_for_attempts().await;
+    check_same(&about_fleet(&before), &about_fleet(&aged));
+    assert_eq!(aged.value(TENANT_UP), Some("1"));
+
+    exporter.sim.advance(2 * MINUTE);
+    let expired = exporter.wait_until("no room", |scrape| about_fleet(scrape).is_empty()).await;
+    assert_eq!(expired.value(TENANT_UP), Some("0"));
+    // How many Graph says there are is only known of a good attempt.
+    let told = |series: &&String| !series.starts_with("teams_rooms_collector_expected_items");
+    let stay: BTreeSet<String> = about_collectors(&before).into_iter().filter(|key| told(&key)).collect();
+    assert!(stay.len() > 30);
+    assert_eq!(stay.difference(&about_collectors(&expired)).count(), 0);
+
+    exporter.sim.set_faults(Vec::new());
+    let again = exporter.wait_for_everything().await;
+    assert_eq!(again.keys("teams_rooms_room_info"), before.keys("teams_rooms_room_info"));
+    exporter.stop().await;
+}
+
+/// Only the detail fails: it vanishes at its own time, and the list stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn details_expire_by_themselves() {
+    let exporter = Exporter::start(Scenario::default()).await;
+    let before = exporter.wait_for_everything().await;
+    let details = [
+        "teams_rooms_device_connected",
+        "teams_rooms_login_connected",
+        "teams_rooms_peripheral_connected",
+        "teams_rooms_software_info",
+        "teams_rooms_device_detail_timestamp_seconds",
+    ];
+    exporter.sim.set_faults(parse(&["throttle_items=0"]));
+    exporter.wait_for_state("device_health", "throttled").await;
+    exporter.sim.advance(60 * MINUTE);
+    let aged = exporter.wait_for_attempts().await;
+    for family in details.into_iter().chain(["teams_rooms_device_info"]) {
+        assert!(before.count(family) > 0);
+        assert_eq!(aged.keys(family), before.keys(family), "{family}");
+    }
+    exporter.sim.advance(31 * MINUTE);
+    exporter.wait_until("no detail", |scrape| details.iter().all(|family| scrape.count(family) == 0)).await;
+    let expired = exporter.wait_for_attempts().await;
+    assert!(details.iter().all(|family| expired.count(family) == 0));
+    for family in ["teams_rooms_device_info", "teams_rooms_device_health_state", "teams_rooms_room_info"] {
+        assert_eq!(expired.keys(family), before.keys(family), "{family}");
+    }
+    assert_eq!(expired.value(TENANT_UP), Some("1"));
+    exporter.stop().await;
+}
+
+fn stored(directory: &Path) -> PathBuf {
+    directory.join("contoso.json")
+}
+
+/// The next run begins where the last one ended, whatever Graph says meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_loses_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let scenario = || Scenario { storage_path: Some(directory.path().to_owned()), ..Scenario::default() };
+    let exporter = Exporter::start(scenario()).await;
+    let first = exporter.wait_for_everything().await;
+    let devices: Vec<String> = first
+        .family("teams_rooms_device_info")
+        .filter(|(series, _)| label(series, "role") == "core" && !label(series, "room").is_empty())
+        .map(|(series, _)| label(series, "device_id").to_owned())
+        .collect();
+    let [signed_out, critical, leaving, ..] = &devices[..] else { panic!("three core devices") };
+    exporter.sim.edit(signed_out, json!({"device": {"currentUser": null}}));
+    exporter.sim.edit(critical, json!({"device": {"healthStatus": "critical"}}));
+    let since = "teams_rooms_device_health_since_timestamp_seconds";
+    let counted = "teams_rooms_state_changes_total";
+    let before = exporter
+        .wait_until("both changes", |scrape| {
+            scrape.sum("teams_rooms_room_problem", &["problem=\"signed_out\""])
+                > first.sum("teams_rooms_room_problem", &["problem=\"signed_out\""])
+                && scrape.sum(counted, &[critical]) > 0.0
+                && scrape.sum(since, &[critical]) > 0.0
+        })
+        .await;
+    let sim = exporter.stop().await;
+    let kept = std::fs::read_to_string(stored(directory.path())).expect("kept");
+    assert!(kept.contains(critical) && !kept.contains("changes"), "counters are never kept");
+    assert!(!kept.contains(sim.secret()) && !sim.tokens().iter().any(|token| kept.contains(token)));
+
+    // Graph is out of reach: everything is served at once.
+    sim.set_faults(parse(&["error503"]));
+    sim.clear_requests();
+    let exporter = Exporter::start(Scenario { sim: Some(sim), ..scenario() }).await;
+    assert_eq!(exporter.get("/-/ready").await.0, 200);
+    let restored = exporter
+        .wait_until("what was kept", |scrape| scrape.count("teams_rooms_devices_without_room") > 0)
+        .await;
+    check_same(&about_fleet(&before), &about_fleet(&restored));
+    assert_eq!(restored.sum(since, &[critical]), before.sum(since, &[critical]));
+    assert_eq!(restored.sum(counted, &[]), 0.0);
+    for collector in COLLECTORS {
+        exporter.wait_for_state(collector, "unreachable").await;
+        let success = restored.collector("last_success_timestamp_seconds", "contoso", collector);
+        assert_eq!(success, None, "of this run");
+    }
+
+    // Graph is back, without one device.
+    exporter.sim.remove(leaving);
+    exporter.sim.set_faults(Vec::new());
+    let gone = |scrape: &Scrape| scrape.sum("teams_rooms_device_info", &[leaving]) < 0.5;
+    let after = exporter.wait_until("one device less", gone).await;
+    assert_eq!(
+        after.count("teams_rooms_device_info") + 1,
+        before.count("teams_rooms_device_info"),
+        "and no other"
+    );
+    assert_eq!(after.sum(counted, &[]), 0.0, "what a restart finds as it left it has not changed");
+    exporter.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_file_is_a_warning_and_a_clean_start() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("damaged.json"), "{\"format\":1,\"tenant_id\":").expect("written");
+    let storage_path = Some(directory.path().to_owned());
+    let exporter = Exporter::start(Scenario { tenant: "damaged", storage_path, ..Scenario::default() }).await;
+    exporter.wait_for_everything().await;
+    let warned = exporter.log().iter().any(|line| {
+        line.contains("level=warn") && line.contains("nothing restored") && line.contains("damaged.json")
+    });
+    assert!(warned);
+    exporter.stop().await;
+    let kept = std::fs::read_to_string(directory.path().join("damaged.json")).expect("written anew");
+    serde_json::from_str::<serde_json::Value>(&kept).expect("whole");
+}
+
+/// Ready is when the first attempt has ended, however it ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readiness_waits_for_the_first_attempt() {
+    let scenario = Scenario {
+        faults: &["stall"],
+        tune: |tuning| tuning.graph.request_timeout = Duration::from_millis(600),
+        ..Scenario::default()
+    };
+    let exporter = Exporter::start(scenario).await;
+    let (status, awaited) = exporter.get("/-/ready").await;
+    assert_eq!(
+        (status, awaited.trim()),
+        (503, "waiting for the first attempt of collector devices of tenant contoso")
+    );
+    assert_eq!(exporter.get("/-/healthy").await.0, 200);
+    let starting = exporter.wait_for_state("devices", "starting").await;
+    assert_eq!(starting.collector("success", "contoso", "devices"), Some(0.0));
+    assert_eq!(starting.count("teams_rooms_collector_last_attempt_timestamp_seconds"), 0);
+    exporter.wait_for_state("devices", "unreachable").await;
+    exporter.wait_for_state("device_health", "unreachable").await;
+    assert_eq!(exporter.get("/-/ready").await.0, 200);
+    exporter.stop().await;
+}
+
+/// Two tenants, of which the second cannot be read.
+async fn two_tenants() -> Exporter {
+    let broken = start_tenant(12, &["error503"]).await;
+    let configure = move |config: &mut Config| config.tenants.push(tenant("fabrikam", &broken));
+    let exporter = Exporter::start(Scenario { configure: Box::new(configure), ..Scenario::default() }).await;
+    exporter
+        .wait_until("one read and one not", |scrape| {
+            COLLECTORS.iter().all(|collector| {
+                scrape.state("contoso", collector) == "ok"
+                    && scrape.state("fabrikam", collector) == "unreachable"
+            })
+        })
+        .await;
+    exporter
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tenants_are_strangers_to_each_other() {
+    let exporter = two_tenants().await;
+    let all = exporter
+        .wait_until("all rooms of the good one", |scrape| scrape.count("teams_rooms_room_info") == 12)
+        .await;
+    assert_eq!(all.value(TENANT_UP), Some("1"));
+    assert_eq!(all.value("teams_rooms_up{tenant=\"fabrikam\"}"), Some("0"));
+    assert!(about_fleet(&all).iter().all(|series| label(series, "tenant") == "contoso"));
+
+    for name in ["contoso", "fabrikam"] {
+        let one = Scrape::parse(exporter.get(&format!("/metrics?tenant={name}")).await.1);
+        assert!(one.series.len() > 30);
+        let strangers: Vec<_> = one.series.keys().filter(|series| label(series, "tenant") != name).collect();
+        assert_eq!(strangers, Vec::<&String>::new());
+        let of_tenant = |series: &&String| label(series, "tenant") == name;
+        let expected: BTreeSet<_> = all.series.keys().filter(of_tenant).collect();
+        assert_eq!(one.series.keys().collect::<BTreeSet<_>>(), expected);
+    }
+    assert_eq!(exporter.get("/metrics?tenant=nobody").await.0, 404);
+    assert_eq!(exporter.get("/metrics?tenant=").await.0, 404);
+    assert_eq!(exporter.get("/metrics?tenant=contoso&tenant=fabrikam").await.0, 400);
+    exporter.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn families_can_be_asked_for_by_name() {
+    let exporter = two_tenants().await;
+    let families = |scrape: &Scrape| -> BTreeSet<String> {
+        scrape.series.keys().map(|key| key.split('{').next().unwrap_or_default().to_owned()).collect()
+    };
+    let asked = "name[]=teams_rooms_up&name[]=teams_rooms_graph_requests_total";
+    let two = Scrape::parse(exporter.get(&format!("/metrics?{asked}")).await.1);
+    let expected = ["teams_rooms_up", "teams_rooms_graph_requests_total"].map(str::to_owned);
+    assert_eq!(families(&two), BTreeSet::from(expected.clone()));
+    assert_eq!(two.count("teams_rooms_up"), 2);
+    assert!(!two.text.contains("# TYPE process_"), "no header without its family");
+    let one = Scrape::parse(exporter.get(&format!("/metrics?{asked}&tenant=fabrikam")).await.1);
+    assert_eq!(families(&one), BTreeSet::from(expected));
+    assert!(one.series.keys().all(|key| label(key, "tenant") == "fabrikam"));
+    let (status, words) = exporter.get("/metrics?name[]=teams_rooms_upp").await;
+    assert_eq!((status, words.contains("teams_rooms_upp")), (400, true));
+    exporter.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn allow_and_deny_trim_families() {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let kept = [
+        "teams_rooms_device_info",
+        "teams_rooms_device_detail_timestamp_seconds",
+        "teams_rooms_collector_success",
+        "teams_rooms_graph_requests_total",
+    ];
+    let (allow, deny) = (names(&kept), names(&["teams_rooms_graph_requests_total", "process_open_fds"]));
+    let allowed = move |config: &mut Config| config.metrics.allow = allow;
+    let denied = move |config: &mut Config| config.metrics.deny = deny;
+    let exporter = Exporter::start(Scenario { configure: Box::new(allowed), ..Scenario::default() }).await;
+    let few = exporter.wait_for_everything().await;
+    let other = |key: &&String| !kept.iter().any(|name| key.split('{').next() == Some(name));
+    assert_eq!(few.series.keys().find(other), None);
+    assert!(kept.iter().all(|name| few.count(name) > 0));
+    let headers: BTreeSet<_> = few.text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    assert_eq!(headers.len(), kept.len(), "{headers:?}");
+    exporter.stop().await;
+
+    let exporter = Exporter::start(Scenario { configure: Box::new(denied), ..Scenario::default() }).await;
+    let most = exporter.wait_for_everything().await;
+    assert!(!most.text.contains("teams_rooms_graph_requests_total"));
+    assert!(!most.text.contains("process_open_fds"));
+    assert!(most.count("process_max_fds") == 1 && most.count("teams_rooms_room_info") == 12);
+    exporter.stop().await;
+}

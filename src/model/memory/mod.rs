@@ -155,6 +155,8 @@ impl Memory {
             if let Some(standing) = &mut memory.standing {
                 standing.began = None;
             }
+            // Details are read in turn: what changed in the pause may be seen long after it.
+            memory.software.clear();
         }
     }
 

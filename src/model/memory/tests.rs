@@ -142,6 +142,8 @@ fn software_is_pending_from_the_change_and_changed_when_the_version_moves() {
     assert_eq!(read(&mut memory, client("5.6", true), 300), (Some(300), Some(200)));
     assert_eq!(read(&mut memory, client("5.6", true), 400), (Some(300), Some(200)));
     assert_eq!(read(&mut memory, client("5.7", false), 500), (None, Some(500)));
+    memory.lose_track();
+    assert_eq!(read(&mut memory, client("5.8", true), 9000), (None, None), "it changed in a pause");
 }
 
 #[test]
