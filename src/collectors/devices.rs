@@ -117,7 +117,7 @@ fn device(node: Node<'_>, asked: DeviceType, unknown: &mut Vec<UnknownValue>) ->
         asked
     };
     Some(Device {
-        id: node.text("id")?,
+        id: node.id("id")?,
         device_type,
         manufacturer: hardware_text("manufacturer"),
         model: hardware_text("model"),
@@ -133,8 +133,8 @@ fn device(node: Node<'_>, asked: DeviceType, unknown: &mut Vec<UnknownValue>) ->
 
 /// `teamworkUserIdentity`; only the public cloud names the account (`userPrincipalName`).
 fn account(user: Node<'_>) -> Option<Account> {
-    let id = user.text("id");
-    let email = user.text("userPrincipalName").map(|name| name.to_lowercase().into());
+    let id = user.id("id");
+    let email = user.id("userPrincipalName").map(|name| name.to_lowercase().into());
     (id.is_some() || email.is_some()).then(|| Account { id, name: user.text("displayName"), email })
 }
 
@@ -193,5 +193,7 @@ mod tests {
         assert_eq!(device.device_type, DeviceType::TeamsPanel, "the type that was asked for");
         assert_eq!(parse(&json!({ "deviceType": "teamsPanel" })), None);
         assert_eq!(parse(&json!({ "id": 7 })), None);
+        assert_eq!(parse(&json!({ "id": "x".repeat(121) })), None, "as a label it would be cut");
+        assert_eq!(parse(&json!({ "id": "a\0b" })), None, "as a label it would be another");
     }
 }
