@@ -249,7 +249,8 @@ impl Client {
         let mut renewed = false;
         let mut attempt = 1;
         loop {
-            let outcome = tokio::time::timeout_at(deadline, self.attempt(outgoing, &mut renewed)).await;
+            let outcome =
+                tokio::time::timeout_at(deadline, self.attempt(outgoing, deadline, &mut renewed)).await;
             let failure = match outcome {
                 Ok(Ok(Some(reply))) => match read(reply) {
                     Ok(value) => return Ok(value),
@@ -272,8 +273,18 @@ impl Client {
     }
 
     /// One request; `None` asks to send it again at once, with a new token.
-    async fn attempt(&self, outgoing: &Outgoing<'_>, renewed: &mut bool) -> Result<Option<Reply>, Failure> {
+    async fn attempt(
+        &self,
+        outgoing: &Outgoing<'_>,
+        deadline: Instant,
+        renewed: &mut bool,
+    ) -> Result<Option<Reply>, Failure> {
         let token = self.token().await?;
+        let (now, earliest) = self.with_rate(|rate, now| (now, rate.earliest(now)));
+        if earliest > now && earliest >= deadline {
+            // Graph has asked for more patience than this cycle has.
+            return Err(Failure { error: Error::Throttled, retry_after: Some(earliest - now) });
+        }
         let start = self.with_rate(|rate, now| rate.reserve(outgoing.items, now));
         tokio::time::sleep_until(start).await;
         let slot = self.slots.acquire().await;

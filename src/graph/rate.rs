@@ -34,9 +34,14 @@ impl Rate {
         (self.base + CLIMB * now.saturating_duration_since(self.since).as_secs_f64()).min(self.top)
     }
 
+    /// When the next item may go, without taking its place.
+    pub fn earliest(&self, now: Instant) -> Instant {
+        self.next.max(now)
+    }
+
     /// Takes the place of `items` in the queue; the answer is when they may go.
     pub fn reserve(&mut self, items: usize, now: Instant) -> Instant {
-        let start = self.next.max(now);
+        let start = self.earliest(now);
         #[expect(clippy::cast_precision_loss, reason = "a batch has at most 20 items")]
         let span = Duration::from_secs_f64(items as f64 / self.current(start));
         self.next = start + span;

@@ -171,6 +171,28 @@ async fn check_wait(fault: &'static str, wait: f64) {
     exporter.stop().await;
 }
 
+/// Graph asks for more patience than a cycle has: it is left alone, and the state still says why.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_retry_after_is_kept_too() {
+    let exporter = Exporter::start(Scenario::default()).await;
+    let before = exporter.wait_for_everything().await;
+    exporter.sim.set_faults(parse(&["throttle=3000"]));
+    for collector in COLLECTORS {
+        exporter.wait_for_state(collector, "throttled").await;
+    }
+    exporter.sim.clear_requests();
+    for _ in 0..3 {
+        let during = exporter.wait_for_attempts().await;
+        check_nothing_lost(&["throttle"], &before, &during);
+        assert_eq!(
+            COLLECTORS.map(|collector| during.state("contoso", collector)),
+            ["throttled", "throttled"]
+        );
+    }
+    assert_eq!(exporter.sim.requests(), []);
+    exporter.stop().await;
+}
+
 /// Late is not never.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_answers_are_waited_for() {
