@@ -17,7 +17,7 @@ use crate::metrics::catalogue::{FAMILIES, Family};
 use crate::metrics::exposition::Exposition;
 use crate::metrics::{self, exporter};
 use crate::model::collector::{Collector, CollectorState, Status};
-use crate::model::{Snapshot, State};
+use crate::model::{Snapshot, State, Timestamp};
 use crate::poll;
 use crate::poll::{Pace, Poller, Readers};
 use crate::render::Renderer;
@@ -54,6 +54,7 @@ struct Tenant {
     /// There was something to serve before the first attempt.
     restored: bool,
     keeper: Option<Arc<Keeper>>,
+    readers: Arc<Readers>,
 }
 
 /// Runs the exporter on bound listeners until `shutdown` resolves.
@@ -65,18 +66,20 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let stats = Stats::new();
-    let readers = Arc::new(Readers::new(clock.now()));
     let names = config.tenants.iter().map(|tenant| tenant.name.clone()).collect();
     let exposition = Arc::new(Exposition::new(FAMILIES, names));
     let exposed: Arc<dyn Fn(&Family) -> bool + Send + Sync> =
         Arc::new(metrics::exposed(&config.metrics.allow, &config.metrics.deny));
 
+    if config.storage_path.is_some() {
+        stats.with_storage();
+    }
     let mut tasks = JoinSet::new();
     let mut tenants = Vec::new();
     for settings in &config.tenants {
         let tenant = open(settings, config.storage_path.as_deref(), &stats, &clock)
             .with_context(|| format!("tenant {}", settings.name))?;
-        let poller = poller(settings, config.idle_after, &tenant, &stats, &clock, &readers, &tuning)
+        let poller = poller(settings, config.idle_after, &tenant, &stats, &clock, &tuning)
             .with_context(|| format!("tenant {}", settings.name))?;
         tasks.spawn(async move { poller.run().await });
         let renderer = Renderer {
@@ -93,7 +96,7 @@ pub async fn run(
         tenants.push(tenant);
     }
     let tenants: Arc<[Tenant]> = tenants.into();
-    let routes = routes(&config, &tenants, exposition, exposed, stats, clock, readers);
+    let routes = routes(&config, &tenants, exposition, exposed, stats, clock);
     serve::run(listeners, Arc::new(routes), tuning.serve, shutdown).await;
 
     tasks.shutdown().await;
@@ -116,11 +119,11 @@ fn open(
     let mut snapshot =
         storage.as_ref().map(|storage| restore(&name, storage, settings, clock)).unwrap_or_default();
     let restored = !snapshot.devices.rows.is_empty();
+    snapshot.frozen_after = Some(settings.frozen_after);
     snapshot.status =
         Arc::new(Collector::ALL.iter().map(|one| (*one, first_status(*one, settings))).collect());
     let store = Arc::new(Store::new(snapshot));
     let keeper = storage.map(|storage| {
-        stats.with_storage();
         Arc::new(Keeper {
             tenant: name.clone(),
             store: store.clone(),
@@ -129,7 +132,8 @@ fn open(
             clock: clock.clone(),
         })
     });
-    Ok(Tenant { name, store, restored, keeper })
+    let readers = Arc::new(Readers::new(clock.now()));
+    Ok(Tenant { name, store, restored, keeper, readers })
 }
 
 fn restore(tenant: &str, storage: &Storage, settings: &config::Tenant, clock: &Clock) -> Snapshot {
@@ -138,8 +142,9 @@ fn restore(tenant: &str, storage: &Storage, settings: &config::Tenant, clock: &C
         Ok(Some((mut snapshot, saved_at))) => {
             let age = clock.now().since(saved_at);
             if age > settings.collectors.devices.expiry {
-                Arc::make_mut(&mut snapshot.memory).lose_track();
+                Arc::make_mut(&mut snapshot.memory).lose_track(clock.now());
             }
+            not_after(&mut snapshot, clock.now());
             tracing::info!(tenant, devices = snapshot.devices.rows.len(), ?age, "restored");
             snapshot
         }
@@ -147,6 +152,16 @@ fn restore(tenant: &str, storage: &Storage, settings: &config::Tenant, clock: &C
             tracing::warn!(tenant, %error, "nothing restored");
             Snapshot::default()
         }
+    }
+}
+
+/// A file from before the clock was set back must not keep its records for ever.
+fn not_after(snapshot: &mut Snapshot, now: Timestamp) {
+    for row in Arc::make_mut(&mut snapshot.devices).rows.values_mut() {
+        row.seen_at = row.seen_at.min(now);
+    }
+    for reading in Arc::make_mut(&mut snapshot.details).values_mut() {
+        reading.read_at = reading.read_at.min(now);
     }
 }
 
@@ -169,7 +184,6 @@ fn poller(
     tenant: &Tenant,
     stats: &Arc<Stats>,
     clock: &Clock,
-    readers: &Arc<Readers>,
     tuning: &Tuning,
 ) -> anyhow::Result<Poller> {
     let (devices, detail) = (&settings.collectors.devices, &settings.collectors.device_health);
@@ -184,11 +198,10 @@ fn poller(
         detail_pace: pace(detail.expiry),
         rotation: detail.rotation,
         trust_device_accounts: settings.trust_device_accounts != Trust::No,
-        frozen_after: settings.frozen_after,
         idle_after,
     };
     let (name, store) = (tenant.name.clone(), tenant.store.clone());
-    Ok(Poller::new(name, client, store, settings, tenant_stats, clock.clone(), readers.clone()))
+    Ok(Poller::new(name, client, store, settings, tenant_stats, clock.clone(), tenant.readers.clone()))
 }
 
 /// The connection of a tenant to Graph; the secret is read anew at each sign-in.
@@ -224,21 +237,28 @@ fn routes(
     exposed: Arc<dyn Fn(&Family) -> bool + Send + Sync>,
     stats: Arc<Stats>,
     clock: Clock,
-    readers: Arc<Readers>,
 ) -> serve::routes::Routes {
-    let (awaited, shown) = (tenants.clone(), tenants.clone());
+    let (awaited, shown, read) = (tenants.clone(), tenants.clone(), tenants.clone());
     let (tail_stats, tail_exposition) = (stats.clone(), exposition.clone());
+    let page_cache = page::Cache::default();
     let (page_clock, telemetry_path) = (clock.clone(), config.web.telemetry_path.clone());
     serve::routes::Routes {
         exposition,
         tail: Box::new(move |asked| exporter::lines(&tail_stats, tail_exposition.stats(), asked, &*exposed)),
         ready: Box::new(move || awaited.iter().try_for_each(Tenant::ready)),
         page: Box::new(move || {
-            let tenants: Vec<_> =
-                shown.iter().map(|tenant| (&*tenant.name, tenant.store.snapshot())).collect();
-            page::html(&tenants, page_clock.now(), &telemetry_path)
+            page_cache.get(|| {
+                let tenants: Vec<_> =
+                    shown.iter().map(|tenant| (&*tenant.name, tenant.store.snapshot())).collect();
+                page::html(&tenants, page_clock.now(), &telemetry_path)
+            })
         }),
-        on_read: Box::new(move || readers.read(clock.now())),
+        on_read: Box::new(move |name| {
+            let now = clock.now();
+            for tenant in read.iter().filter(|tenant| name.is_none_or(|name| name == &*tenant.name)) {
+                tenant.readers.read(now);
+            }
+        }),
         on_response: Box::new(move |handler, code| stats.http_request(handler, code)),
         telemetry_path: config.web.telemetry_path.clone(),
     }
@@ -252,6 +272,18 @@ impl Tenant {
                 Err(format!("waiting for the first attempt of collector {collector} of tenant {}", self.name))
             }
             _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_device_type_that_may_be_configured_is_one_that_the_model_knows() {
+        for (name, _) in config::DEVICE_TYPES {
+            assert!(collectors::devices::by_graph_name(name).is_some(), "{name}");
         }
     }
 }

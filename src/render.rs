@@ -12,7 +12,6 @@ use crate::metrics::View;
 use crate::metrics::block::Cutter;
 use crate::metrics::catalogue::{FAMILIES, Family, Source};
 use crate::metrics::exposition::Exposition;
-use crate::model::snapshot::Part;
 use crate::model::{Snapshot, Timestamp};
 use crate::store::Store;
 
@@ -70,9 +69,8 @@ impl Renderer {
 
     /// Renders what differs between two snapshots, all where there is no first; says when to look again.
     fn render(&self, before: Option<&Snapshot>, snapshot: &Snapshot, now: Timestamp) -> Option<Timestamp> {
-        let changed = |part| before.is_none_or(|before| snapshot.changed(part, before));
-        let fleet = [Part::Devices, Part::Details, Part::Memory].into_iter().any(changed);
-        let status = changed(Part::Status);
+        let fleet = before.is_none_or(|before| snapshot.is_changed_since(before));
+        let status = before.is_none_or(|before| !Arc::ptr_eq(&snapshot.status, &before.status));
         let view = View::new(&self.tenant, snapshot, now);
         let mut cutter = Cutter::default();
         for (index, family) in FAMILIES.iter().enumerate().filter(|(_, family)| (self.exposed)(family)) {

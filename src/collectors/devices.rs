@@ -15,7 +15,7 @@ use crate::collectors::Outcome;
 use crate::collectors::wire::{Node, UnknownValue};
 use crate::graph::{Client, Error};
 use crate::model::State;
-use crate::model::device::{Account, Activity, Device, DeviceType, Health};
+use crate::model::device::{Account, Activity, Device, DeviceType, Health, Role};
 use crate::model::listing::Census;
 
 /// The largest page that Graph allows; above it answers 400.
@@ -35,6 +35,7 @@ pub async fn collect(
     }
     let results = join_all(lists).await;
     let (mut outcome, mut census) = listing.into_inner().unwrap_or_else(PoisonError::into_inner);
+    census.asked = types.to_vec();
     let mut expected = Some(0);
     for (device_type, result) in types.iter().zip(results) {
         match result {
@@ -117,7 +118,7 @@ fn device(node: Node<'_>, asked: DeviceType, unknown: &mut Vec<UnknownValue>) ->
         asked
     };
     Some(Device {
-        id: node.text("id")?,
+        id: node.id("id")?,
         device_type,
         manufacturer: hardware_text("manufacturer"),
         model: hardware_text("model"),
@@ -127,14 +128,18 @@ fn device(node: Node<'_>, asked: DeviceType, unknown: &mut Vec<UnknownValue>) ->
         activity: node.state("activityState", "device.activityState", unknown).unwrap_or(Activity::Unknown),
         created: node.time("createdDateTime"),
         last_modified: node.time("lastModifiedDateTime"),
-        account: node.node("currentUser").and_then(account),
+        account: node.node("currentUser").and_then(|user| account(user, device_type.role())),
     })
 }
 
-/// `teamworkUserIdentity`; only the public cloud names the account (`userPrincipalName`).
-fn account(user: Node<'_>) -> Option<Account> {
-    let id = user.text("id");
-    let email = user.text("userPrincipalName").map(|name| name.to_lowercase().into());
+/// `teamworkUserIdentity`; only the public cloud names the account (`userPrincipalName`). On a phone or a personal
+/// display it is a person's: of that only the id is kept.
+fn account(user: Node<'_>, role: Role) -> Option<Account> {
+    let id = user.id("id");
+    if role == Role::Other {
+        return id.map(|id| Account { id: Some(id), name: None, email: None });
+    }
+    let email = user.id("userPrincipalName").map(|name| name.to_lowercase().into());
     (id.is_some() || email.is_some()).then(|| Account { id, name: user.text("displayName"), email })
 }
 
@@ -186,6 +191,15 @@ mod tests {
     }
 
     #[test]
+    fn of_a_person_only_the_id_is_kept() {
+        let user =
+            json!({ "id": "1f0e", "displayName": "A Person", "userPrincipalName": "person@contoso.example" });
+        let phone =
+            parse(&json!({ "id": "x", "deviceType": "ipPhone", "currentUser": user })).expect("a device");
+        assert_eq!(phone.account, Some(Account { id: Some("1f0e".into()), name: None, email: None }));
+    }
+
+    #[test]
     fn an_id_is_all_that_a_device_needs() {
         let device =
             parse(&json!({ "id": "x", "currentUser": {}, "hardwareDetail": null })).expect("a device");
@@ -193,5 +207,7 @@ mod tests {
         assert_eq!(device.device_type, DeviceType::TeamsPanel, "the type that was asked for");
         assert_eq!(parse(&json!({ "deviceType": "teamsPanel" })), None);
         assert_eq!(parse(&json!({ "id": 7 })), None);
+        assert_eq!(parse(&json!({ "id": "x".repeat(121) })), None, "as a label it would be cut");
+        assert_eq!(parse(&json!({ "id": "a\0b" })), None, "as a label it would be another");
     }
 }

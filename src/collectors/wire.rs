@@ -20,6 +20,8 @@ pub struct UnknownValue {
 #[derive(Clone, Copy)]
 pub(super) struct Node<'a>(&'a serde_json::Map<String, Value>);
 
+/// Characters of an id, fewer than a label may have; the longest are user principal names, with 113.
+const MAX_ID: usize = 120;
 /// Longer texts are cut: labels have 128 characters, and this is where strangers' texts enter.
 const MAX_TEXT: usize = 256;
 
@@ -51,6 +53,11 @@ impl<'a> Node<'a> {
     pub(super) fn text(self, name: &str) -> Option<Arc<str>> {
         let text = self.value(name)?.as_str()?.trim();
         (!text.is_empty()).then(|| cut(text).into())
+    }
+
+    /// A text that tells one entity from another: whole, and the same as a label. Graph's are GUIDs and addresses.
+    pub(super) fn id(self, name: &str) -> Option<Arc<str>> {
+        self.text(name).filter(|id| id.chars().count() <= MAX_ID && !id.chars().any(char::is_control))
     }
 
     pub(super) fn flag(self, name: &str) -> Option<bool> {

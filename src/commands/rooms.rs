@@ -14,7 +14,6 @@ use crate::config::{Config, Tenant, Trust};
 use crate::model::collector::Collector;
 use crate::model::device::Health;
 use crate::model::fleet::{Fleet, FleetRoom};
-use crate::model::memory::Moment;
 use crate::model::room::Judgement;
 use crate::model::{Snapshot, Span, State};
 use crate::store::Store;
@@ -67,9 +66,8 @@ async fn read(tenant: &Tenant, clock: &Clock) -> anyhow::Result<Option<Snapshot>
     let client = client(tenant, clock)?;
     let status = Arc::new([once(Collector::Devices), once(Collector::DeviceHealth)].into_iter().collect());
     let store = Store::new(Snapshot { status, ..Snapshot::default() });
-    let moment = Moment { now: clock.now(), continuous: false };
     let take = |page: &[_]| {
-        store.take_devices(page, tenant.trust_device_accounts != Trust::No, moment);
+        store.take_devices(page, tenant.trust_device_accounts != Trust::No, clock.now());
     };
     let deadline = Instant::now() + PATIENCE;
     let types = crate::app::device_types(&tenant.collectors.devices);
@@ -85,7 +83,7 @@ async fn read(tenant: &Tenant, clock: &Clock) -> anyhow::Result<Option<Snapshot>
         listing.rows.values().map(|row| &row.device).filter(|device| device.health != Health::Healthy);
     let unwell: Vec<_> = unwell.cloned().collect();
     let take = |found| {
-        store.take_details(found, moment);
+        store.take_details(found, clock.now());
     };
     let outcome = device_health::collect(&client, &unwell, deadline, &take).await;
     if let Some((_, error)) = outcome.failures.first() {

@@ -120,7 +120,7 @@ const DEFAULT_IDLE_AFTER: Duration = HOUR;
 const DEFAULT_FROZEN_AFTER: Duration = Duration::from_hours(24);
 
 /// The members of teamworkDeviceType that can be asked for, and whether they are by default.
-const DEVICE_TYPES: [(&str, bool); 10] = [
+pub(crate) const DEVICE_TYPES: [(&str, bool); 10] = [
     ("teamsRoom", true),
     ("collaborationBar", true),
     ("surfaceHub", true),

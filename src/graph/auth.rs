@@ -70,6 +70,8 @@ struct Held {
 const RENEW_BEFORE: Duration = Duration::from_mins(5);
 /// Lifetime where the answer names none; Entra's tokens live 60 to 90 minutes.
 const USUAL_LIFETIME: Duration = Duration::from_hours(1);
+/// A shorter lifetime would be a sign-in for each request.
+const SHORTEST_LIFETIME: Duration = Duration::from_secs(60);
 /// A token that Graph refuses again is not dropped before this age, or a missing permission would become a loop of sign-ins (AADSTS50196).
 const DROP_AGAIN_AFTER: Duration = Duration::from_mins(5);
 /// Requests that wait for the same failed sign-in share its answer for this long.
@@ -143,7 +145,7 @@ impl Auth {
         let mut header = HeaderValue::from_str(&format!("Bearer {}", answer.access_token().secret()))
             .map_err(|_| Error::malformed("the token endpoint sent a token that fits no header"))?;
         header.set_sensitive(true);
-        let lifetime = answer.expires_in().unwrap_or(USUAL_LIFETIME);
+        let lifetime = answer.expires_in().unwrap_or(USUAL_LIFETIME).max(SHORTEST_LIFETIME);
         Ok(Token { header, lifetime, fresh: true, number, issued: Instant::now() })
     }
 }

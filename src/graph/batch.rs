@@ -93,6 +93,7 @@ impl Client {
     async fn renew(&self, outcomes: &[Outcome], token: &Token) -> bool {
         if outcomes.iter().any(|(_, outcome)| outcome.is_ok()) {
             self.auth.accepted().await;
+            return false;
         }
         let refused =
             |(_, outcome): &Outcome| outcome.as_ref().is_err_and(|failure| failure.error.is_refusal());
@@ -145,18 +146,19 @@ struct Item<'a> {
     url: &'a str,
 }
 
+/// Each answer is read by itself: an odd one must not cost the others.
 #[derive(Deserialize)]
 struct Responses {
-    responses: Vec<Answer>,
+    responses: Vec<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
 struct Answer {
     #[serde(default)]
     id: Value,
-    status: u16,
     #[serde(default)]
-    headers: BTreeMap<String, Value>,
+    status: Value,
+    headers: Option<BTreeMap<String, Value>>,
     body: Option<Box<RawValue>>,
 }
 
@@ -178,9 +180,10 @@ fn decode(body: &[u8], items: usize, now: i64) -> Result<Vec<Outcome>, Error> {
     let missing = || (None, Err(left_out().into()));
     let mut outcomes: Vec<Outcome> = (0..items).map(|_| missing()).collect();
     for answer in answers.responses {
-        let Some(place) = answer.place() else { continue };
+        let Ok(answer) = serde_json::from_str::<Answer>(answer.get()) else { continue };
+        let (Some(place), Some(status)) = (answer.place(), answer.status()) else { continue };
         if let Some(outcome) = outcomes.get_mut(place) {
-            *outcome = (Some(answer.status), answer.outcome(now));
+            *outcome = (Some(status), answer.outcome(status, now));
         }
     }
     Ok(outcomes)
@@ -195,14 +198,21 @@ impl Answer {
         }
     }
 
-    fn outcome(self, now: i64) -> Result<Box<RawValue>, Failure> {
-        if (200..300).contains(&self.status) {
+    /// An HTTP status; anything else would be a label value of a stranger's choice.
+    fn status(&self) -> Option<u16> {
+        let status = u16::try_from(self.status.as_u64()?).ok()?;
+        (100..600).contains(&status).then_some(status)
+    }
+
+    fn outcome(self, status: u16, now: i64) -> Result<Box<RawValue>, Failure> {
+        if (200..300).contains(&status) {
             return self.body.ok_or_else(|| Error::malformed("an item of $batch without a body").into());
         }
-        let header = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
+        let headers = self.headers.unwrap_or_default();
+        let header = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
         let header = header.map(|(_, value)| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
         let body = self.body.as_deref().map_or("", RawValue::get);
-        let error = Error::from_status(self.status, body.as_bytes());
+        let error = Error::from_status(status, body.as_bytes());
         Err(Failure { error, retry_after: header.and_then(|value| retry::retry_after(&value, now)) })
     }
 }
@@ -216,10 +226,8 @@ mod tests {
         let body = br#"{"responses":[
             {"id":"2","status":429,"headers":{"retry-after":"1.5"},"body":{"error":{"code":"TooManyRequests"}}},
             {"id":0,"status":200,"headers":null,"body":{"ok":1}},
-            {"id":"77","status":200,"body":{}}]}"#;
-        assert!(decode(body, 3, 0).is_err(), "headers must not be null");
-        let body = String::from_utf8_lossy(body).replace("\"headers\":null,", "");
-        let outcomes = decode(body.as_bytes(), 3, 0).expect("three answers");
+            {"id":"77","status":200,"body":{}}, {"id":"1","body":{}}, {"id":"1","status":70000}, 7, null]}"#;
+        let outcomes = decode(body, 3, 0).expect("three answers");
         let [first, second, third] = &outcomes[..] else { panic!("three outcomes") };
         assert_eq!(first.1.as_ref().map(|body| body.get()), Ok(r#"{"ok":1}"#));
         assert!(matches!(second.1, Err(Failure { error: Error::Malformed { .. }, .. })));

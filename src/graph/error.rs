@@ -74,11 +74,13 @@ impl Error {
 
     /// Sorts out why no response came.
     pub(crate) fn from_transport(error: &reqwest::Error) -> Self {
+        if error.is_timeout() {
+            return Self::Unreachable { cause: Cause::Timeout };
+        }
         if error.is_body() || error.is_decode() {
             return Self::malformed("the body broke off");
         }
-        let cause = if error.is_timeout() { Cause::Timeout } else { cause_of(error) };
-        Self::Unreachable { cause }
+        Self::Unreachable { cause: cause_of(error) }
     }
 }
 

@@ -17,6 +17,9 @@ use crate::graph::error::Error;
 /// 100,000 devices in pages of 50: twice the largest fleet we mean to serve.
 const MAX_PAGES: usize = 2000;
 
+/// The largest page that Graph has is one of 999 users.
+const MAX_ITEMS: usize = 5000;
+
 /// One page of a collection, its items not yet read: one bad item must not cost the others.
 #[derive(Debug)]
 pub struct Page {
@@ -65,6 +68,9 @@ impl<'c> Pages<'c> {
         let envelope: Envelope =
             serde_json::from_slice(&body).map_err(|error| Error::malformed(shape(&body, &error)))?;
         let items = envelope.value.ok_or_else(|| Error::malformed("a collection without `value`"))?;
+        if items.len() > MAX_ITEMS {
+            return Err(Error::malformed(format!("a page of more than {MAX_ITEMS} items")));
+        }
         if let Some(link) = envelope.next_link.as_str() {
             self.next = Some(follow(&url, link)?);
         }

@@ -34,13 +34,17 @@ impl Rate {
         (self.base + CLIMB * now.saturating_duration_since(self.since).as_secs_f64()).min(self.top)
     }
 
-    /// Takes the place of `items` in the queue; the answer is when they may go.
-    pub(super) fn reserve(&mut self, items: usize, now: Instant) -> Instant {
+    /// Takes the place of `items` in the queue and says when they may go; `None`, and no place, if that is not before
+    /// the deadline.
+    pub(super) fn reserve(&mut self, items: usize, now: Instant, deadline: Instant) -> Option<Instant> {
         let start = self.next.max(now);
+        if start > now && start >= deadline {
+            return None;
+        }
         #[expect(clippy::cast_precision_loss, reason = "a batch has at most 20 items")]
         let span = Duration::from_secs_f64(items as f64 / self.current(start));
         self.next = start + span;
-        start
+        Some(start)
     }
 
     /// Graph refused for `wait`: nothing goes before, and then at half the pace.
@@ -50,13 +54,17 @@ impl Rate {
             self.base = (self.current(now) / 2.0).max(MIN);
             self.refused = Some(now);
         }
-        self.since = now + wait; // the climb starts when the wait is over
+        self.since = self.since.max(now + wait); // the climb starts when the wait is over
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn go(rate: &mut Rate, items: usize, now: Instant) -> Instant {
+        rate.reserve(items, now, now + Duration::from_hours(1)).expect("long before the deadline")
+    }
 
     fn seconds(from: Instant, to: Instant) -> f64 {
         to.duration_since(from).as_secs_f64()
@@ -68,7 +76,7 @@ mod tests {
         let mut rate = Rate::new(10.0, 25.0, start);
         let mut now = start;
         for _ in 0..1025 {
-            now = rate.reserve(1, now);
+            now = go(&mut rate, 1, now);
         }
         let took = seconds(start, now);
         assert!((44.0..47.0).contains(&took), "{took}");
@@ -82,9 +90,30 @@ mod tests {
         rate.throttled(Duration::from_secs(5), now);
         rate.throttled(Duration::from_secs(2), now + Duration::from_millis(10));
         assert!((12.0..13.0).contains(&rate.current(now)), "{}", rate.current(now));
-        assert!(seconds(now, rate.reserve(1, now)) >= 5.0);
+        assert!(seconds(now, go(&mut rate, 1, now)) >= 5.0);
         rate.throttled(Duration::from_secs(1), now + Duration::from_secs(7));
         assert!(rate.current(now + Duration::from_secs(7)) < 10.0);
+    }
+
+    #[test]
+    fn a_wait_beyond_the_deadline_takes_no_place() {
+        let start = Instant::now();
+        let mut rate = Rate::new(10.0, 25.0, start);
+        rate.throttled(Duration::from_mins(30), start);
+        assert_eq!(rate.reserve(1, start, start + Duration::from_mins(5)), None);
+        assert_eq!(
+            rate.reserve(1, start, start + Duration::from_mins(31)),
+            Some(start + Duration::from_mins(30))
+        );
+    }
+
+    #[test]
+    fn a_second_refusal_does_not_shorten_the_wait() {
+        let start = Instant::now();
+        let mut rate = Rate::new(10.0, 25.0, start);
+        rate.throttled(Duration::from_secs(60), start);
+        rate.throttled(Duration::ZERO, start + Duration::from_millis(10));
+        assert!((rate.current(start + Duration::from_secs(60)) - 5.0).abs() < 0.1);
     }
 
     #[test]
@@ -102,7 +131,7 @@ mod tests {
     fn a_batch_takes_as_long_as_its_items() {
         let start = Instant::now();
         let mut rate = Rate::new(10.0, 25.0, start);
-        assert_eq!(rate.reserve(20, start), start);
-        assert!((seconds(start, rate.reserve(1, start)) - 2.0).abs() < 0.01);
+        assert_eq!(go(&mut rate, 20, start), start);
+        assert!((seconds(start, go(&mut rate, 1, start)) - 2.0).abs() < 0.01);
     }
 }

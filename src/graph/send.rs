@@ -38,7 +38,8 @@ impl Client {
         let mut attempt = 1;
         let mut last = Error::Unreachable { cause: Cause::Timeout };
         loop {
-            let outcome = tokio::time::timeout_at(deadline, self.attempt(outgoing, &mut renewed)).await;
+            let outcome =
+                tokio::time::timeout_at(deadline, self.attempt(outgoing, deadline, &mut renewed)).await;
             let failure = match outcome {
                 Ok(Ok(Some(reply))) => match read(reply) {
                     Ok(value) => return Ok(value),
@@ -63,13 +64,19 @@ impl Client {
     }
 
     /// One request; `None` asks to send it again at once, with a new token.
-    async fn attempt(&self, outgoing: &Outgoing<'_>, renewed: &mut bool) -> Result<Option<Reply>, Failure> {
+    async fn attempt(
+        &self,
+        outgoing: &Outgoing<'_>,
+        deadline: Instant,
+        renewed: &mut bool,
+    ) -> Result<Option<Reply>, Failure> {
         if outgoing.items > 1 {
             self.let_lists_go_first().await;
         }
         let token = self.token().await?;
-        let start = self.with_rate(|rate, now| rate.reserve(outgoing.items, now));
-        tokio::time::sleep_until(start).await;
+        // Graph may have asked for more patience than this cycle has.
+        let start = self.with_rate(|rate, now| rate.reserve(outgoing.items, now, deadline));
+        tokio::time::sleep_until(start.ok_or(Error::Throttled)?).await;
         let slot = self.slots.acquire().await;
         let outcome = self.send(outgoing, &token).await;
         drop(slot);

@@ -6,10 +6,9 @@ use crate::model::fleet::Fleet;
 use crate::model::{Snapshot, Timestamp};
 
 /// Whether any source of room state is fresh.
-pub fn up(out: &mut Out<'_>, _: &Fleet<'_>, snapshot: &Snapshot, now: Timestamp) {
-    let sources = ROOM_STATE_SOURCES.into_iter().filter_map(|collector| snapshot.status(collector));
-    let mut telling = sources.filter(|status| status.state != CollectorState::Frozen);
-    out.value(telling.any(|status| status.is_fresh(now)));
+pub fn up(out: &mut Out<'_>, fleet: &Fleet<'_>, snapshot: &Snapshot, now: Timestamp) {
+    let mut sources = ROOM_STATE_SOURCES.into_iter().filter_map(|collector| snapshot.status(collector));
+    out.value(!fleet.frozen && sources.any(|status| status.is_fresh(now)));
 }
 
 pub fn state(out: &mut Out<'_>, status: &Status) {

@@ -58,9 +58,9 @@ pub fn devices(out: &mut Out<'_>, fleet: &Fleet<'_>, room: &FleetRoom<'_>, _: &J
     }
 }
 
-/// Of the whole tenant; there is nothing to count before the first listing.
-pub fn devices_without_room(out: &mut Out<'_>, fleet: &Fleet<'_>, snapshot: &Snapshot, _: Timestamp) {
-    if snapshot.devices.rows.is_empty() {
+/// Of the whole tenant; where no device is known there is nothing to count.
+pub fn devices_without_room(out: &mut Out<'_>, fleet: &Fleet<'_>, _: &Snapshot, _: Timestamp) {
+    if fleet.devices.is_empty() {
         return;
     }
     let count = |has_account: bool| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::model::collector::{Collector, CollectorState};
+use crate::model::collector::Collector;
 use crate::model::detail::{Basis, Detail, Reading, Software, SoftwareKind};
 use crate::model::device::{Activity, Device, DeviceType, Role};
 use crate::model::identity::Room;
@@ -58,8 +58,8 @@ const SUPERSEDED_AFTER: Duration = Duration::from_hours(168);
 impl<'a> Fleet<'a> {
     pub fn at(snapshot: &'a Snapshot, now: Timestamp) -> Self {
         let mut until = Horizon { now, next: None };
-        let expiry = |collector| snapshot.status(collector).map_or(Duration::MAX, |status| status.expiry);
-        let (list_expiry, detail_expiry) = (expiry(Collector::Devices), expiry(Collector::DeviceHealth));
+        let (list_expiry, detail_expiry) =
+            (snapshot.expiry(Collector::Devices), snapshot.expiry(Collector::DeviceHealth));
         let rows = snapshot.devices.rows.values().filter(|row| until.holds(row.seen_at, list_expiry));
         let rows: Vec<_> = rows.collect();
         let mut devices = Vec::with_capacity(rows.len());
@@ -82,8 +82,7 @@ impl<'a> Fleet<'a> {
                 device.superseded = true;
             }
         }
-        let state = snapshot.status(Collector::Devices).map(|status| status.state);
-        let frozen = state == Some(CollectorState::Frozen);
+        let frozen = is_frozen(snapshot, now, &mut until);
         Self { devices, rooms, frozen, until: until.next, cohorts: OnceLock::new() }
     }
 
@@ -93,6 +92,9 @@ impl<'a> Fleet<'a> {
 
     /// Whether somebody meets in the room; `None` where no core device tells.
     pub fn in_use(&self, room: &FleetRoom<'_>) -> Option<bool> {
+        if self.frozen {
+            return None;
+        }
         let core = self.members(room).filter(|device| device.role() == Role::Core && !device.superseded);
         let telling =
             core.map(|device| device.device.activity).filter(|activity| *activity != Activity::Unknown);
@@ -144,7 +146,8 @@ impl<'a> FleetDevice<'a> {
         if self.is_up() != Some(false) {
             return None;
         }
-        let first_seen = self.memory.and_then(|memory| memory.standing).map(|standing| standing.first_seen);
+        let standing = self.memory.and_then(|memory| memory.standing).filter(|standing| !standing.up);
+        let first_seen = standing.map(|standing| standing.first_seen);
         [self.standing_since(), first_seen].into_iter().flatten().min()
     }
 
@@ -162,6 +165,12 @@ impl<'a> From<&'a Software> for Installed<'a> {
     fn from(software: &'a Software) -> Self {
         Self { current: software.current.as_deref(), available: software.available.as_deref() }
     }
+}
+
+/// Whether nothing has changed for so long that the devices are not believed any more.
+fn is_frozen(snapshot: &Snapshot, now: Timestamp, until: &mut Horizon) -> bool {
+    let last_change = snapshot.devices.last_change(now);
+    last_change.zip(snapshot.frozen_after).is_some_and(|(change, span)| !until.holds(change, span))
 }
 
 fn rooms_of<'a>(devices: &[FleetDevice<'a>]) -> Vec<FleetRoom<'a>> {
@@ -223,7 +232,7 @@ mod tests {
     use super::*;
     use crate::model::device::{Account, Health};
     use crate::model::listing::tests::device;
-    use crate::model::memory::Moment;
+    use crate::model::memory::{Moment, Sighting};
 
     const DAY: i64 = 86_400;
 
@@ -235,7 +244,13 @@ mod tests {
     fn observe(snapshot: &mut Snapshot, devices: &[Arc<Device>], seconds: i64) {
         let now = Timestamp::from_seconds(seconds);
         Arc::make_mut(&mut snapshot.devices).take(devices, now);
-        Arc::make_mut(&mut snapshot.memory).observe_devices(devices, true, Moment { now, continuous: true });
+        let sighting = |device: &Arc<Device>| Sighting { value: device.clone(), last_read: Some(now) };
+        let sightings: Vec<_> = devices.iter().map(sighting).collect();
+        Arc::make_mut(&mut snapshot.memory).observe_devices(
+            &sightings,
+            true,
+            Moment { now, expiry: Duration::from_mins(30) },
+        );
     }
 
     #[track_caller]

@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::Timestamp;
-use crate::model::device::{Device, DeviceType};
+use crate::model::device::{Device, DeviceType, Role};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
@@ -28,6 +29,8 @@ pub struct Row {
 #[derive(Debug, Default)]
 pub struct Census {
     pub seen: HashSet<Arc<str>>,
+    /// The types that were asked for.
+    pub asked: Vec<DeviceType>,
     /// The types whose listing ended; others broke off and lose nothing.
     pub complete: Vec<DeviceType>,
 }
@@ -44,8 +47,22 @@ pub struct Settled {
 const FALL_PERCENT: usize = 20;
 /// ... and above this number, so that a small fleet may lose a device without delay.
 const FALL_DEVICES: usize = 10;
+/// Whether a fleet stands still is judged from this many core devices on: in a small one a quiet day is likely.
+const FROZEN_MIN_DEVICES: usize = 10;
+/// A time that lies further ahead than another machine's clock may be wrong is no time.
+const CLOCK_ERROR: Duration = Duration::from_hours(24);
+
 /// A sudden fall is believed after this many complete listings in a row.
 const FALL_LISTINGS: u8 = 3;
+
+impl Census {
+    /// Whether a device of this type that was not seen is gone: its type was listed to the end, or everything was
+    /// listed to the end and its type is none that is asked for.
+    fn covers(&self, device_type: DeviceType) -> bool {
+        let all = self.asked.iter().all(|asked| self.complete.contains(asked));
+        self.complete.contains(&device_type) || (all && !self.asked.contains(&device_type))
+    }
+}
 
 impl Listing {
     /// Takes one page of devices, seen at `now`.
@@ -65,7 +82,7 @@ impl Listing {
         if census.seen.is_empty() {
             return Settled::default();
         }
-        let covered = |row: &&Row| census.complete.contains(&row.device.device_type);
+        let covered = |row: &&Row| census.covers(row.device.device_type);
         let held_before = self.rows.values().filter(covered).count();
         let missing: HashSet<Arc<str>> = self
             .rows
@@ -83,6 +100,17 @@ impl Listing {
         self.falls = 0;
         self.rows.retain(|id, _| !missing.contains(id));
         Settled { removed: missing.into_iter().collect(), held: 0 }
+    }
+
+    /// When a core device last changed, where there are enough to tell whether the fleet stands still: data that nobody
+    /// writes any more still look healthy.
+    pub fn last_change(&self, now: Timestamp) -> Option<Timestamp> {
+        let core = || {
+            self.rows.values().map(|row| &row.device).filter(|device| device.device_type.role() == Role::Core)
+        };
+        let times =
+            core().filter_map(|device| device.last_modified).filter(|time| *time <= now.plus(CLOCK_ERROR));
+        times.max().filter(|_| core().count() >= FROZEN_MIN_DEVICES)
     }
 
     /// Whether a type of which several devices are held came back empty, as when Graph fails without saying so.
@@ -124,7 +152,8 @@ pub(crate) mod tests {
     fn list(listing: &mut Listing, devices: &[Arc<Device>], complete: &[DeviceType]) -> Settled {
         listing.take(devices, NOW);
         let seen = devices.iter().map(|device| device.id.clone()).collect();
-        listing.settle(&Census { seen, complete: complete.to_vec() })
+        let asked = vec![DeviceType::TeamsRoom, DeviceType::TeamsPanel];
+        listing.settle(&Census { seen, asked, complete: complete.to_vec() })
     }
 
     #[test]
@@ -142,6 +171,41 @@ pub(crate) mod tests {
         list(&mut listing, &rooms(20), &[DeviceType::TeamsRoom]);
         assert_eq!(list(&mut listing, &rooms(5), &[DeviceType::TeamsPanel]), Settled::default());
         assert_eq!(listing.rows.len(), 20);
+    }
+
+    #[test]
+    fn a_device_of_a_type_that_nobody_asks_for_leaves_with_the_first_whole_listing() {
+        let mut listing = Listing::default();
+        let stranger = device("stranger", DeviceType::Unknown);
+        let all = [DeviceType::TeamsRoom, DeviceType::TeamsPanel];
+        list(&mut listing, &[rooms(5), vec![stranger]].concat(), &all);
+        list(&mut listing, &rooms(5), &[DeviceType::TeamsRoom]);
+        assert_eq!(listing.rows.len(), 6);
+        list(&mut listing, &rooms(5), &all);
+        assert_eq!(listing.rows.len(), 5);
+    }
+
+    #[track_caller]
+    fn check_last_change(device_type: DeviceType, times: &[Option<i64>], expected: Option<i64>) {
+        let devices = (0..).zip(times).map(|(n, time)| {
+            let last_modified = time.map(Timestamp::from_seconds);
+            Arc::new(Device { last_modified, ..(*device(&format!("d{n}"), device_type)).clone() })
+        });
+        let mut listing = Listing::default();
+        listing.take(&devices.collect::<Vec<_>>(), NOW);
+        let found = listing.last_change(Timestamp::from_seconds(100_000)).map(Timestamp::seconds);
+        assert_eq!(found, expected, "{times:?}");
+    }
+
+    #[test]
+    fn the_last_change_of_a_large_fleet_is_that_of_its_newest_core_device() {
+        check_last_change(DeviceType::TeamsRoom, &[Some(100); 10], Some(100));
+        check_last_change(DeviceType::TeamsRoom, &[Some(100); 9], None);
+        check_last_change(DeviceType::TeamsPanel, &[Some(100); 20], None);
+        let odd = |odd| [vec![Some(100); 10], vec![odd]].concat();
+        check_last_change(DeviceType::TeamsRoom, &odd(Some(20_000)), Some(20_000));
+        check_last_change(DeviceType::TeamsRoom, &odd(None), Some(100));
+        check_last_change(DeviceType::TeamsRoom, &odd(Some(9_000_000)), Some(100));
     }
 
     #[test]

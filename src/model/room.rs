@@ -1,7 +1,7 @@
 //! Is a room usable: a pure function of what its sources say.
 
 use crate::model::detail::{Detail, Login, Slot};
-use crate::model::device::Role;
+use crate::model::device::{Health, Role};
 use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
 use crate::model::{State, Timestamp};
 
@@ -105,11 +105,21 @@ fn problems_of(device: &FleetDevice<'_>) -> Vec<Problem> {
             vec![problem("signed_out", Area::Account)]
         }
         Role::Core if down => vec![problem("device_offline", Area::Room)],
-        Role::Core => device.detail().map(problems_inside).unwrap_or_default(),
+        Role::Core => {
+            let inside = device.detail().map(problems_inside).unwrap_or_default();
+            // Graph may know of something that its detail does not name, or the detail may be missing.
+            let unnamed = inside.is_empty() && device.device.health == Health::Critical;
+            if unnamed { vec![problem_since_health(device)] } else { inside }
+        }
         Role::Console if down => vec![problem("console", Area::Room)],
         Role::Panel if down => vec![problem("panel", Area::Room)],
         _ => Vec::new(),
     }
+}
+
+fn problem_since_health(device: &FleetDevice<'_>) -> Problem {
+    let since = device.memory.and_then(|memory| memory.health_since);
+    Problem { name: "device_critical".to_owned(), area: Area::Room, since }
 }
 
 /// What is wrong inside a device that is up: lost logins and lost required peripherals.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::State;
-use crate::model::collector::{Collector, Status};
+use crate::model::collector::{Collector, CollectorState, Status};
 use crate::model::detail::Reading;
 use crate::model::listing::Listing;
 use crate::model::memory::Memory;
@@ -17,19 +18,8 @@ pub struct Snapshot {
     pub details: Arc<BTreeMap<Arc<str>, Reading>>,
     pub memory: Arc<Memory>,
     pub status: Arc<BTreeMap<Collector, Status>>,
-}
-
-/// A part of a [`Snapshot`]: what a metric family is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    Devices,
-    Details,
-    Memory,
-    Status,
-}
-
-impl Part {
-    pub const ALL: &'static [Self] = &[Self::Devices, Self::Details, Self::Memory, Self::Status];
+    /// Age of the newest change from which on the devices count as frozen; `None` is never.
+    pub frozen_after: Option<Duration>,
 }
 
 impl Snapshot {
@@ -37,20 +27,23 @@ impl Snapshot {
         self.status.get(&collector)
     }
 
-    /// Whether a part was replaced since `before`.
-    pub fn changed(&self, part: Part, before: &Self) -> bool {
-        match part {
-            Part::Devices => !Arc::ptr_eq(&self.devices, &before.devices),
-            Part::Details => !Arc::ptr_eq(&self.details, &before.details),
-            Part::Memory => !Arc::ptr_eq(&self.memory, &before.memory),
-            Part::Status => !Arc::ptr_eq(&self.status, &before.status),
-        }
+    /// How long a record of this collector is served, as in force.
+    pub fn expiry(&self, collector: Collector) -> Duration {
+        self.status(collector).map_or(Duration::MAX, |status| status.expiry)
     }
 
-    /// Whether every collector has ended its first attempt, good or bad, or is not to make one.
+    /// Whether anything but the statuses was replaced since `before`.
+    pub fn is_changed_since(&self, before: &Self) -> bool {
+        !(Arc::ptr_eq(&self.devices, &before.devices)
+            && Arc::ptr_eq(&self.details, &before.details)
+            && Arc::ptr_eq(&self.memory, &before.memory))
+    }
+
+    /// The collector whose first attempt, good or bad, is still awaited; the details take long and are not.
     pub fn awaited(&self) -> Option<&'static str> {
-        use crate::model::collector::CollectorState::Starting;
-        let waiting = self.status.iter().find(|(_, status)| status.state == Starting)?;
-        Some(waiting.0.label())
+        let starting = |(collector, status): &(&Collector, &Status)| {
+            **collector != Collector::DeviceHealth && status.state == CollectorState::Starting
+        };
+        self.status.iter().find(starting).map(|(collector, _)| collector.label())
     }
 }

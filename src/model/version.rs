@@ -56,7 +56,7 @@ const PILOT_DEVICES: usize = 3;
 /// ... or by this share of the cohort, where that is more.
 const PILOT_PERCENT: usize = 2;
 
-/// The versions that count as released in each cohort `K`.
+/// The versions that count as released in each cohort `K`, in order.
 #[derive(Debug)]
 pub struct Cohorts<K> {
     released: HashMap<K, Vec<Version>>,
@@ -81,7 +81,8 @@ impl<K: Eq + Hash + Clone> Cohorts<K> {
     /// How many newer versions the cohort has: 0 is newest.
     pub fn gap(&self, cohort: &K, current: &str) -> usize {
         let current = Version::parse(current);
-        self.released.get(cohort).map_or(0, |versions| versions.iter().filter(|v| **v > current).count())
+        let newer = |versions: &Vec<Version>| versions.len() - versions.partition_point(|v| *v <= current);
+        self.released.get(cohort).map_or(0, newer)
     }
 }
 

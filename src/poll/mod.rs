@@ -7,6 +7,7 @@ mod pace;
 mod readers;
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,14 +15,16 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::collectors::device_health::Found;
 use crate::collectors::{self, Outcome, UnknownValue};
 use crate::config::Enabled;
 use crate::graph::Client;
 use crate::model::collector::{Collector, CollectorState, Status};
-use crate::model::device::{DeviceType, Role};
-use crate::model::listing::{Listing, Settled};
-use crate::model::memory::{Event, Moment};
-use crate::model::{State, Timestamp};
+use crate::model::device::{Device, DeviceType};
+use crate::model::fleet::Fleet;
+use crate::model::listing::Settled;
+use crate::model::memory::Event;
+use crate::model::{Snapshot, State, Timestamp};
 use crate::stats::TenantStats;
 use crate::store::Store;
 pub use pace::{PROBE, Pace};
@@ -39,8 +42,6 @@ pub struct Settings {
     pub rotation: Duration,
     /// Accounts on core, console and panel devices are rooms.
     pub trust_device_accounts: bool,
-    /// Age of the newest change from which on the devices count as frozen.
-    pub frozen_after: Duration,
     /// Without a reader for so long the collectors pause; `None` is never.
     pub idle_after: Option<Duration>,
 }
@@ -54,11 +55,10 @@ pub struct Poller {
     pub stats: TenantStats,
     pub clock: Clock,
     pub readers: Arc<Readers>,
+    paused: AtomicBool,
     seen_values: Mutex<HashSet<UnknownValue>>,
 }
 
-/// Frozen is judged only on fleets of this size: in a small one a quiet day is likely.
-const FROZEN_MIN_DEVICES: usize = 10;
 /// The time a cycle may take beyond its planned requests: five timeouts of a request in a row, doubled.
 const PATIENCE: Duration = Duration::from_mins(5);
 /// Items a second that a cycle must manage even when throttled for long; it breaks off below.
@@ -76,68 +76,82 @@ impl Poller {
         clock: Clock,
         readers: Arc<Readers>,
     ) -> Self {
-        Self { tenant, client, store, settings, stats, clock, readers, seen_values: Mutex::default() }
+        Self {
+            tenant,
+            client,
+            store,
+            settings,
+            stats,
+            clock,
+            readers,
+            paused: AtomicBool::new(false),
+            seen_values: Mutex::default(),
+        }
     }
 
     /// Runs until it is dropped.
     pub async fn run(&self) {
-        let listed = watch::Sender::new(true);
+        let listed = watch::Sender::new(());
         tokio::join!(self.poll_devices(&listed), self.poll_details(listed.subscribe()));
     }
 
-    /// `listed` tells of each listing whether it followed the last one without a pause.
-    async fn poll_devices(&self, listed: &watch::Sender<bool>) {
+    async fn poll_devices(&self, listed: &watch::Sender<()>) {
         if self.settings.devices == Enabled::No {
             return;
         }
-        let mut continuous = true;
         loop {
             let began = Instant::now();
-            let state = self.list(began, continuous).await;
-            listed.send_replace(continuous);
+            let state = self.list(began).await;
+            listed.send_replace(());
             let failures = self.status(Collector::Devices, |status| status.consecutive_failures);
             let interval = self.settings.list_pace.interval(began.elapsed());
             tokio::time::sleep_until(began + self.settings.list_pace.next(state, failures, interval)).await;
-            continuous = !self.pause_while_idle().await;
+            self.pause_while_idle().await;
         }
     }
 
     /// Lists all devices once.
-    async fn list(&self, began: Instant, continuous: bool) -> CollectorState {
+    async fn list(&self, began: Instant) -> CollectorState {
         let held = self.store.snapshot().devices.rows.len();
-        let moment = || Moment { now: self.clock.now(), continuous };
-        let take = |devices: &[_]| {
-            self.log_events(&self.store.take_devices(devices, self.settings.trust_device_accounts, moment()));
-        };
+        let trusted = self.settings.trust_device_accounts;
+        let take =
+            |devices: &[_]| self.log_events(&self.store.take_devices(devices, trusted, self.clock.now()));
         let deadline = began + deadline(held);
         let types = &self.settings.device_types;
         let (outcome, census) = collectors::devices::collect(&self.client, types, deadline, &take).await;
         let settled = self.store.settle_devices(&census, self.clock.now());
-        let listing = self.store.snapshot().devices;
+        let snapshot = self.store.snapshot();
         let state = match outcome.state() {
             state if !state.is_success() => state,
             _ if census.seen.is_empty() => CollectorState::Empty,
-            _ if is_frozen(&listing, self.clock.now(), self.settings.frozen_after) => CollectorState::Frozen,
+            _ if Fleet::at(&snapshot, self.clock.now()).frozen => CollectorState::Frozen,
             state => state,
         };
-        let finished = Finished { outcome, items: listing.rows.len(), settled, took: began.elapsed() };
+        let finished =
+            Finished { outcome, items: snapshot.devices.rows.len(), settled, took: began.elapsed() };
         self.finish(Collector::Devices, state, &finished)
     }
 
-    async fn poll_details(&self, mut listed: watch::Receiver<bool>) {
+    async fn poll_details(&self, mut listed: watch::Receiver<()>) {
         if self.settings.device_health == Enabled::No {
             return;
         }
-        while listed.changed().await.is_ok() {
-            let continuous = *listed.borrow_and_update();
-            let wait = self.read_details(continuous).await;
+        let mut since_last = self.settings.list_pace.interval;
+        loop {
+            let waiting = Instant::now();
+            if listed.changed().await.is_err() {
+                return;
+            }
+            let began = Instant::now();
+            let wait = self.read_details(began, since_last).await;
             tokio::time::sleep(wait).await;
+            since_last = waiting.elapsed();
         }
     }
 
-    /// Reads the details that are due; says how long to leave the source alone, whatever the list does.
-    async fn read_details(&self, continuous: bool) -> Duration {
-        let began = Instant::now();
+    /// Reads the details that are due; says how long to leave the source alone, whatever the list does. `since_last` is
+    /// the time from the run before to this one.
+    async fn read_details(&self, began: Instant, since_last: Duration) -> Duration {
         let snapshot = self.store.snapshot();
         let list = snapshot.status(Collector::Devices).map(|status| status.state);
         let gone = |list: &CollectorState| *list == CollectorState::Retired;
@@ -148,52 +162,82 @@ impl Poller {
             self.finish(Collector::DeviceHealth, list, &Finished::default());
             return Duration::ZERO;
         }
-        let interval = self.settings.list_pace.interval;
-        let rotation = self.settings.detail_pace.stretch(self.settings.rotation, self.last_duration());
-        let due = collectors::device_health::due(&snapshot.devices, &snapshot.details, interval, rotation);
-        let take = |found| {
-            let moment = Moment { now: self.clock.now(), continuous };
-            self.log_events(&self.store.take_details(found, moment));
+        let pace = &self.settings.detail_pace;
+        let cycle = self.status(Collector::DeviceHealth, |status| status.interval);
+        let rotation = pace.stretch(self.settings.rotation, cycle);
+        let interval = since_last.max(pace.interval);
+        let due = collectors::device_health::due(&snapshot, self.clock.now(), interval, rotation);
+        let (outcome, nothing_left) = self.read_due(&snapshot, &due, began).await;
+        let state = match outcome.state() {
+            CollectorState::Ok if nothing_left => CollectorState::Empty,
+            state => state,
         };
-        let outcome =
-            collectors::device_health::collect(&self.client, &due, began + deadline(due.len()), &take).await;
         let items = self.store.snapshot().details.values().filter(|reading| reading.detail.is_some()).count();
         let finished = Finished { outcome, items, settled: Settled::default(), took: began.elapsed() };
-        let state = finished.outcome.state();
         let state = self.finish(Collector::DeviceHealth, state, &finished);
         let failures = self.status(Collector::DeviceHealth, |status| status.consecutive_failures);
         if state.is_success() {
-            Duration::ZERO
-        } else {
-            self.settings.detail_pace.next(state, failures, interval).saturating_sub(interval)
+            return Duration::ZERO;
         }
+        pace.next(state, failures, pace.interval).saturating_sub(pace.interval)
     }
 
-    fn last_duration(&self) -> Duration {
-        self.status(Collector::DeviceHealth, |status| status.duration).unwrap_or_default()
+    /// Reads these details. The second part of the answer is true if Graph reports none at all any more, which is not
+    /// believed: what is held ages.
+    async fn read_due(&self, before: &Snapshot, due: &[Arc<Device>], began: Instant) -> (Outcome, bool) {
+        let denied = Mutex::new(Vec::new());
+        let take = |found: Vec<Found>| {
+            let (reported, not): (Vec<Found>, _) =
+                found.into_iter().partition(|(_, detail)| detail.is_some());
+            denied.lock().unwrap_or_else(PoisonError::into_inner).extend(not);
+            self.log_events(&self.store.take_details(reported, self.clock.now()));
+        };
+        let deadline = began + deadline(due.len());
+        let outcome = collectors::device_health::collect(&self.client, due, deadline, &take).await;
+        let denied = denied.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let held =
+            |(device, _): &Found| before.details.get(&device.id).is_some_and(|held| held.detail.is_some());
+        let nothing_left = denied.len() == outcome.parts_read && denied.iter().any(held);
+        if !nothing_left {
+            self.store.take_details(denied, self.clock.now());
+        }
+        (outcome, nothing_left)
     }
 
-    /// Waits while nobody reads; true if there was such a time.
-    async fn pause_while_idle(&self) -> bool {
-        let Some(idle_after) = self.settings.idle_after else { return false };
+    /// Waits while nobody reads.
+    async fn pause_while_idle(&self) {
+        let Some(idle_after) = self.settings.idle_after else { return };
+        let mut reads = self.readers.subscribe();
         if !self.readers.idle_since(self.clock.now(), idle_after) {
-            return false;
+            return;
         }
         tracing::info!(
             tenant = &*self.tenant,
             ?idle_after,
             "nobody reads; collection pauses until the next scrape"
         );
+        self.paused.store(true, Ordering::Relaxed);
+        let states = self.show_paused();
+        drop(reads.changed().await); // the sender lives in self
+        self.paused.store(false, Ordering::Relaxed);
+        for (collector, state) in states {
+            self.store.update_status(collector, |status| status.state = state);
+        }
+        self.store.lose_track(self.clock.now());
+    }
+
+    /// Shows every collector that runs as paused; gives the states they had.
+    fn show_paused(&self) -> Vec<(Collector, CollectorState)> {
+        let mut states = Vec::new();
         for collector in Collector::ALL {
             self.store.update_status(*collector, |status| {
                 if status.state != CollectorState::Disabled {
+                    states.push((*collector, status.state));
                     status.state = CollectorState::Paused;
                 }
             });
         }
-        self.readers.next_read().await;
-        self.store.lose_track();
-        true
+        states
     }
 
     /// Notes how an attempt ended; gives the state that is shown for it.
@@ -208,11 +252,14 @@ impl Poller {
         self.store.update_status(collector, |status| {
             before = status.state;
             // A source that never worked and may be left out is off, not broken.
-            if state == CollectorState::Forbidden && enabled == Enabled::Auto && status.last_success.is_none()
-            {
+            let never = status.last_success.is_none() && finished.items == 0;
+            if state == CollectorState::Forbidden && enabled == Enabled::Auto && never {
                 shown = CollectorState::Disabled;
             }
             self.write_status(status, collector, shown, finished, now);
+            if self.paused.load(Ordering::Relaxed) {
+                status.state = CollectorState::Paused; // an attempt that the pause overtook
+            }
         });
         self.report(collector, before, shown, finished);
         shown
@@ -233,8 +280,11 @@ impl Poller {
         status.state = state;
         status.last_attempt = Some(now);
         status.duration = Some(finished.took);
-        status.interval = pace.interval(finished.took);
-        status.expiry = pace.stretch(pace.expiry, finished.took);
+        if state.is_success() {
+            // A cycle that failed says nothing about how long one takes.
+            status.interval = pace.interval(finished.took);
+            status.expiry = pace.stretch(pace.expiry, finished.took);
+        }
         status.consecutive_failures = if state.is_success() { 0 } else { status.consecutive_failures + 1 };
         status.last_success = if state.is_success() { Some(now) } else { status.last_success };
         status.items = finished.items;
@@ -288,7 +338,11 @@ impl Poller {
                 "Graph answers without any device; the last good picture is kept until it expires"
             ),
             CollectorState::Frozen => {
-                tracing::warn!(tenant, collector = name, frozen_after = ?self.settings.frozen_after, "Graph answers, but no room device has changed for long");
+                tracing::warn!(
+                    tenant,
+                    collector = name,
+                    "Graph answers, but no room device has changed for long"
+                );
             }
             CollectorState::Retired => tracing::warn!(
                 tenant,
@@ -351,47 +405,4 @@ struct Finished {
 /// How long a cycle of so many items may take.
 fn deadline(items: usize) -> Duration {
     PATIENCE + Duration::from_secs(u64::try_from(items).unwrap_or(u64::MAX) / u64::from(SLOWEST_RATE))
-}
-
-/// Whether the core devices stand still: data that nobody writes any more still looks healthy.
-fn is_frozen(listing: &Listing, now: Timestamp, frozen_after: Duration) -> bool {
-    let core = || {
-        listing.rows.values().map(|row| &row.device).filter(|device| device.device_type.role() == Role::Core)
-    };
-    core().count() >= FROZEN_MIN_DEVICES
-        && core().all(|device| device.last_modified.is_some_and(|changed| now.since(changed) > frozen_after))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::device::Device;
-    use crate::model::listing::tests::device;
-
-    const DAY: Duration = Duration::from_hours(24);
-
-    #[track_caller]
-    fn check_frozen(device_type: DeviceType, changes: &[Option<i64>], expected: bool) {
-        let mut listing = Listing::default();
-        let devices = (0..).zip(changes).map(|(n, changed)| {
-            let last_modified = changed.map(Timestamp::from_seconds);
-            Arc::new(Device { last_modified, ..(*device(&format!("d{n}"), device_type)).clone() })
-        });
-        let devices: Vec<_> = devices.collect();
-        listing.take(&devices, Timestamp::from_seconds(0));
-        assert_eq!(is_frozen(&listing, Timestamp::from_seconds(100_000), DAY), expected);
-    }
-
-    #[test]
-    fn a_fleet_in_which_nothing_changes_for_a_day_is_frozen() {
-        check_frozen(DeviceType::TeamsRoom, &[Some(100); 10], true);
-        check_frozen(DeviceType::TeamsRoom, &[Some(100); 9], false);
-        check_frozen(DeviceType::TeamsPanel, &[Some(100); 20], false);
-        let mut one_alive = [Some(100); 10];
-        one_alive[3] = Some(20_000);
-        check_frozen(DeviceType::TeamsRoom, &one_alive, false);
-        let mut one_without_time = [Some(100); 10];
-        one_without_time[3] = None;
-        check_frozen(DeviceType::TeamsRoom, &one_without_time, false);
-    }
 }

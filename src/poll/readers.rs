@@ -24,9 +24,9 @@ impl Readers {
         now.since(*self.last.borrow()) >= idle_after
     }
 
-    pub(super) async fn next_read(&self) {
-        let mut last = self.last.subscribe();
-        drop(last.changed().await); // the sender lives in self
+    /// Tells of every read from now on.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Timestamp> {
+        self.last.subscribe()
     }
 }
 
@@ -34,13 +34,15 @@ impl Readers {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_read_ends_the_idle_time_and_wakes() {
+    #[test]
+    fn a_read_ends_the_idle_time_and_wakes() {
         let at = Timestamp::from_seconds;
         let (readers, hour) = (Readers::new(at(0)), Duration::from_hours(1));
         assert!(!readers.idle_since(at(3599), hour));
         assert!(readers.idle_since(at(3600), hour));
-        tokio::join!(readers.next_read(), async { readers.read(at(3601)) });
+        let reads = readers.subscribe();
+        readers.read(at(3601));
+        assert!(reads.has_changed().expect("the sender is there"));
         assert!(!readers.idle_since(at(3602), hour));
     }
 }

@@ -1,6 +1,8 @@
 //! The status page: is the exporter reading, how fresh is each source, and which rooms are not well.
 
 use std::fmt::{self, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::model::collector::Status;
 use crate::model::fleet::Fleet;
@@ -21,6 +23,27 @@ th { font-weight: 600; font-size: .85rem } td.n, th.n { text-align: right; font-
 .bad { color: var(--bad); font-weight: 600 } .warn { color: var(--warn); font-weight: 600 } .good { color: var(--good) }
 .wrap { overflow-x: auto } p.sum b { margin-right: 1.2rem } a { color: inherit }
 ";
+
+/// The page as last made: it looks at every room, and nobody may make that happen many times a second.
+#[derive(Default)]
+pub struct Cache(Mutex<Option<(Instant, String)>>);
+
+/// A person does not see the difference.
+const CACHE_FOR: Duration = Duration::from_secs(1);
+
+impl Cache {
+    pub fn get(&self, make: impl FnOnce() -> String) -> String {
+        let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*cached {
+            Some((made, page)) if made.elapsed() < CACHE_FOR => page.clone(),
+            _ => {
+                let page = make();
+                *cached = Some((Instant::now(), page.clone()));
+                page
+            }
+        }
+    }
+}
 
 /// The page for the tenants, by name, at `now`.
 pub fn html(tenants: &[(&str, Snapshot)], now: Timestamp, telemetry_path: &str) -> String {

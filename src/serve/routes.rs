@@ -41,8 +41,8 @@ pub struct Routes {
     pub ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// The HTML of `/`.
     pub page: Box<dyn Fn() -> String + Send + Sync>,
-    /// Somebody reads the data: a scrape or a page wakes paused collectors.
-    pub on_read: Box<dyn Fn() + Send + Sync>,
+    /// Somebody reads the data, of one tenant or of all: a scrape or a page wakes paused collectors.
+    pub on_read: Box<dyn Fn(Option<&str>) + Send + Sync>,
     /// Called with handler and status of each response.
     pub on_response: Box<dyn Fn(&'static str, u16) + Send + Sync>,
     /// `--web.telemetry-path`; may be `/`, the page is then not served.
@@ -80,7 +80,7 @@ impl Routes {
             Ok(wanted) => wanted,
             Err(refusal) => return refusal.into(),
         };
-        (self.on_read)();
+        (self.on_read)(wanted.tenant.as_deref());
 
         let (tenant, names) = (wanted.tenant.as_deref(), wanted.names.as_ref());
         let content = negotiate::content(values(headers, &ACCEPT));
@@ -127,7 +127,7 @@ impl Routes {
     }
 
     fn page(&self) -> Answer {
-        (self.on_read)();
+        (self.on_read)(None);
         let mut answer = of_type(StatusCode::OK, HTML, (self.page)().into());
         answer.response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
         answer
@@ -242,7 +242,7 @@ mod tests {
             tail: Box::new(|tail| format!("# tail of {:?}\n", tail.tenant).into()),
             ready: Box::new(|| Err("waiting for devices of contoso".to_owned())),
             page: Box::new(|| "<!doctype html>".to_owned()),
-            on_read: Box::new(move || read("read".to_owned())),
+            on_read: Box::new(move |_| read("read".to_owned())),
             on_response: Box::new(move |handler, code| response(format!("{handler} {code}"))),
             telemetry_path: "/metrics".to_owned(),
         };

@@ -42,7 +42,7 @@ impl Running {
             tail: Box::new(move |_| vec![b'#'; tail]),
             ready: Box::new(|| Ok(())),
             page: Box::new(|| "page".to_owned()),
-            on_read: Box::new(|| ()),
+            on_read: Box::new(|_| ()),
             on_response: Box::new({
                 let responses = Arc::clone(&responses);
                 move |handler, code| responses.lock().unwrap().push(format!("{handler} {code}"))

@@ -124,11 +124,9 @@ impl TenantStats {
         self.stats.graph_duration.with_label_values(&[operation]).observe(took.as_secs_f64());
     }
 
-    /// Counts a value that Graph does not document; true for the first of its field.
-    pub fn unknown_value(&self, field: &str) -> bool {
-        let counter = self.stats.unknown_values.with_label_values(&[&*self.tenant, field]);
-        counter.inc();
-        counter.get() == 1
+    /// Counts a value that Graph does not document.
+    pub fn unknown_value(&self, field: &str) {
+        self.stats.unknown_values.with_label_values(&[&*self.tenant, field]).inc();
     }
 
     pub fn token_expiry(&self, at: Timestamp) {

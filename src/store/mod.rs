@@ -12,7 +12,7 @@ use crate::model::collector::{Collector, Status};
 use crate::model::detail::{Basis, Detail, Reading};
 use crate::model::device::Device;
 use crate::model::listing::{Census, Settled};
-use crate::model::memory::{Event, Moment};
+use crate::model::memory::{Event, Moment, Sighting};
 use crate::model::{Snapshot, Timestamp};
 
 /// What is held of one tenant.
@@ -35,10 +35,17 @@ impl Store {
     }
 
     /// Takes a page of listed devices. `trusted`: accounts on room devices are rooms.
-    pub fn take_devices(&self, devices: &[Arc<Device>], trusted: bool, moment: Moment) -> Vec<Event> {
+    pub fn take_devices(&self, devices: &[Arc<Device>], trusted: bool, now: Timestamp) -> Vec<Event> {
         self.change(|snapshot| {
-            Arc::make_mut(&mut snapshot.devices).take(devices, moment.now);
-            Arc::make_mut(&mut snapshot.memory).observe_devices(devices, trusted, moment)
+            let rows = &snapshot.devices.rows;
+            let sighting = |device: &Arc<Device>| Sighting {
+                value: device.clone(),
+                last_read: rows.get(&device.id).map(|row| row.seen_at),
+            };
+            let sightings: Vec<_> = devices.iter().map(sighting).collect();
+            let moment = Moment { now, expiry: snapshot.expiry(Collector::Devices) };
+            Arc::make_mut(&mut snapshot.devices).take(devices, now);
+            Arc::make_mut(&mut snapshot.memory).observe_devices(&sightings, trusted, moment)
         })
     }
 
@@ -56,20 +63,24 @@ impl Store {
     }
 
     /// Takes details that were read; `None` is a device of which Graph reports none.
-    pub fn take_details(&self, found: Vec<(Arc<Device>, Option<Arc<Detail>>)>, moment: Moment) -> Vec<Event> {
+    pub fn take_details(&self, found: Vec<(Arc<Device>, Option<Arc<Detail>>)>, now: Timestamp) -> Vec<Event> {
         self.change(|snapshot| {
+            let moment = Moment { now, expiry: snapshot.expiry(Collector::DeviceHealth) };
             let details = Arc::make_mut(&mut snapshot.details);
             let mut read = Vec::with_capacity(found.len());
-            for (device, detail) in found {
+            for (asked, detail) in found {
+                // The list may have moved on while the detail was read.
+                let Some(row) = snapshot.devices.rows.get(&asked.id) else { continue };
+                let device = row.device.clone();
                 let held = details.get_mut(&device.id).filter(|held| held.detail.is_some() && !held.denied);
                 if let (None, Some(held)) = (&detail, held) {
                     held.denied = true;
                     continue;
                 }
-                let basis = Basis::from(&*device);
-                let reading = Reading { read_at: moment.now, basis, detail: detail.clone(), denied: false };
-                details.insert(device.id.clone(), reading);
-                read.extend(detail.map(|detail| (device, detail)));
+                let basis = Basis::from(&*asked);
+                let reading = Reading { read_at: now, basis, detail: detail.clone(), denied: false };
+                let last_read = details.insert(device.id.clone(), reading).map(|last| last.read_at);
+                read.extend(detail.map(|detail| Sighting { value: (device, detail), last_read }));
             }
             Arc::make_mut(&mut snapshot.memory).observe_details(&read, moment)
         })
@@ -84,8 +95,8 @@ impl Store {
     }
 
     /// After a pause nobody knows when things changed.
-    pub fn lose_track(&self) {
-        self.change(|snapshot| Arc::make_mut(&mut snapshot.memory).lose_track());
+    pub fn lose_track(&self, now: Timestamp) {
+        self.change(|snapshot| Arc::make_mut(&mut snapshot.memory).lose_track(now));
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Snapshot) -> T) -> T {

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,8 @@ pub struct Storage {
     file: PathBuf,
     /// A file of another tenant under the same name must not be taken for this one's.
     tenant_id: String,
+    /// One write at a time: a task that is no longer awaited may still be writing.
+    writing: Arc<Mutex<()>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +73,12 @@ impl Storage {
         let failed = |source| Error::Directory { path: directory.display().to_string(), source };
         fs::create_dir_all(directory).map_err(failed)?;
         let file = directory.join(format!("{tenant}.json"));
-        Ok(Self { directory: directory.to_owned(), file, tenant_id: tenant_id.to_owned() })
+        Ok(Self {
+            directory: directory.to_owned(),
+            file,
+            tenant_id: tenant_id.to_owned(),
+            writing: Arc::default(),
+        })
     }
 
     /// What was held when it was saved, and when that was; `None` if nothing ever was.
@@ -89,20 +96,21 @@ impl Storage {
         if header.tenant_id != self.tenant_id {
             return Err(damaged("it belongs to another tenant id".to_owned()));
         }
-        let reader = BufReader::new(&bytes[..]);
         let restored: Restored =
-            serde_json::from_reader(reader).map_err(|error| damaged(error.to_string()))?;
+            serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
         let snapshot = Snapshot {
             devices: Arc::new(restored.devices),
             details: Arc::new(restored.details),
             memory: Arc::new(restored.memory),
             status: Arc::default(),
+            frozen_after: None,
         };
         Ok(Some((snapshot, restored.saved_at)))
     }
 
     /// Replaces the file by this snapshot.
     pub fn save(&self, snapshot: &Snapshot, now: Timestamp) -> Result<(), Error> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let written = Written {
             format: FORMAT,
             tenant_id: &self.tenant_id,
@@ -135,10 +143,11 @@ fn write(path: &Path, written: &Written<'_>) -> std::io::Result<()> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+    use std::time::Duration;
 
     use crate::model::device::DeviceType;
     use crate::model::listing::tests::device;
-    use crate::model::memory::Moment;
+    use crate::model::memory::{Moment, Sighting};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_795_244_591);
 
@@ -146,8 +155,9 @@ mod tests {
         let mut snapshot = Snapshot::default();
         let devices = [device("a", DeviceType::TeamsRoom)];
         Arc::make_mut(&mut snapshot.devices).take(&devices, NOW);
-        let moment = Moment { now: NOW, continuous: true };
-        Arc::make_mut(&mut snapshot.memory).observe_devices(&devices, true, moment);
+        let moment = Moment { now: NOW, expiry: Duration::from_mins(30) };
+        let sightings = devices.map(|value| Sighting { value, last_read: None });
+        Arc::make_mut(&mut snapshot.memory).observe_devices(&sightings, true, moment);
         snapshot
     }
 

@@ -267,13 +267,18 @@ impl Scrape {
         wanted.filter_map(|(_, value)| value.parse::<f64>().ok()).sum()
     }
 
+    /// The same sum of whole numbers.
+    pub(crate) fn total(&self, name: &str, labels: &[&str]) -> i64 {
+        seconds(self.sum(name, labels))
+    }
+
     /// What a failed test shows.
     fn summary(&self) -> String {
         let of_interest = |key: &&String| {
             key.starts_with("teams_rooms_collector") || key.starts_with("teams_rooms_graph_requests")
         };
         let lines = self.series.iter().filter(|(key, value)| of_interest(key) && *value != "0");
-        lines.map(|(key, value)| format!("{key} {value}\n")).collect()
+        lines.fold(String::new(), |text, (key, value)| text + key + " " + value + "\n")
     }
 }
 
@@ -283,7 +288,7 @@ pub(crate) fn label<'s>(series: &'s str, name: &str) -> &'s str {
     pair.split('"').next().unwrap_or_default()
 }
 
-/// A Unix time that a gauge shows.
+/// A Unix time or another whole number that a sample shows.
 #[expect(clippy::cast_possible_truncation, reason = "whole seconds of this century")]
 pub(crate) fn seconds(value: f64) -> i64 {
     value as i64

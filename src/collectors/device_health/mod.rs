@@ -4,7 +4,6 @@
 //! turn, so that each is read at least once in a rotation.
 //! <https://learn.microsoft.com/graph/api/teamworkdevicehealth-get?view=graph-rest-beta>
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,28 +16,25 @@ use tokio::time::Instant;
 use crate::collectors::Outcome;
 use crate::collectors::wire::{Node, UnknownValue};
 use crate::graph::{CONCURRENCY, Client, Error, batch};
+use crate::model::collector::Collector;
 use crate::model::detail::{
-    Basis, Connection, Detail, Login, Peripheral, Product, Reading, Slot, Software, SoftwareKind,
+    Basis, Connection, Detail, Login, Peripheral, Product, Slot, Software, SoftwareKind,
 };
 use crate::model::device::{Device, Health};
-use crate::model::listing::Listing;
-use crate::model::{State, Timestamp};
+use crate::model::{Snapshot, State, Timestamp};
 
 /// A device and its detail; `None` where Graph reports none.
 pub type Found = (Arc<Device>, Option<Arc<Detail>>);
 
 /// The devices whose detail must be read now: never read, changed, denied once, not healthy, and the
 /// oldest in their turn.
-pub fn due(
-    listing: &Listing,
-    details: &BTreeMap<Arc<str>, Reading>,
-    interval: Duration,
-    rotation: Duration,
-) -> Vec<Arc<Device>> {
+pub fn due(snapshot: &Snapshot, now: Timestamp, interval: Duration, rotation: Duration) -> Vec<Arc<Device>> {
     let mut due = Vec::new();
     let mut rest: Vec<(Timestamp, &Arc<Device>)> = Vec::new();
-    for row in listing.rows.values() {
-        match details.get(&row.device.id) {
+    let expiry = snapshot.expiry(Collector::Devices);
+    let rows = snapshot.devices.rows.values().filter(|row| now.since(row.seen_at) <= expiry);
+    for row in rows {
+        match snapshot.details.get(&row.device.id) {
             Some(reading)
                 if reading.basis == Basis::from(&*row.device)
                     && row.device.health == Health::Healthy
@@ -57,7 +53,7 @@ pub fn due(
         clippy::cast_precision_loss,
         reason = "a share of a fleet"
     )]
-    let turn = (listing.rows.len() as f64 * share).ceil() as usize;
+    let turn = ((due.len() + rest.len()) as f64 * share).ceil() as usize;
     due.extend(rest.into_iter().take(turn).map(|(_, device)| device.clone()));
     due
 }
@@ -76,10 +72,25 @@ pub async fn collect(
     let mut batches = stream::iter(batches).buffer_unordered(CONCURRENCY);
     let mut outcome = Outcome::default();
     while let Some((devices, answers)) = batches.next().await {
+        let hopeless = hopeless(&answers);
         let answers = devices.iter().zip(answers);
         take(answers.filter_map(|(device, answer)| sort_out(device, answer, &mut outcome)).collect());
+        if let Some(error) = hopeless {
+            // The other batches would end the same way, one after another.
+            outcome.failures.push(("the other devices".to_owned(), error));
+            break;
+        }
     }
     outcome
+}
+
+/// Why no device of a batch was answered, where that holds for all devices: the tenant refuses, or is not there.
+fn hopeless(answers: &[Result<Box<RawValue>, Error>]) -> Option<Error> {
+    let all = |error: &Error| answers.iter().all(|answer| answer.as_ref().err() == Some(error));
+    let first = answers.first()?.as_ref().err()?;
+    let general =
+        matches!(first, Error::Unauthorized { .. } | Error::Forbidden { .. } | Error::Unreachable { .. });
+    (general && all(first)).then(|| first.clone())
 }
 
 async fn read_batch<'d>(

@@ -1,7 +1,11 @@
 //! Reading the detail, and which details are due.
 
+use std::collections::BTreeMap;
+
 use super::*;
+use crate::model::detail::Reading;
 use crate::model::device::DeviceType;
+use crate::model::listing::Listing;
 use crate::model::listing::tests::device;
 use serde_json::json;
 
@@ -68,7 +72,7 @@ fn reading(device: &Device, read_at: i64) -> Reading {
     }
 }
 
-fn fleet(count: usize) -> (Listing, BTreeMap<Arc<str>, Reading>) {
+fn fleet(count: usize) -> (Listing, Details) {
     let devices: Vec<_> = (0..count).map(|n| device(&format!("d{n:03}"), DeviceType::TeamsRoom)).collect();
     let mut listing = Listing::default();
     listing.take(&devices, Timestamp::from_seconds(0));
@@ -77,9 +81,16 @@ fn fleet(count: usize) -> (Listing, BTreeMap<Arc<str>, Reading>) {
     (listing, details)
 }
 
-fn due_ids(listing: &Listing, details: &BTreeMap<Arc<str>, Reading>) -> Vec<String> {
+type Details = BTreeMap<Arc<str>, Reading>;
+
+fn due_ids(listing: &Listing, details: &Details) -> Vec<String> {
     let (interval, rotation) = (Duration::from_mins(2), Duration::from_mins(30));
-    due(listing, details, interval, rotation).iter().map(|device| device.id.to_string()).collect()
+    let (devices, details) = (Arc::new(listing.clone()), Arc::new(details.clone()));
+    let snapshot = Snapshot { devices, details, ..Snapshot::default() };
+    due(&snapshot, Timestamp::from_seconds(10_000), interval, rotation)
+        .iter()
+        .map(|device| device.id.to_string())
+        .collect()
 }
 
 #[test]

@@ -18,6 +18,9 @@ use crate::model::{State, Timestamp};
 pub struct Memory {
     pub devices: BTreeMap<Arc<str>, Arc<DeviceMemory>>,
     pub rooms: Arc<Registry>,
+    /// The last pause; what was read before it tells nothing about when something changed.
+    #[serde(skip)]
+    paused_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,12 +100,26 @@ pub struct Event {
     pub to: &'static str,
 }
 
-/// How an observation is to be read.
+/// Something that was read now, and the reading before.
+#[derive(Clone, Debug)]
+pub struct Sighting<T> {
+    pub value: T,
+    pub last_read: Option<Timestamp>,
+}
+
+/// When a source was read.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
     pub now: Timestamp,
-    /// False after a pause: what changed meanwhile did so at an unknown time.
-    pub continuous: bool,
+    /// A reading that is older than this says nothing about when something changed since.
+    pub expiry: Duration,
+}
+
+/// When a change was seen, and when it happened if that is the same.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    now: Timestamp,
+    began: Option<Timestamp>,
 }
 
 /// A signed-out device counts as such at the second poll; a restart signs it out for a moment.
@@ -113,25 +130,36 @@ const FORGET_AFTER: Duration = Duration::from_hours(2160);
 
 impl Memory {
     /// Takes devices of the list. `trusted`: accounts on core, console and panel devices are rooms.
-    pub fn observe_devices(&mut self, devices: &[Arc<Device>], trusted: bool, moment: Moment) -> Vec<Event> {
+    pub fn observe_devices(
+        &mut self,
+        devices: &[Sighting<Arc<Device>>],
+        trusted: bool,
+        moment: Moment,
+    ) -> Vec<Event> {
         let mut events = Vec::new();
-        for device in devices {
+        for Sighting { value: device, last_read } in devices {
+            let change = self.change(*last_read, moment);
             let mut memory = self.devices.get(&device.id).map(|known| (**known).clone()).unwrap_or_default();
             memory.settle_home(device, trusted, &mut self.rooms);
-            memory.observe_health(device, moment, &mut events);
+            memory.observe_health(device, change, &mut events);
             self.keep(&device.id, memory, &mut events);
         }
         events
     }
 
     /// Takes details that were read; `device` is the listed device they belong to.
-    pub fn observe_details(&mut self, details: &[(Arc<Device>, Arc<Detail>)], moment: Moment) -> Vec<Event> {
+    pub fn observe_details(
+        &mut self,
+        details: &[Sighting<(Arc<Device>, Arc<Detail>)>],
+        moment: Moment,
+    ) -> Vec<Event> {
         let mut events = Vec::new();
-        for (device, detail) in details {
+        for Sighting { value: (device, detail), last_read } in details {
+            let change = self.change(*last_read, moment);
             let mut memory = self.devices.get(&device.id).map(|known| (**known).clone()).unwrap_or_default();
             memory.observe_links(&device.id, detail, &mut events);
-            memory.observe_software(detail, moment);
-            memory.observe_standing(device, moment);
+            memory.observe_software(detail, change);
+            memory.observe_standing(device, change);
             self.keep(&device.id, memory, &mut events);
         }
         events
@@ -148,7 +176,8 @@ impl Memory {
     }
 
     /// Since-times are unknown after a pause until the next change.
-    pub fn lose_track(&mut self) {
+    pub fn lose_track(&mut self, now: Timestamp) {
+        self.paused_at = Some(now);
         for memory in self.devices.values_mut() {
             let memory = Arc::make_mut(memory);
             memory.health_since = None;
@@ -158,6 +187,13 @@ impl Memory {
             // Details are read in turn: what changed in the pause may be seen long after it.
             memory.software.clear();
         }
+    }
+
+    fn change(&self, last_read: Option<Timestamp>, moment: Moment) -> Change {
+        let watched = last_read.is_some_and(|last| {
+            moment.now.since(last) <= moment.expiry && self.paused_at.is_none_or(|paused| last > paused)
+        });
+        Change { now: moment.now, began: watched.then_some(moment.now) }
     }
 
     /// Stores a device's memory, and names the room in its events; an unchanged one keeps its place in memory.
@@ -207,10 +243,10 @@ impl DeviceMemory {
         self.home = home.or_else(|| self.home.take());
     }
 
-    fn observe_health(&mut self, device: &Device, moment: Moment, events: &mut Vec<Event>) {
+    fn observe_health(&mut self, device: &Device, change: Change, events: &mut Vec<Event>) {
         if device.health != Health::Unknown {
             if let Some(before) = self.health.filter(|before| *before != device.health) {
-                self.health_since = moment.began();
+                self.health_since = change.began;
                 let subject = Signal::Health.label().to_owned();
                 self.count(
                     &device.id,
@@ -223,7 +259,7 @@ impl DeviceMemory {
             }
             self.health = Some(device.health);
         }
-        self.observe_standing(device, moment);
+        self.observe_standing(device, change);
     }
 
     fn observe_links(&mut self, id: &Arc<str>, detail: &Detail, events: &mut Vec<Event>) {
@@ -242,15 +278,15 @@ impl DeviceMemory {
         self.links.sort_unstable_by_key(|(link, _)| *link);
     }
 
-    fn observe_software(&mut self, detail: &Detail, moment: Moment) {
+    fn observe_software(&mut self, detail: &Detail, change: Change) {
         for software in &detail.software {
             let known = self.software.iter().position(|(kind, _)| *kind == software.kind);
             let mut memory = known.map(|at| self.software.swap_remove(at).1).unwrap_or_default();
             if memory.current.is_some() && software.current.is_some() && memory.current != software.current {
-                memory.changed = moment.began();
+                memory.changed = change.began;
             }
             match (memory.update_available, software.update_available) {
-                (Some(false), Some(true)) => memory.pending_since = moment.began(),
+                (Some(false), Some(true)) => memory.pending_since = change.began,
                 (_, Some(false)) => memory.pending_since = None,
                 _ => {}
             }
@@ -261,13 +297,13 @@ impl DeviceMemory {
         self.software.sort_unstable_by_key(|(kind, _)| *kind);
     }
 
-    fn observe_standing(&mut self, device: &Device, moment: Moment) {
+    fn observe_standing(&mut self, device: &Device, change: Change) {
         let connected =
             self.links.iter().find(|(link, _)| *link == Link::Connection).map(|(_, value)| *value);
         let Some(up) = is_up(device.health, connected, self.signed_out()) else { return };
         if self.standing.is_none_or(|standing| standing.up != up) {
-            let began = self.standing.and(moment.began());
-            self.standing = Some(Standing { up, first_seen: moment.now, began });
+            let began = self.standing.and(change.began);
+            self.standing = Some(Standing { up, first_seen: change.now, began });
         }
     }
 
@@ -293,13 +329,6 @@ pub fn is_up(health: Health, connected: Option<bool>, signed_out: bool) -> Optio
         return Some(false);
     }
     (health != Health::Unknown || connected.is_some()).then_some(true)
-}
-
-impl Moment {
-    /// The time of a change that is seen now, if nothing was missed before.
-    fn began(self) -> Option<Timestamp> {
-        self.continuous.then_some(self.now)
-    }
 }
 
 /// Every link of a detail whose state is known.

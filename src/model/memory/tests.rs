@@ -5,8 +5,23 @@ use crate::model::detail::{Connection, Peripheral, Software};
 use crate::model::device::{Account, DeviceType};
 use crate::model::listing::tests::device;
 
-fn at(seconds: i64) -> Moment {
-    Moment { now: Timestamp::from_seconds(seconds), continuous: true }
+const EXPIRY: Duration = Duration::from_mins(30);
+
+/// A listing that follows another by a hundred seconds.
+fn list(memory: &mut Memory, device: Arc<Device>, trusted: bool, seconds: i64) -> Vec<Event> {
+    list_after(memory, device, trusted, seconds - 100, seconds)
+}
+
+fn list_after(memory: &mut Memory, device: Arc<Device>, trusted: bool, last: i64, now: i64) -> Vec<Event> {
+    let sighting = Sighting { value: device, last_read: Some(Timestamp::from_seconds(last)) };
+    memory.observe_devices(&[sighting], trusted, Moment { now: Timestamp::from_seconds(now), expiry: EXPIRY })
+}
+
+/// A reading of the detail that follows another by a hundred seconds.
+fn read(memory: &mut Memory, device: &Arc<Device>, detail: Arc<Detail>, seconds: i64) -> Vec<Event> {
+    let last_read = Some(Timestamp::from_seconds(seconds - 100));
+    let sighting = Sighting { value: (device.clone(), detail), last_read };
+    memory.observe_details(&[sighting], Moment { now: Timestamp::from_seconds(seconds), expiry: EXPIRY })
 }
 
 fn room_device(health: Health, account: Option<&str>) -> Arc<Device> {
@@ -47,8 +62,8 @@ fn changes(memory: &Memory) -> Vec<(&'static str, u64)> {
 fn a_change_is_an_event_and_a_first_sight_is_not() {
     let mut memory = Memory::default();
     let oslo = Some("oslo@contoso.example");
-    assert_eq!(memory.observe_devices(&[room_device(Health::Healthy, oslo)], true, at(100)), []);
-    let events = memory.observe_devices(&[room_device(Health::Offline, oslo)], true, at(200));
+    assert_eq!(list(&mut memory, room_device(Health::Healthy, oslo), true, 100), []);
+    let events = list(&mut memory, room_device(Health::Offline, oslo), true, 200);
     let event = events.first().expect("one event");
     assert_eq!((event.signal, event.from, event.to), (Signal::Health, "healthy", "offline"));
     assert_eq!(event.room.as_deref(), Some("Oslo"));
@@ -66,7 +81,7 @@ fn unknown_in_between_is_no_change() {
         (Health::Unknown, 0),
         (Health::Critical, 1),
     ] {
-        memory.observe_devices(&[room_device(health, None)], true, at(100));
+        list(&mut memory, room_device(health, None), true, 100);
         assert_eq!(changes(&memory), [("health", expected)], "{health:?}");
     }
 }
@@ -75,10 +90,10 @@ fn unknown_in_between_is_no_change() {
 fn every_link_that_the_device_has_is_counted_from_zero() {
     let mut memory = Memory::default();
     let core = room_device(Health::Healthy, None);
-    memory.observe_details(&[(core.clone(), camera(None))], at(100));
+    read(&mut memory, &core, camera(None), 100);
     assert_eq!(changes(&memory), [("health", 0), ("display", 0)]);
-    memory.observe_details(&[(core.clone(), camera(Some(true)))], at(200));
-    let events = memory.observe_details(&[(core, camera(Some(false)))], at(300));
+    read(&mut memory, &core, camera(Some(true)), 200);
+    let events = read(&mut memory, &core, camera(Some(false)), 300);
     assert_eq!(changes(&memory), [("health", 0), ("room_camera", 1), ("display", 0)]);
     assert_eq!(events.first().map(|event| event.subject.as_str()), Some("room_camera"));
 }
@@ -86,22 +101,31 @@ fn every_link_that_the_device_has_is_counted_from_zero() {
 #[test]
 fn a_change_seen_after_a_pause_has_no_time() {
     let mut memory = Memory::default();
-    memory.observe_devices(&[room_device(Health::Healthy, None)], true, at(100));
-    memory.observe_devices(&[room_device(Health::Critical, None)], true, at(200));
-    memory.lose_track();
+    list(&mut memory, room_device(Health::Healthy, None), true, 100);
+    list(&mut memory, room_device(Health::Critical, None), true, 200);
+    memory.lose_track(Timestamp::from_seconds(250));
     assert_eq!(memory.devices["core"].health_since, None);
-    let late = Moment { continuous: false, ..at(9000) };
-    memory.observe_devices(&[room_device(Health::Healthy, None)], true, late);
+    list_after(&mut memory, room_device(Health::Healthy, None), true, 200, 900);
     assert_eq!(memory.devices["core"].health_since, None);
-    assert_eq!(changes(&memory), [("health", 2)]);
+    list_after(&mut memory, room_device(Health::Critical, None), true, 900, 1000);
+    assert_eq!(memory.devices["core"].health_since, Some(Timestamp::from_seconds(1000)));
+    assert_eq!(changes(&memory), [("health", 3)]);
+}
+
+#[test]
+fn a_change_seen_after_an_outage_longer_than_the_expiry_has_no_time() {
+    let mut memory = Memory::default();
+    list(&mut memory, room_device(Health::Healthy, None), true, 100);
+    list_after(&mut memory, room_device(Health::Critical, None), true, 100, 1901);
+    assert_eq!(memory.devices["core"].health_since, None);
 }
 
 #[test]
 fn sign_out_keeps_the_room_and_counts_at_the_second_poll() {
     let mut memory = Memory::default();
-    memory.observe_devices(&[room_device(Health::Healthy, Some("oslo@contoso.example"))], true, at(100));
+    list(&mut memory, room_device(Health::Healthy, Some("oslo@contoso.example")), true, 100);
     for (poll, signed_out) in [(1, false), (2, true), (3, true)] {
-        memory.observe_devices(&[room_device(Health::Healthy, None)], true, at(100 + poll));
+        list(&mut memory, room_device(Health::Healthy, None), true, 100 + poll);
         let core = &memory.devices["core"];
         assert_eq!((core.home.as_deref(), core.signed_out()), (Some("oslo@contoso.example"), signed_out));
     }
@@ -115,7 +139,7 @@ fn sign_out_keeps_the_room_and_counts_at_the_second_poll() {
 fn a_device_that_never_had_an_account_is_not_signed_out() {
     let mut memory = Memory::default();
     for poll in 0..5 {
-        memory.observe_devices(&[room_device(Health::Healthy, None)], true, at(poll));
+        list(&mut memory, room_device(Health::Healthy, None), true, poll);
     }
     assert!(!memory.devices["core"].signed_out());
 }
@@ -123,7 +147,7 @@ fn a_device_that_never_had_an_account_is_not_signed_out() {
 #[test]
 fn untrusted_accounts_found_no_rooms() {
     let mut memory = Memory::default();
-    memory.observe_devices(&[room_device(Health::Healthy, Some("person@contoso.example"))], false, at(100));
+    list(&mut memory, room_device(Health::Healthy, Some("person@contoso.example")), false, 100);
     assert_eq!(memory.devices["core"].home, None);
     assert_eq!(memory.rooms.rooms().count(), 0);
 }
@@ -133,7 +157,7 @@ fn software_is_pending_from_the_change_and_changed_when_the_version_moves() {
     let mut memory = Memory::default();
     let core = room_device(Health::Healthy, None);
     let read = |memory: &mut Memory, detail, seconds| {
-        memory.observe_details(&[(core.clone(), detail)], at(seconds));
+        read(memory, &core, detail, seconds);
         let client = memory.devices["core"].software(SoftwareKind::TeamsClient).cloned().unwrap_or_default();
         (client.pending_since.map(Timestamp::seconds), client.changed.map(Timestamp::seconds))
     };
@@ -142,14 +166,14 @@ fn software_is_pending_from_the_change_and_changed_when_the_version_moves() {
     assert_eq!(read(&mut memory, client("5.6", true), 300), (Some(300), Some(200)));
     assert_eq!(read(&mut memory, client("5.6", true), 400), (Some(300), Some(200)));
     assert_eq!(read(&mut memory, client("5.7", false), 500), (None, Some(500)));
-    memory.lose_track();
-    assert_eq!(read(&mut memory, client("5.8", true), 9000), (None, None), "it changed in a pause");
+    memory.lose_track(Timestamp::from_seconds(950));
+    assert_eq!(read(&mut memory, client("5.8", true), 1000), (None, None), "it changed in a pause");
 }
 
 #[test]
 fn a_device_that_returns_finds_its_memory_until_it_is_forgotten() {
     let mut memory = Memory::default();
-    memory.observe_devices(&[room_device(Health::Healthy, Some("oslo@contoso.example"))], true, at(0));
+    list(&mut memory, room_device(Health::Healthy, Some("oslo@contoso.example")), true, 0);
     memory.part_with(&["core".into()], Timestamp::from_seconds(0));
     memory.part_with(&[], Timestamp::from_seconds(89 * 86_400));
     assert!(memory.devices.contains_key("core"));
@@ -160,12 +184,12 @@ fn a_device_that_returns_finds_its_memory_until_it_is_forgotten() {
 #[test]
 fn counters_do_not_survive_a_restart_and_the_last_value_does() {
     let mut memory = Memory::default();
-    memory.observe_devices(&[room_device(Health::Healthy, None)], true, at(100));
-    memory.observe_devices(&[room_device(Health::Critical, None)], true, at(200));
+    list(&mut memory, room_device(Health::Healthy, None), true, 100);
+    list(&mut memory, room_device(Health::Critical, None), true, 200);
     let stored = serde_json::to_string(&memory).expect("plain data");
     let mut memory: Memory = serde_json::from_str(&stored).expect("own format");
     assert_eq!(changes(&memory), [("health", 0)]);
-    let events = memory.observe_devices(&[room_device(Health::Critical, None)], true, at(300));
+    let events = list(&mut memory, room_device(Health::Critical, None), true, 300);
     assert_eq!(events, []);
     assert_eq!(memory.devices["core"].health_since, Some(Timestamp::from_seconds(200)));
 }
