@@ -169,7 +169,13 @@ impl Exporter {
             let read = scrape.count("teams_rooms_device_detail_timestamp_seconds");
             read > 0
                 && read == scrape.count("teams_rooms_device_info")
-                && scrape.collector("success", self.tenant, "device_health") == Some(1.0)
+                && COLLECTORS.iter().all(|collector| {
+                    let gauges = ["last_success_timestamp_seconds", "duration_seconds"];
+                    scrape.collector("success", self.tenant, collector) == Some(1.0)
+                        && gauges
+                            .iter()
+                            .all(|gauge| scrape.collector(gauge, self.tenant, collector).is_some())
+                })
         })
     }
 

@@ -273,6 +273,8 @@ async fn allow_and_deny_trim_families() {
         "teams_rooms_device_info",
         "teams_rooms_device_detail_timestamp_seconds",
         "teams_rooms_collector_success",
+        "teams_rooms_collector_last_success_timestamp_seconds",
+        "teams_rooms_collector_duration_seconds",
         "teams_rooms_graph_requests_total",
     ];
     let (allow, deny) = (names(&kept), names(&["teams_rooms_graph_requests_total", "process_open_fds"]));
