@@ -169,21 +169,39 @@ impl Exporter {
             let read = scrape.count("teams_rooms_device_detail_timestamp_seconds");
             read > 0
                 && read == scrape.count("teams_rooms_device_info")
-                && scrape.collector("success", self.tenant, "device_health") == Some(1.0)
+                && COLLECTORS.iter().all(|collector| {
+                    let gauges = ["last_success_timestamp_seconds", "duration_seconds"];
+                    scrape.collector("success", self.tenant, collector) == Some(1.0)
+                        && gauges
+                            .iter()
+                            .all(|gauge| scrape.collector(gauge, self.tenant, collector).is_some())
+                })
         })
     }
 
-    /// Waits until both collectors have ended an attempt that began after this call.
+    /// Waits until all that is shown comes from attempts that began after this call: the first to end may have begun
+    /// before, and a scrape may mix the families of two neighbouring moments.
     #[track_caller]
     pub(crate) fn wait_for_attempts(&self) -> impl Future<Output = Scrape> {
+        let place = std::panic::Location::caller();
+        async move {
+            self.wait_for_attempt(place).await;
+            self.wait_for_attempt(place).await;
+            self.wait_for_attempt(place).await
+        }
+    }
+
+    /// Waits until both collectors have ended an attempt.
+    async fn wait_for_attempt(&self, place: &std::panic::Location<'_>) -> Scrape {
         self.sim.advance(Duration::from_secs(1));
         let now = self.sim.now().as_second();
-        self.wait_until("an attempt of each collector", move |scrape| {
+        self.wait_until(format!("an attempt of each collector, for {place}"), move |scrape| {
             COLLECTORS.iter().all(|collector| {
                 let at = scrape.collector("last_attempt_timestamp_seconds", self.tenant, collector);
                 at.is_some_and(|at| seconds(at) >= now)
             })
         })
+        .await
     }
 
     /// What was logged about this tenant.
