@@ -120,8 +120,11 @@ fn open(
         storage.as_ref().map(|storage| restore(&name, storage, settings, clock)).unwrap_or_default();
     let restored = !snapshot.devices.rows.is_empty();
     snapshot.frozen_after = Some(settings.frozen_after);
-    snapshot.status =
-        Arc::new(Collector::ALL.iter().map(|one| (*one, first_status(*one, settings))).collect());
+    let first = |collector| Status {
+        last_success: last_read(&snapshot, collector),
+        ..first_status(collector, settings)
+    };
+    snapshot.status = Arc::new(Collector::ALL.iter().map(|one| (*one, first(*one))).collect());
     let store = Arc::new(Store::new(snapshot));
     let keeper = storage.map(|storage| {
         Arc::new(Keeper {
@@ -152,6 +155,14 @@ fn restore(tenant: &str, storage: &Storage, settings: &config::Tenant, clock: &C
             tracing::warn!(tenant, %error, "nothing restored");
             Snapshot::default()
         }
+    }
+}
+
+/// When what was restored was last read.
+fn last_read(snapshot: &Snapshot, collector: Collector) -> Option<Timestamp> {
+    match collector {
+        Collector::Devices => snapshot.devices.rows.values().map(|row| row.seen_at).max(),
+        Collector::DeviceHealth => snapshot.details.values().map(|reading| reading.read_at).max(),
     }
 }
 

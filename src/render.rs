@@ -42,7 +42,7 @@ impl Renderer {
             let (began, now) = (Instant::now(), self.clock.now());
             let (this, current) = (self.clone(), snapshot.clone());
             let drawing = tokio::task::spawn_blocking(move || this.render(last.as_ref(), &current, now));
-            let until = drawing.await.expect("rendering does not panic");
+            let Ok(until) = drawing.await else { return }; // the runtime ends
             tokio::time::sleep((began.elapsed() * PAUSE_PER_RENDER).max(SHORTEST_PAUSE)).await;
             let expired = self.expired(until);
             tokio::select! {

@@ -103,7 +103,10 @@ fn read(item: &RawValue, asked: DeviceType, outcome: &mut Outcome) -> Option<Dev
     let node = value.as_ref().and_then(Node::new);
     let device = node.and_then(|node| device(node, asked, &mut outcome.unknown_values));
     if device.is_none() {
-        outcome.skipped.push(format!("a {} without an id", graph_name(asked)));
+        outcome.skipped.push(format!(
+            "a {} without an id, or with a `currentUser` that is no account",
+            graph_name(asked)
+        ));
     }
     device
 }
@@ -112,7 +115,10 @@ fn read(item: &RawValue, asked: DeviceType, outcome: &mut Outcome) -> Option<Dev
 fn device(node: Node<'_>, asked: DeviceType, unknown: &mut Vec<UnknownValue>) -> Option<Device> {
     let hardware = node.node("hardwareDetail");
     let hardware_text = |name| hardware.and_then(|hardware| hardware.text(name));
-    let device_type = if node.has("deviceType") {
+    if node.has("currentUser") && node.node("currentUser").is_none() {
+        return None; // nobody can tell whether it is signed in, and signed out would read as down
+    }
+    let device_type = if node.text("deviceType").is_some() {
         node.state("deviceType", "device.deviceType", unknown).unwrap_or(DeviceType::Unknown)
     } else {
         asked
@@ -207,6 +213,9 @@ mod tests {
         assert_eq!(device.device_type, DeviceType::TeamsPanel, "the type that was asked for");
         assert_eq!(parse(&json!({ "deviceType": "teamsPanel" })), None);
         assert_eq!(parse(&json!({ "id": 7 })), None);
+        assert_eq!(parse(&json!({ "id": "x", "currentUser": "somebody" })), None);
+        let odd = parse(&json!({ "id": "x", "deviceType": 4 })).expect("a device");
+        assert_eq!(odd.device_type, DeviceType::TeamsPanel);
         assert_eq!(parse(&json!({ "id": "x".repeat(121) })), None, "as a label it would be cut");
         assert_eq!(parse(&json!({ "id": "a\0b" })), None, "as a label it would be another");
     }

@@ -71,7 +71,7 @@ const RENEW_BEFORE: Duration = Duration::from_mins(5);
 /// Lifetime where the answer names none; Entra's tokens live 60 to 90 minutes.
 const USUAL_LIFETIME: Duration = Duration::from_hours(1);
 /// A shorter lifetime would be a sign-in for each request.
-const SHORTEST_LIFETIME: Duration = Duration::from_secs(60);
+const SHORTEST_LIFETIME: Duration = Duration::from_mins(1);
 /// A token that Graph refuses again is not dropped before this age, or a missing permission would become a loop of sign-ins (AADSTS50196).
 const DROP_AGAIN_AFTER: Duration = Duration::from_mins(5);
 /// Requests that wait for the same failed sign-in share its answer for this long.

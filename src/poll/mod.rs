@@ -288,7 +288,9 @@ impl Poller {
         status.consecutive_failures = if state.is_success() { 0 } else { status.consecutive_failures + 1 };
         status.last_success = if state.is_success() { Some(now) } else { status.last_success };
         status.items = finished.items;
-        status.expected_items = finished.outcome.expected;
+        if state.is_success() {
+            status.expected_items = finished.outcome.expected;
+        }
         status.held_items = finished.settled.held;
         status.skipped_items = finished.outcome.skipped.len();
     }

@@ -35,7 +35,7 @@ impl Cache {
     pub fn get(&self, make: impl FnOnce() -> String) -> String {
         let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &*cached {
-            Some((made, page)) if made.elapsed() < CACHE_FOR => page.clone(),
+            Some((at, page)) if at.elapsed() < CACHE_FOR => page.clone(),
             _ => {
                 let page = make();
                 *cached = Some((Instant::now(), page.clone()));

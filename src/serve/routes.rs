@@ -32,6 +32,9 @@ const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-u
 /// Scrapes come every few seconds at most; whoever finds us busy may well try the next second.
 const RETRY_AFTER_SECONDS: &str = "1";
 
+/// Told which tenant is read, or all.
+pub type OnRead = Box<dyn Fn(Option<&str>) + Send + Sync>;
+
 /// What the answers are made from. `serve` knows no more of the exporter than this.
 pub struct Routes {
     pub exposition: Arc<Exposition>,
@@ -42,7 +45,7 @@ pub struct Routes {
     /// The HTML of `/`.
     pub page: Box<dyn Fn() -> String + Send + Sync>,
     /// Somebody reads the data, of one tenant or of all: a scrape or a page wakes paused collectors.
-    pub on_read: Box<dyn Fn(Option<&str>) + Send + Sync>,
+    pub on_read: OnRead,
     /// Called with handler and status of each response.
     pub on_response: Box<dyn Fn(&'static str, u16) + Send + Sync>,
     /// `--web.telemetry-path`; may be `/`, the page is then not served.

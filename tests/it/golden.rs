@@ -10,9 +10,10 @@ use serde_json::json;
 use crate::exporter::{Exporter, Scenario, Scrape};
 
 /// Families whose values depend on the machine or the moment.
-const UNSTEADY: [&str; 12] = [
+const UNSTEADY: [&str; 13] = [
     "process_",
     "teams_rooms_collector_duration_seconds",
+    "teams_rooms_collector_interval_seconds",
     "teams_rooms_collector_consecutive_failures",
     "teams_rooms_graph_",
     "teams_rooms_token_expiry_timestamp_seconds",

@@ -16,11 +16,11 @@ use teams_rooms_exporter::metrics::exposition::{Exposition, Selection};
 use teams_rooms_exporter::metrics::text::Format;
 use teams_rooms_exporter::model::collector::{Collector, CollectorState, Status};
 use teams_rooms_exporter::model::detail::{
-    Basis, Connection, Detail, Login, Peripheral, Product, Reading, Slot, Software, SoftwareKind,
+    Connection, Detail, Login, Peripheral, Product, Slot, Software, SoftwareKind,
 };
 use teams_rooms_exporter::model::device::{Account, Activity, Device, DeviceType, Health};
-use teams_rooms_exporter::model::memory::Moment;
 use teams_rooms_exporter::model::{Snapshot, State, Timestamp};
+use teams_rooms_exporter::store::Store;
 
 const NOW: i64 = 1_795_244_591;
 
@@ -152,23 +152,18 @@ fn snapshot() -> impl Strategy<Value = Snapshot> {
     let device = (device(), of(of(detail())), time(), any::<bool>());
     let polls = vec(vec(device, 0..8), 0..4);
     (polls, vec(status(), Collector::ALL.len()), any::<bool>()).prop_map(|(polls, statuses, trusted)| {
-        let mut snapshot = Snapshot::default();
-        for (device, detail, now, continuous) in polls.into_iter().flatten() {
+        let store = Store::new(Snapshot::default());
+        for (device, detail, now, paused) in polls.into_iter().flatten() {
             let device = Arc::new(device);
-            let moment = Moment { now, continuous };
-            let memory = Arc::make_mut(&mut snapshot.memory);
-            memory.observe_devices(std::slice::from_ref(&device), trusted, moment);
-            Arc::make_mut(&mut snapshot.devices).take(std::slice::from_ref(&device), now);
+            if paused {
+                store.lose_track(now);
+            }
+            store.take_devices(std::slice::from_ref(&device), trusted, now);
             if let Some(detail) = detail {
-                let detail = detail.map(Arc::new);
-                memory.observe_details(
-                    &detail.iter().map(|d| (device.clone(), d.clone())).collect::<Vec<_>>(),
-                    moment,
-                );
-                let reading = Reading { read_at: now, basis: Basis::from(&*device), detail, denied: false };
-                Arc::make_mut(&mut snapshot.details).insert(device.id.clone(), reading);
+                store.take_details(vec![(device, detail.map(Arc::new))], now);
             }
         }
+        let mut snapshot = store.snapshot();
         snapshot.status = Arc::new(Collector::ALL.iter().copied().zip(statuses).collect());
         snapshot
     })
