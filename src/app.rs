@@ -17,7 +17,7 @@ use crate::metrics::catalogue::{FAMILIES, Family};
 use crate::metrics::exposition::Exposition;
 use crate::metrics::{self, exporter};
 use crate::model::collector::{Collector, CollectorState, Status};
-use crate::model::{Snapshot, State, Timestamp};
+use crate::model::{Snapshot, State, Timestamp, identity};
 use crate::poll;
 use crate::poll::{Pace, Poller, Readers};
 use crate::render::Renderer;
@@ -32,6 +32,8 @@ pub struct Tuning {
     pub graph: Limits,
     /// How often a source is looked for that is off or gone.
     pub probe: Duration,
+    /// How often the rooms file is looked at for a change.
+    pub rooms_file: Duration,
     pub save_interval: Duration,
     pub serve: serve::Settings,
 }
@@ -41,6 +43,7 @@ impl Default for Tuning {
         Self {
             graph: Limits::default(),
             probe: poll::PROBE,
+            rooms_file: poll::ROOMS_FILE_EVERY,
             save_interval: keep::INTERVAL,
             serve: serve::Settings::default(),
         }
@@ -118,11 +121,13 @@ fn open(
         storage_path.map(|path| Storage::open(path, &settings.name, &settings.tenant_id)).transpose()?;
     let mut snapshot =
         storage.as_ref().map(|storage| restore(&name, storage, settings, clock)).unwrap_or_default();
-    let restored = !snapshot.devices.rows.is_empty();
+    let restored = !(snapshot.devices.rows.is_empty() && snapshot.places.is_empty());
     snapshot.frozen_after = Some(settings.frozen_after);
+    snapshot.sites = settings.sites.clone().into();
+    let sources = sources(settings, poll::PROBE);
     let first = |collector| Status {
         last_success: last_read(&snapshot, collector),
-        ..first_status(collector, settings)
+        ..first_status(collector, &sources)
     };
     snapshot.status = Arc::new(Collector::ALL.iter().map(|one| (*one, first(*one))).collect());
     let store = Arc::new(Store::new(snapshot));
@@ -163,6 +168,9 @@ fn last_read(snapshot: &Snapshot, collector: Collector) -> Option<Timestamp> {
     match collector {
         Collector::Devices => snapshot.devices.rows.values().map(|row| row.seen_at).max(),
         Collector::DeviceHealth => snapshot.details.values().map(|reading| reading.read_at).max(),
+        Collector::Presence => snapshot.presence.values().map(|record| record.read_at).max(),
+        Collector::Places => snapshot.places.values().map(|record| record.read_at).max(),
+        Collector::ServiceHealth => snapshot.service_health.values().map(|record| record.read_at).max(),
     }
 }
 
@@ -171,22 +179,39 @@ fn not_after(snapshot: &mut Snapshot, now: Timestamp) {
     for row in Arc::make_mut(&mut snapshot.devices).rows.values_mut() {
         row.seen_at = row.seen_at.min(now);
     }
+    for record in Arc::make_mut(&mut snapshot.presence).values_mut() {
+        record.read_at = record.read_at.min(now);
+    }
+    for record in Arc::make_mut(&mut snapshot.places).values_mut() {
+        record.read_at = record.read_at.min(now);
+    }
     for reading in Arc::make_mut(&mut snapshot.details).values_mut() {
         reading.read_at = reading.read_at.min(now);
     }
 }
 
-fn first_status(collector: Collector, settings: &config::Tenant) -> Status {
-    let (devices, detail) = (&settings.collectors.devices, &settings.collectors.device_health);
-    let (off, expiry) = match collector {
-        Collector::Devices => (devices.enabled == Enabled::No, devices.expiry),
-        // The detail asks for the devices that the list found.
-        Collector::DeviceHealth => {
-            (devices.enabled == Enabled::No || detail.enabled == Enabled::No, detail.expiry)
-        }
-    };
-    let status = Status::starting(devices.interval, expiry);
+fn first_status(collector: Collector, sources: &poll::Sources) -> Status {
+    let source = sources.of(collector);
+    let status = Status::starting(source.pace.interval, source.pace.expiry);
+    // The detail asks for the devices that the list found.
+    let off = |one| sources.of(one).enabled == Enabled::No;
+    let off = off(collector) || (collector == Collector::DeviceHealth && off(Collector::Devices));
     if off { Status { state: CollectorState::Disabled, ..status } } else { status }
+}
+
+/// Whether and how often each source is read.
+fn sources(settings: &config::Tenant, probe: Duration) -> poll::Sources {
+    let collectors = &settings.collectors;
+    let source = |enabled, interval, expiry| poll::Source { enabled, pace: Pace { interval, expiry, probe } };
+    let plain = |one: &config::SourceSettings| source(one.enabled, one.interval, one.expiry);
+    let (devices, detail) = (&collectors.devices, &collectors.device_health);
+    poll::Sources {
+        devices: source(devices.enabled, devices.interval, devices.expiry),
+        device_health: source(detail.enabled, devices.interval, detail.expiry),
+        presence: plain(&collectors.presence),
+        places: plain(&collectors.places),
+        service_health: plain(&collectors.service_health),
+    }
 }
 
 fn poller(
@@ -197,18 +222,16 @@ fn poller(
     clock: &Clock,
     tuning: &Tuning,
 ) -> anyhow::Result<Poller> {
-    let (devices, detail) = (&settings.collectors.devices, &settings.collectors.device_health);
-    let pace = |expiry| Pace { interval: devices.interval, expiry, probe: tuning.probe };
     let tenant_stats = stats.tenant(&tenant.name);
     let client = client(settings, tuning.graph, tenant_stats.clone(), clock)?;
     let settings = poll::Settings {
-        devices: devices.enabled,
-        device_health: detail.enabled,
-        device_types: device_types(devices),
-        list_pace: pace(devices.expiry),
-        detail_pace: pace(detail.expiry),
-        rotation: detail.rotation,
-        trust_device_accounts: settings.trust_device_accounts != Trust::No,
+        sources: sources(settings, tuning.probe),
+        device_types: device_types(&settings.collectors.devices),
+        room_lists: settings.room_lists.clone(),
+        rooms_file: settings.rooms_file.clone(),
+        rooms_file_every: tuning.rooms_file,
+        rotation: settings.collectors.device_health.rotation,
+        trust_device_accounts: trust(settings),
         idle_after,
     };
     let (name, store) = (tenant.name.clone(), tenant.store.clone());
@@ -234,6 +257,15 @@ pub(crate) fn client(
         secret: Arc::new(secret),
     };
     Ok(Client::new(identity, settings.graph.clone(), limits, stats, clock.clone())?)
+}
+
+/// The trust in accounts on room devices, as the model has it.
+pub(crate) fn trust(settings: &config::Tenant) -> identity::Trust {
+    match settings.trust_device_accounts {
+        Trust::Auto => identity::Trust::UntilListed,
+        Trust::Yes => identity::Trust::Always,
+        Trust::No => identity::Trust::Never,
+    }
 }
 
 /// The configured types as the model has them; the configuration knows the same names.

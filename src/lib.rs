@@ -31,7 +31,9 @@
 //! * [`render`]: has the changed families of a tenant written anew.
 //! * [`serve`]: the HTTP server: paths, formats, limits, the status page.
 //! * [`cli`], [`config`]: arguments, environment and file become settings that nobody checks again.
+//! * [`rooms_file`]: the operator's table of rooms, read again when it changed.
 //! * [`clock`], [`stats`], [`logging`]: now; the exporter's own counters; one line per event.
+//! * [`spelling`]: what a misspelled word was meant to be.
 //! * [`app`]: builds the parts of each tenant, runs and stops them. [`commands`]: what prints something and ends.
 //! * [`sim`]: a simulated tenant that speaks OAuth2 and Graph over HTTP, for `demo`, `simulate` and the tests.
 //!
@@ -53,7 +55,7 @@
 //!    are refused by the tests in [`metrics::catalogue`], and `tests/it/catalogue.rs` holds every sample to its row.
 //! 8. The exporter only reads, and a token goes to the Graph root alone (`tests/it/requests.rs`).
 //! 9. Settings are read once, at start, and so is the environment (`disallowed-methods` in `.clippy.toml`). Only a
-//!    secret in a file is read anew at each sign-in, so that it can be replaced.
+//!    secret in a file is read anew at each sign-in, so that it can be replaced, and the rooms file when it changed.
 //! 10. A secret has no `Debug` and no `Display` that shows it ([`config::Secret`]); `tests/it/command_line.rs` searches
 //!     what the program prints.
 //! 11. Unknown is absent, never 0: nothing that is missing reads as healthy (`tests/golden` shows each situation).
@@ -84,6 +86,8 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod logging;
+pub mod rooms_file;
+pub mod spelling;
 pub mod stats;
 
 // A tenant to try it on.

@@ -180,6 +180,7 @@ async fn start_world(
         speed: args.speed,
         faults: faults.collect::<Result<_, _>>()?,
         start: jiff::Timestamp::now(),
+        ..sim::Settings::default()
     };
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     Ok(sim::start(listener, settings)?)

@@ -5,6 +5,9 @@
 
 pub mod device_health;
 pub mod devices;
+pub mod places;
+pub mod presence;
+pub mod service_health;
 mod wire;
 
 use crate::graph::Error;

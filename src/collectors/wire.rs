@@ -69,6 +69,14 @@ impl<'a> Node<'a> {
         }
     }
 
+    pub(super) fn number(self, name: &str) -> Option<f64> {
+        self.value(name)?.as_f64()
+    }
+
+    pub(super) fn count(self, name: &str) -> Option<u32> {
+        u32::try_from(self.value(name)?.as_u64()?).ok()
+    }
+
     pub(super) fn time(self, name: &str) -> Option<Timestamp> {
         Timestamp::parse(self.value(name)?.as_str()?)
     }
@@ -97,9 +105,15 @@ impl<'a> Node<'a> {
 }
 
 /// Whether Graph's `nonUrgent`, `NonUrgent` or `NONURGENT` is our `non_urgent`.
-fn same_name(label: &str, text: &str) -> bool {
+pub(super) fn same_name(label: &str, text: &str) -> bool {
     let letters = label.bytes().filter(|b| *b != b'_');
     letters.eq(text.bytes().map(|b| b.to_ascii_lowercase()))
+}
+
+/// A text as one path segment, whatever it holds.
+pub(super) fn escape(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b'@');
+    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 fn cut(text: &str) -> &str {
@@ -144,6 +158,13 @@ mod tests {
         assert_eq!(node.time("when"), None);
         assert_eq!(node.nodes("list").flatten().count(), 1);
         assert!(Node::entity(&json!([1])).is_none());
+    }
+
+    #[test]
+    fn texts_cannot_leave_their_path_segment() {
+        assert_eq!(escape("4c1d-7b0a"), "4c1d-7b0a");
+        assert_eq!(escape("rooms@contoso.example"), "rooms@contoso.example");
+        assert_eq!(escape("../x?y#ü"), "..%2Fx%3Fy%23%C3%BC");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `check`: does sign-in work, what does each source answer, and what is to be done, in words.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::collectors::{Outcome, device_health, devices};
+use crate::collectors::{Outcome, device_health, devices, places, presence, service_health};
 use crate::commands::client;
 use crate::config::{Config, Enabled, Tenant};
 use crate::graph::{Client, Error, batch};
@@ -41,34 +42,49 @@ async fn check_tenant(tenant: &Tenant, clock: &Clock, out: &mut (dyn Write + Sen
             return Ok(false);
         }
     }
-    let (list, found) = check_list(&client, tenant, out).await?;
-    let detail = if found.is_empty() { true } else { check_detail(&client, tenant, &found, out).await? };
-    Ok(list && detail)
+    let found = check_list(&client, tenant, out).await?;
+    let mut sources = vec![found.checked];
+    sources.push(check_detail(&client, tenant, &found.devices, out).await?);
+    sources.push(check_places(&client, tenant, out).await?);
+    sources.push(check_presence(&client, tenant, &found.devices, out).await?);
+    sources.push(check_service_health(&client, tenant, out).await?);
+    let required = sources.iter().all(|source| source.works != Some(false) || source.enabled != Enabled::Yes);
+    let tells = |source: &Checked| source.collector.tells_room_state() && source.works == Some(true);
+    if !sources.iter().any(tells) {
+        writeln!(out, "  no source tells whether rooms are up: neither devices nor presence")?;
+        return Ok(false);
+    }
+    Ok(required)
 }
 
-async fn check_list(
-    client: &Client,
-    tenant: &Tenant,
-    out: &mut (dyn Write + Send),
-) -> anyhow::Result<(bool, Vec<Arc<Device>>)> {
+/// What became of one source; it does not work or fail where it is off or there was nothing to ask.
+struct Checked {
+    collector: Collector,
+    enabled: Enabled,
+    works: Option<bool>,
+}
+
+/// The list of devices, and how it went.
+struct Found {
+    checked: Checked,
+    devices: Vec<Arc<Device>>,
+}
+
+async fn check_list(client: &Client, tenant: &Tenant, out: &mut (dyn Write + Send)) -> anyhow::Result<Found> {
     let settings = &tenant.collectors.devices;
     if settings.enabled == Enabled::No {
-        writeln!(out, "  devices         off by configuration")?;
-        return Ok((true, Vec::new()));
+        let checked = tell_off(Collector::Devices, "off by configuration", settings.enabled, out)?;
+        return Ok(Found { checked, devices: Vec::new() });
     }
     let found = Mutex::new(Vec::new());
     let take =
         |page: &[Arc<Device>]| found.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(page);
     let types = crate::app::device_types(settings);
     let (outcome, _) = devices::collect(client, &types, Instant::now() + PATIENCE, &take).await;
-    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let summary = format!("{} devices, {} of them run meetings", found.len(), count(&found, Role::Core));
-    let state = if outcome.state().is_success() && found.is_empty() {
-        CollectorState::Empty
-    } else {
-        outcome.state()
-    };
-    Ok((tell(Collector::Devices, state, &summary, &outcome, settings.enabled, out)?, found))
+    let devices = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let summary = format!("{} devices, {} of them run meetings", devices.len(), count(&devices, Role::Core));
+    let checked = tell(Collector::Devices, devices.len(), &summary, &outcome, settings.enabled, out)?;
+    Ok(Found { checked, devices })
 }
 
 /// One batch is enough to see whether the detail answers; the devices that run meetings have most of it.
@@ -77,11 +93,12 @@ async fn check_detail(
     tenant: &Tenant,
     found: &[Arc<Device>],
     out: &mut (dyn Write + Send),
-) -> anyhow::Result<bool> {
-    let settings = &tenant.collectors.device_health;
-    if settings.enabled == Enabled::No {
-        writeln!(out, "  device_health   off by configuration")?;
-        return Ok(true);
+) -> anyhow::Result<Checked> {
+    let enabled = tenant.collectors.device_health.enabled;
+    if enabled == Enabled::No || found.is_empty() {
+        let why =
+            if enabled == Enabled::No { "off by configuration" } else { "not asked: there is no device" };
+        return tell_off(Collector::DeviceHealth, why, enabled, out);
     }
     let mut sample = found.to_vec();
     sample.sort_by_key(|device| device.device_type.role());
@@ -94,36 +111,105 @@ async fn check_detail(
     let outcome = device_health::collect(client, &sample, Instant::now() + PATIENCE, &take).await;
     let details = details.into_inner().unwrap_or_else(PoisonError::into_inner);
     let summary = format!("{details} of {} devices asked report their health", sample.len());
-    tell(Collector::DeviceHealth, outcome.state(), &summary, &outcome, settings.enabled, out)
+    tell(Collector::DeviceHealth, details, &summary, &outcome, enabled, out)
 }
 
-/// One source in words; true if it works or need not.
+async fn check_places(
+    client: &Client,
+    tenant: &Tenant,
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<Checked> {
+    let enabled = tenant.collectors.places.enabled;
+    if enabled == Enabled::No {
+        return tell_off(Collector::Places, "off by configuration", enabled, out);
+    }
+    let (outcome, places) = places::collect(client, &tenant.room_lists, Instant::now() + PATIENCE).await;
+    let homeless = places.iter().filter(|place| place.building.is_none()).count();
+    let summary = format!("{} rooms, {homeless} of them without a building", places.len());
+    tell(Collector::Places, places.len(), &summary, &outcome, enabled, out)
+}
+
+/// Asks for the accounts that are signed in on the devices that run meetings.
+async fn check_presence(
+    client: &Client,
+    tenant: &Tenant,
+    found: &[Arc<Device>],
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<Checked> {
+    let enabled = tenant.collectors.presence.enabled;
+    let core = found.iter().filter(|device| device.device_type.role() == Role::Core);
+    let ids: BTreeSet<Arc<str>> = core.filter_map(|device| device.account.as_ref()?.id.clone()).collect();
+    let ids: Vec<Arc<str>> = ids.into_iter().map(|id| id.to_lowercase().into()).collect();
+    if enabled == Enabled::No || ids.is_empty() {
+        let why = if enabled == Enabled::No {
+            "off by configuration"
+        } else {
+            "not asked: no room account is known"
+        };
+        return tell_off(Collector::Presence, why, enabled, out);
+    }
+    let shown = Mutex::new(0);
+    let take = |presences: Vec<_>| *shown.lock().unwrap_or_else(PoisonError::into_inner) += presences.len();
+    let outcome = presence::collect(client, &ids, Instant::now() + PATIENCE, &take).await;
+    let shown = shown.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let summary = format!("{shown} of {} room accounts show a presence", ids.len());
+    tell(Collector::Presence, shown, &summary, &outcome, enabled, out)
+}
+
+async fn check_service_health(
+    client: &Client,
+    tenant: &Tenant,
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<Checked> {
+    let enabled = tenant.collectors.service_health.enabled;
+    if enabled == Enabled::No {
+        return tell_off(Collector::ServiceHealth, "off by configuration", enabled, out);
+    }
+    let (outcome, products) = service_health::collect(client, Instant::now() + PATIENCE).await;
+    let states = products.iter().map(|(product, health)| format!("{product} is {}", health.state.label()));
+    let summary = states.collect::<Vec<_>>().join(", ");
+    tell(Collector::ServiceHealth, products.len(), &summary, &outcome, enabled, out)
+}
+
+fn tell_off(
+    collector: Collector,
+    why: &str,
+    enabled: Enabled,
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<Checked> {
+    writeln!(out, "  {:<15} {why}", collector.label())?;
+    Ok(Checked { collector, enabled, works: None })
+}
+
+/// One source in words.
 fn tell(
     collector: Collector,
-    state: CollectorState,
+    items: usize,
     summary: &str,
     outcome: &Outcome,
     enabled: Enabled,
     out: &mut (dyn Write + Send),
-) -> anyhow::Result<bool> {
-    let facts = collector.facts();
-    let label = collector.label();
+) -> anyhow::Result<Checked> {
+    let (facts, label) = (collector.facts(), collector.label());
+    let state = match outcome.state() {
+        state if state.is_success() && items == 0 && collector.must_have_items() => CollectorState::Empty,
+        state => state,
+    };
     match state {
-        CollectorState::Ok => writeln!(out, "  {label:<15} ok: {summary}")?,
+        CollectorState::Ok => writeln!(out, "  {label:<15} ok: {summary}; Graph is {} behind", facts.lag)?,
         CollectorState::Partial => writeln!(out, "  {label:<15} in part: {summary}")?,
         _ => writeln!(out, "  {label:<15} FAILED ({}): {}", state.label(), facts.resource)?,
     }
     for (parts, error) in by_error(&outcome.failures) {
         writeln!(out, "                  {}: {error}", parts.join(", "))?;
     }
-    if let Some(cure) = cure(state, facts.permission) {
+    if let Some(cure) = cure(collector, state) {
         writeln!(out, "                  to do: {cure}")?;
     }
     if !outcome.skipped.is_empty() {
         writeln!(out, "                  {} records could not be read", outcome.skipped.len())?;
     }
-    // The list of devices is the only source of room state: without it there is nothing to export.
-    Ok(state.is_success() || (enabled == Enabled::Auto && collector != Collector::Devices))
+    Ok(Checked { collector, enabled, works: Some(state.is_success()) })
 }
 
 /// The parts that failed alike, in one: a missing permission is one fault, not one for each type of device.
@@ -139,7 +225,8 @@ fn by_error(failures: &[(String, Error)]) -> Vec<(Vec<&str>, &Error)> {
 }
 
 /// What an operator can do about a state.
-fn cure(state: CollectorState, permission: &str) -> Option<String> {
+fn cure(collector: Collector, state: CollectorState) -> Option<String> {
+    let permission = collector.facts().permission;
     Some(match state {
         CollectorState::Forbidden => format!(
             "grant the application permission {permission} (not the delegated one) and have an admin consent; \
@@ -147,6 +234,9 @@ fn cure(state: CollectorState, permission: &str) -> Option<String> {
         ),
         CollectorState::Unauthorized => {
             "check tenant, client id and secret; Graph does not accept the token".to_owned()
+        }
+        CollectorState::Retired if !matches!(collector, Collector::Devices | Collector::DeviceHealth) => {
+            "this tenant or cloud does not offer it; set `enabled: false` for this source".to_owned()
         }
         CollectorState::Retired => {
             "Microsoft has deprecated this API without a successor; this tenant no longer has it".to_owned()
@@ -162,7 +252,7 @@ fn cure(state: CollectorState, permission: &str) -> Option<String> {
             "something between here and Graph changes the answers, or Graph has changed".to_owned()
         }
         CollectorState::Empty => {
-            "Graph lists no device: check the tenant, and whether rooms are in the Teams admin center"
+            "Graph answers with nothing in it: check the tenant, and whether rooms are in the Teams admin center"
                 .to_owned()
         }
         CollectorState::Partial => {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::collectors::{device_health, devices};
 use crate::commands::{client, once};
-use crate::config::{Config, Tenant, Trust};
+use crate::config::{Config, Tenant};
 use crate::model::collector::Collector;
 use crate::model::device::Health;
 use crate::model::fleet::{Fleet, FleetRoom};
@@ -67,7 +67,7 @@ async fn read(tenant: &Tenant, clock: &Clock) -> anyhow::Result<Option<Snapshot>
     let status = Arc::new([once(Collector::Devices), once(Collector::DeviceHealth)].into_iter().collect());
     let store = Store::new(Snapshot { status, ..Snapshot::default() });
     let take = |page: &[_]| {
-        store.take_devices(page, tenant.trust_device_accounts != Trust::No, clock.now());
+        store.take_devices(page, crate::app::trust(tenant), clock.now());
     };
     let deadline = Instant::now() + PATIENCE;
     let types = crate::app::device_types(&tenant.collectors.devices);

@@ -37,7 +37,7 @@ pub(super) fn named(name: &str) -> Result<Cloud, String> {
     let known = CLOUDS.iter().find(|(known, ..)| *known == name);
     let Some((_, [authority, ..], graph)) = known else {
         let names: Vec<_> = CLOUDS.iter().map(|(name, ..)| *name).collect();
-        let hint = super::error::did_you_mean(name, &names);
+        let hint = crate::spelling::did_you_mean(name, &names);
         return Err(format!(
             "unknown cloud {}{hint}\nallowed here: {} or {{ authority: https://.., graph: https://.. }}",
             super::error::quoted(name),

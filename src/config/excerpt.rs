@@ -4,7 +4,7 @@ use super::error::is_plain_key;
 
 /// Keys whose values may be shown. Every other key, misspelled ones included, hides what follows it: it may be a
 /// secret, or an identifier into whose place a secret was pasted.
-const SHOWN: [&str; 17] = [
+const SHOWN: [&str; 30] = [
     "tenants",
     "name",
     "cloud",
@@ -22,6 +22,19 @@ const SHOWN: [&str; 17] = [
     "metrics",
     "allow",
     "deny",
+    "room_lists",
+    "rooms_file",
+    "sites",
+    "match",
+    "building",
+    "email",
+    "owner",
+    "time_zone",
+    "service_hours",
+    "maintenance",
+    "presence",
+    "places",
+    "service_health",
 ];
 
 /// A longer line is cut; the message before it has the column.
@@ -86,12 +99,22 @@ fn keys(line: &str) -> Vec<(usize, usize)> {
             start.get_or_insert(at);
         } else if let Some(from) = start.take() {
             let rest = line.get(at..).unwrap_or_default().trim_start_matches([' ', '\t', '"', '\'']);
-            if rest.starts_with(':') && !rest.starts_with("://") {
+            let is_key = rest.starts_with(':') && !rest.starts_with("://");
+            if is_key && !is_time(line.get(from..at).unwrap_or_default(), rest) {
                 keys.push((from, at));
             }
         }
     }
     keys
+}
+
+/// Whether a word and what follows it are of times of day, `07:00` or the middle of `07:00-20:00`, and no key.
+fn is_time(word: &str, rest: &str) -> bool {
+    let mut rest = rest.chars().skip(1); // the colon
+    word.len() <= "00-00".len()
+        && word.chars().all(|c| c.is_ascii_digit() || c == '-')
+        && rest.by_ref().take(2).filter(char::is_ascii_digit).count() == 2
+        && rest.next().is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '_' | '.' | '~'))
 }
 
 #[cfg(test)]
@@ -111,6 +134,7 @@ mod tests {
         check("idle_after: 1h # hunter2", Some("idle_after: 1h"));
         check("collectors: { devices: { interval: 2m } }", Some("collectors: { devices: { interval: 2m } }"));
         check(r#"{"metrics": {"allow": ["x"]}}"#, Some(r#"{"metrics": {"allow": ["x"]}}"#));
+        check("service_hours: \"Mon 07:00-20:00\"", Some("service_hours: \"Mon 07:00-20:00\""));
     }
 
     #[test]
@@ -122,6 +146,8 @@ mod tests {
         check("  - { name: a, 'client_secret' : hunter2 }", Some("  - { name: a, 'client_secret' : ..."));
         check(r#"{"name":"a","auth":{"client_secret":"hunter2"}}"#, Some(r#"{"name":"a","auth": ..."#));
         check("cloud: { name: a, x8Q~hunter2: }", Some("cloud: { name: a, ..."));
+        check("service_hours: 07:00hunter2", Some("service_hours: ..."));
+        check("service_hours: 07:00~hunter2", Some("service_hours: ..."));
         check("      hunter2", None);
         check("      - hunter2", None);
         check("      8Qhunter2: x", None);

@@ -10,9 +10,10 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde_saphyr::{DefaultMessageFormatter, Location, MessageFormatter as _, Spanned};
 
-use super::error::{self, Error, is_plain_key};
+use super::error::{Error, is_plain_key};
 use super::excerpt::excerpt;
 use super::secret::{self, Secret};
+use crate::spelling;
 
 /// A thousand tenants take some 300 KiB; a file of more than this is not a configuration.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -40,6 +41,9 @@ pub(super) struct RawTenant {
     pub(super) trust_device_accounts: Option<Text>,
     pub(super) collectors: Option<RawCollectors>,
     pub(super) frozen_after: Option<Text>,
+    pub(super) room_lists: Option<Vec<Text>>,
+    pub(super) rooms_file: Option<Text>,
+    pub(super) sites: Option<Vec<Spanned<RawSite>>>,
 }
 
 #[derive(Deserialize)]
@@ -61,11 +65,33 @@ pub(super) struct RawRoots {
     pub(super) graph: Option<Text>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSite {
+    pub(super) name: Option<Text>,
+    #[serde(rename = "match")]
+    pub(super) matches: Option<Spanned<RawMatch>>,
+    pub(super) owner: Option<Text>,
+    pub(super) time_zone: Option<Text>,
+    pub(super) service_hours: Option<Text>,
+    pub(super) maintenance: Option<Spanned<Vec<Text>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMatch {
+    pub(super) building: Option<Spanned<Vec<Text>>>,
+    pub(super) email: Option<Spanned<Vec<Text>>>,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCollectors {
     pub(super) devices: Option<RawDevices>,
     pub(super) device_health: Option<RawHealth>,
+    pub(super) presence: Option<RawSource>,
+    pub(super) places: Option<RawSource>,
+    pub(super) service_health: Option<RawSource>,
 }
 
 #[derive(Default, Deserialize)]
@@ -83,6 +109,14 @@ pub(super) struct RawHealth {
     pub(super) enabled: Option<Text>,
     pub(super) expiry: Option<Text>,
     pub(super) rotation: Option<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSource {
+    pub(super) enabled: Option<Text>,
+    pub(super) interval: Option<Text>,
+    pub(super) expiry: Option<Text>,
 }
 
 #[derive(Default, Deserialize)]
@@ -208,7 +242,7 @@ fn unknown_key(key: &str, known: &[&str]) -> String {
     {
         return format!("a space is missing after `{key}:`");
     }
-    let hint = error::did_you_mean(key, known);
+    let hint = spelling::did_you_mean(key, known);
     // In `auth: { hunter2 }` the unknown key is the secret itself.
     if hint.is_empty() && (!is_plain_key(key) || known.contains(&"client_secret")) {
         return format!("unknown key\nallowed here: {allowed}");

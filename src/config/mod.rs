@@ -4,10 +4,12 @@
 //! and the cure; a secret is never part of it.
 
 mod cloud;
+mod collectors;
 mod duration;
 mod error;
 mod excerpt;
 mod file;
+mod rooms;
 mod secret;
 mod tenant;
 mod web;
@@ -23,6 +25,8 @@ use self::file::{RawMetrics, Source, Text};
 pub use self::secret::{Credential, Secret};
 pub use self::web::Web;
 use crate::cli;
+use crate::model::site::Site;
+use crate::spelling;
 
 /// Everything the exporter is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +66,12 @@ pub struct Tenant {
     pub collectors: Collectors,
     /// Age of the newest change in the tenant from which on its devices count as frozen.
     pub frozen_after: Duration,
+    /// E-mail addresses in lower case; where there is one, only rooms of these lists are read.
+    pub room_lists: Vec<String>,
+    /// It was there and sound at start.
+    pub rooms_file: Option<PathBuf>,
+    /// With different names; the first that matches a room is its own.
+    pub sites: Vec<Site>,
 }
 
 /// Whether accounts on devices count as rooms.
@@ -83,10 +93,22 @@ pub enum Enabled {
     No,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collectors {
     pub devices: DevicesSettings,
     pub device_health: HealthSettings,
+    pub presence: SourceSettings,
+    pub places: SourceSettings,
+    pub service_health: SourceSettings,
+}
+
+/// A source that is read as a whole at each interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceSettings {
+    pub enabled: Enabled,
+    pub interval: Duration,
+    /// How long what was read is served without being read again; more than the interval.
+    pub expiry: Duration,
 }
 
 /// The list of devices.
@@ -115,9 +137,10 @@ type Env<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 const DEFAULT_IDLE_AFTER: Duration = HOUR;
-const DEFAULT_FROZEN_AFTER: Duration = Duration::from_hours(24);
+const DEFAULT_FROZEN_AFTER: Duration = DAY;
 
 /// The members of teamworkDeviceType that can be asked for, and whether they are by default.
 pub(crate) const DEVICE_TYPES: [(&str, bool); 10] = [
@@ -132,6 +155,19 @@ pub(crate) const DEVICE_TYPES: [(&str, bool); 10] = [
     ("sip", false),
     ("sipAnalog", false),
 ];
+
+impl Default for Collectors {
+    fn default() -> Self {
+        let every = |interval, expiry| SourceSettings { enabled: Enabled::Auto, interval, expiry };
+        Self {
+            devices: DevicesSettings::default(),
+            device_health: HealthSettings::default(),
+            presence: every(MINUTE, 15 * MINUTE),
+            places: every(6 * HOUR, 7 * DAY),
+            service_health: every(5 * MINUTE, 30 * MINUTE),
+        }
+    }
+}
 
 impl Default for DevicesSettings {
     fn default() -> Self {
@@ -202,6 +238,7 @@ pub fn demo(
     const ROTATION: Duration = Duration::from_mins(5);
 
     let root = cloud::root(root).map_err(|reason| Error::Setting { setting: "demo", reason })?;
+    let default = Collectors::default();
     let tenant = Tenant {
         name: "demo".to_owned(),
         tenant_id: tenant_id.to_owned(),
@@ -211,10 +248,16 @@ pub fn demo(
         graph: root,
         trust_device_accounts: Trust::Auto,
         collectors: Collectors {
-            devices: DevicesSettings { interval: INTERVAL, ..DevicesSettings::default() },
-            device_health: HealthSettings { rotation: ROTATION, ..HealthSettings::default() },
+            devices: DevicesSettings { interval: INTERVAL, ..default.devices },
+            device_health: HealthSettings { rotation: ROTATION, ..default.device_health },
+            presence: SourceSettings { interval: INTERVAL, ..default.presence },
+            places: SourceSettings { interval: MINUTE, ..default.places },
+            service_health: SourceSettings { interval: MINUTE, ..default.service_health },
         },
         frozen_after: DEFAULT_FROZEN_AFTER,
+        room_lists: Vec::new(),
+        rooms_file: None,
+        sites: rooms::of_demo(),
     };
     Ok(Config {
         tenants: vec![tenant],
@@ -232,7 +275,7 @@ fn metrics_filter(source: &Source, raw: &RawMetrics, known: &[&str]) -> Result<M
                 if known.contains(&name.as_str()) {
                     return Ok(name.clone());
                 }
-                Err(format!("unknown metric {}{}", quoted(name), error::did_you_mean(name, known)))
+                Err(format!("unknown metric {}{}", quoted(name), spelling::did_you_mean(name, known)))
             })
         };
         names.iter().flatten().map(check).collect::<Result<Vec<_>, _>>()

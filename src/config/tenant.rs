@@ -7,13 +7,10 @@ use std::time::Duration;
 use serde_saphyr::Spanned;
 
 use super::cloud::{self, Cloud};
-use super::error::{self, Error, quoted};
-use super::file::{RawAuth, RawCloud, RawDevices, RawHealth, RawTenant, Source, Text};
+use super::error::{Error, quoted};
+use super::file::{RawAuth, RawCloud, RawTenant, Source, Text};
 use super::secret::{self, Credential, Secret};
-use super::{
-    Collectors, DEFAULT_FROZEN_AFTER, DEVICE_TYPES, DevicesSettings, Enabled, Env, HealthSettings, Tenant,
-    Trust, duration,
-};
+use super::{Collectors, DEFAULT_FROZEN_AFTER, Env, Tenant, Trust, duration};
 
 /// Name of the tenant that the environment describes.
 const DEFAULT_TENANT_NAME: &str = "default";
@@ -52,6 +49,9 @@ pub(super) fn of_environment(env: &Env<'_>) -> Result<Option<Tenant>, Error> {
         trust_device_accounts: Trust::Auto,
         collectors: Collectors::default(),
         frozen_after: DEFAULT_FROZEN_AFTER,
+        room_lists: Vec::new(),
+        rooms_file: None,
+        sites: Vec::new(),
     }))
 }
 
@@ -97,9 +97,9 @@ pub(super) fn of_file(
 }
 
 /// One entry of `tenants`, and what is needed to say where in the file it is wrong.
-struct TenantReader<'a> {
-    source: &'a Source,
-    raw: &'a Spanned<RawTenant>,
+pub(super) struct TenantReader<'a> {
+    pub(super) source: &'a Source,
+    pub(super) raw: &'a Spanned<RawTenant>,
     place: String,
 }
 
@@ -119,6 +119,7 @@ impl TenantReader<'_> {
         )?;
         let frozen_after = self.duration("frozen_after", raw.frozen_after.as_ref(), DEFAULT_FROZEN_AFTER)?;
         let collectors = self.collectors()?;
+        let rooms_file = self.rooms_file()?;
         Ok(Tenant {
             name,
             tenant_id,
@@ -129,6 +130,9 @@ impl TenantReader<'_> {
             trust_device_accounts,
             collectors,
             frozen_after,
+            room_lists: self.room_lists()?,
+            sites: self.sites(rooms_file.is_some())?,
+            rooms_file,
         })
     }
 
@@ -175,105 +179,7 @@ impl TenantReader<'_> {
         }
     }
 
-    fn collectors(&self) -> Result<Collectors, Error> {
-        let (no_devices, no_health) = (RawDevices::default(), RawHealth::default());
-        let raw = self.raw.value.collectors.as_ref();
-        let devices = raw.and_then(|raw| raw.devices.as_ref()).unwrap_or(&no_devices);
-        let health = raw.and_then(|raw| raw.device_health.as_ref()).unwrap_or(&no_health);
-        let enabled = |key, text: Option<&Text>| {
-            self.optional(key, text, Enabled::Auto, |text| {
-                choice(text, [Enabled::Auto, Enabled::Yes, Enabled::No])
-            })
-        };
-        let default = Collectors::default();
-
-        let interval = self.duration(
-            "collectors.devices.interval",
-            devices.interval.as_ref(),
-            default.devices.interval,
-        )?;
-        let expiry =
-            self.duration("collectors.devices.expiry", devices.expiry.as_ref(), default.devices.expiry)?;
-        let rotation = self.duration(
-            "collectors.device_health.rotation",
-            health.rotation.as_ref(),
-            default.device_health.rotation,
-        )?;
-        let health_expiry = self.duration(
-            "collectors.device_health.expiry",
-            health.expiry.as_ref(),
-            default.device_health.expiry,
-        )?;
-
-        // What expires before it is read again would come and go at every cycle.
-        let ages = [
-            (
-                "collectors.devices.expiry",
-                (expiry, &devices.expiry),
-                "the interval",
-                (interval, &devices.interval),
-            ),
-            (
-                "collectors.device_health.expiry",
-                (health_expiry, &health.expiry),
-                "the rotation",
-                (rotation, &health.rotation),
-            ),
-            (
-                "collectors.device_health.expiry",
-                (health_expiry, &health.expiry),
-                "the interval of devices",
-                (interval, &devices.interval),
-            ),
-        ];
-        for (key, (age, age_text), name, (cycle, cycle_text)) in ages {
-            let default = if age_text.is_none() { " (the default)" } else { "" };
-            // The defaults fit each other: one of the two is in the file.
-            if let Some(text) = age_text.as_ref().or(cycle_text.as_ref()).filter(|_| age <= cycle) {
-                let (age, cycle) = (duration::show(age), duration::show(cycle));
-                return Err(self.wrong(
-                    text,
-                    key,
-                    &format!("{age}{default} must be more than {name}, {cycle}"),
-                ));
-            }
-        }
-
-        let types = match &devices.types {
-            Some(types) => self.types(types)?,
-            None => default.devices.types,
-        };
-        Ok(Collectors {
-            devices: DevicesSettings {
-                enabled: enabled("collectors.devices.enabled", devices.enabled.as_ref())?,
-                interval,
-                expiry,
-                types,
-            },
-            device_health: HealthSettings {
-                enabled: enabled("collectors.device_health.enabled", health.enabled.as_ref())?,
-                expiry: health_expiry,
-                rotation,
-            },
-        })
-    }
-
-    fn types(&self, listed: &Spanned<Vec<Text>>) -> Result<Vec<String>, Error> {
-        let key = "collectors.devices.types";
-        let mut types: Vec<String> = Vec::new();
-        for text in &listed.value {
-            let name = self.check(key, text, |text| check_device_type(text))?;
-            if !types.contains(&name) {
-                types.push(name);
-            }
-        }
-        if types.is_empty() {
-            return Err(self.wrong(listed, key, "is empty; to read no devices write `enabled: false`"));
-        }
-        Ok(types)
-    }
-
-    fn required<T>(
+    pub(super) fn required<T>(
         &self,
         key: &str,
         text: Option<&Text>,
@@ -283,7 +189,7 @@ impl TenantReader<'_> {
         self.check(key, text, |text| check(text))
     }
 
-    fn optional<T>(
+    pub(super) fn optional<T>(
         &self,
         key: &str,
         text: Option<&Text>,
@@ -293,11 +199,33 @@ impl TenantReader<'_> {
         text.map_or(Ok(default), |text| self.check(key, text, |text| check(text)))
     }
 
-    fn duration(&self, key: &str, text: Option<&Text>, default: Duration) -> Result<Duration, Error> {
+    /// Checks each entry of a list; one that comes twice is kept once.
+    pub(super) fn each(
+        &self,
+        key: &str,
+        listed: Option<&Vec<Text>>,
+        check: impl Fn(&str) -> Result<String, String>,
+    ) -> Result<Vec<String>, Error> {
+        let mut kept = Vec::new();
+        for text in listed.into_iter().flatten() {
+            let entry = self.check(key, text, |text| check(text))?;
+            if !kept.contains(&entry) {
+                kept.push(entry);
+            }
+        }
+        Ok(kept)
+    }
+
+    pub(super) fn duration(
+        &self,
+        key: &str,
+        text: Option<&Text>,
+        default: Duration,
+    ) -> Result<Duration, Error> {
         self.optional(key, text, default, duration::parse_positive)
     }
 
-    fn check<T, U>(
+    pub(super) fn check<T, U>(
         &self,
         key: &str,
         value: &Spanned<T>,
@@ -306,7 +234,7 @@ impl TenantReader<'_> {
         self.source.check(&format!("{}.{key}", self.place), value, check)
     }
 
-    fn wrong<T>(&self, value: &Spanned<T>, key: &str, reason: &str) -> Error {
+    pub(super) fn wrong<T>(&self, value: &Spanned<T>, key: &str, reason: &str) -> Error {
         self.source.wrong(value.referenced, format!("{}.{key}: {reason}", self.place))
     }
 
@@ -357,21 +285,8 @@ fn check_tenant_id(text: &str) -> Result<String, String> {
     check_guid(text).map_err(|reason| format!("{reason}, nor a domain like contoso.onmicrosoft.com"))
 }
 
-fn check_device_type(text: &str) -> Result<String, String> {
-    let names = DEVICE_TYPES.map(|(name, _)| name);
-    match names.iter().find(|name| name.eq_ignore_ascii_case(text)) {
-        Some(name) => Ok((*name).to_owned()),
-        None => Err(format!(
-            "unknown device type {}{}\nallowed here: {}",
-            quoted(text),
-            error::did_you_mean(text, &names),
-            names.join(", ")
-        )),
-    }
-}
-
 /// Reads `auto`, `true` or `false` as one of three values.
-fn choice<T>(text: &str, [auto, yes, no]: [T; 3]) -> Result<T, String> {
+pub(super) fn choice<T>(text: &str, [auto, yes, no]: [T; 3]) -> Result<T, String> {
     match text {
         "auto" => Ok(auto),
         "true" => Ok(yes),

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::model::site::{self, Glob, Hours, Match};
 
 /// The families that the tests' `metrics:` may name.
 const KNOWN_METRICS: [&str; 3] =
@@ -77,6 +78,25 @@ fn option_env_set(name: &str) -> bool {
     std::env::var(name).is_ok()
 }
 
+fn source(enabled: Enabled, interval: Duration, expiry: Duration) -> SourceSettings {
+    SourceSettings { enabled, interval, expiry }
+}
+
+/// The sites of `good.yaml`.
+fn sites() -> Vec<Site> {
+    let hours = |text| Hours::parse(text).expect("sound");
+    let zone = |name| site::zone(name).expect("a zone");
+    let berlin = Match {
+        building: vec![Glob::parse("BER*").expect("sound")],
+        email: vec![Glob::parse("*-ber-*@*").expect("sound")],
+    };
+    let (service, maintenance) = (hours("Mon-Fri 07:00-20:00"), hours("02:00-05:00, Sun 22:00-06:00"));
+    vec![
+        Site::new("berlin", Some("av-emea".into()), berlin, zone("Europe/Berlin"), service, &maintenance),
+        Site::new("spare", None, Match::default(), zone("UTC"), Hours::always(), &Hours::default()),
+    ]
+}
+
 #[test]
 fn a_file_with_every_key_is_read_in_full() {
     let config = load_file(Path::new("tests/config/good.yaml"), &[]).expect("sound");
@@ -97,8 +117,14 @@ fn a_file_with_every_key_is_read_in_full() {
                 types: vec!["teamsRoom".to_owned(), "ipPhone".to_owned()],
             },
             device_health: HealthSettings { enabled: Enabled::No, expiry: 2 * HOUR, rotation: 45 * MINUTE },
+            presence: source(Enabled::Yes, Duration::from_secs(30), 5 * MINUTE),
+            places: source(Enabled::Auto, 12 * HOUR, 14 * DAY),
+            service_health: source(Enabled::No, 10 * MINUTE, HOUR),
         },
         frozen_after: 12 * HOUR,
+        room_lists: vec!["rooms-berlin@contoso.example".to_owned(), "rooms-oslo@contoso.example".to_owned()],
+        rooms_file: Some("tests/config/rooms.csv".into()),
+        sites: sites(),
     };
     let fabrikam = Tenant {
         name: "fabrikam-2".to_owned(),
@@ -114,9 +140,12 @@ fn a_file_with_every_key_is_read_in_full() {
                 expiry: Duration::from_millis(20),
                 ..DevicesSettings::default()
             },
-            device_health: HealthSettings::default(),
+            ..Collectors::default()
         },
         frozen_after: 24 * HOUR,
+        room_lists: vec![],
+        rooms_file: None,
+        sites: vec![],
     };
     let expected = Config {
         tenants: vec![contoso, fabrikam],
@@ -298,23 +327,30 @@ fn the_demo_talks_to_the_simulated_tenant_alone() {
     assert_eq!(tenant.authority.as_str(), "http://127.0.0.1:1/");
     assert_eq!(tenant.graph, tenant.authority);
     assert_eq!(tenant.credential, Credential::Secret(secret));
+    let of = &tenant.collectors;
+    for source in [of.presence, of.places, of.service_health] {
+        assert_eq!(source.enabled, Enabled::Auto);
+        assert!(source.interval <= MINUTE && source.interval < source.expiry, "{source:?}");
+    }
     assert!(demo(&args, "http://10.0.0.1", TENANT_ID, CLIENT_ID, Secret::new("x")).is_err());
 }
 
 /// Every slip of one character in a file with a secret in it, whatever message it leads to.
 #[test]
 fn no_slip_of_syntax_brings_the_secret_into_a_message() {
-    const LAYOUTS: [&str; 5] = [
+    const LAYOUTS: [&str; 7] = [
         "tenants:\n- name: a\n  cloud: global\n  auth:\n    client_secret: hunter2hunter2\n  frozen_after: 1d\n",
         "tenants:\n- name: \"a\"\n  auth: { client_secret: \"hunter2hunter2\" }\n  trust_device_accounts: \"auto\"\n",
         "{tenants: [{name: a, collectors: {devices: {types: [sip]}}, auth: {client_secret: 'hunter2hunter2'}}]}",
         "{\"tenants\":[{\"frozen_after\":\"1d\",\"auth\":{\"client_secret\":\"hunter2hunter2\"},\"name\":\"a\"}]}",
+        "tenants:\n- {name: a, tenant_id: a.b, client_id: 22222222-3333-4444-8555-666666666666, sites: [{name: 'b', match: {email: ['*']}, service_hours: 'Mon 07:00-20:00', time_zone: UTC}], auth: {client_secret: hunter2hunter2}}",
+        "tenants:\n- name: a\n  tenant_id: a.b\n  client_id: 22222222-3333-4444-8555-666666666666\n  room_lists: ['a@b']\n  auth: {client_secret: 'hunter2hunter2'}\n  frozen_after: \"1d\"",
         "tenants:\n- frozen_after: 1d\n  auth:\n    client_secret: >-\n      hunter2hunter2\n      hunter2hunter2\n  name: a\n",
     ];
     let args = cli::ServeArgs::default();
     let check = |text: &str| {
         let outcome = checked(&args, &Source::new("x.yaml", text), &|_| None, &KNOWN_METRICS);
-        let message = outcome.expect_err("the tenant's ids are missing").to_string();
+        let message = outcome.err().map(|error| error.to_string()).unwrap_or_default();
         assert!(!message.contains("hunter2"), "the secret is shown:\n{message}\nof:\n{text}");
     };
     for layout in LAYOUTS {

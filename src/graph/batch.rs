@@ -37,7 +37,7 @@ impl Client {
     ) -> Vec<Result<Box<RawValue>, Error>> {
         let mut batch = Batch { urls, results: urls.iter().map(|_| None).collect() };
         for attempt in 1.. {
-            let Some(wait) = self.ask(operation, &mut batch, attempt, deadline).await else { break };
+            let Some(wait) = self.ask_open(operation, &mut batch, attempt, deadline).await else { break };
             self.stats.retries.inc();
             tokio::time::sleep_until((Instant::now() + wait).min(deadline)).await;
         }
@@ -45,7 +45,7 @@ impl Client {
     }
 
     /// Asks the open items once; says how long to wait before those that are still open, `None` if there are none.
-    async fn ask(
+    async fn ask_open(
         &self,
         operation: &'static str,
         batch: &mut Batch<'_>,

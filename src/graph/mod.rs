@@ -16,6 +16,7 @@ mod send;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::Url;
@@ -115,11 +116,28 @@ impl Client {
 
     /// The pages of the collection at `path`, which starts with `/` and may have a query.
     pub fn pages(&self, operation: &'static str, path: &str, deadline: Instant) -> Result<Pages<'_>, Error> {
-        let first = self
-            .root
-            .join(path.trim_start_matches('/'))
-            .map_err(|_| Error::malformed("the path is not a URL"))?;
+        let first = self.url(path)?;
         Ok(Pages::new(self, operation, first, deadline))
+    }
+
+    /// The items of an action that reads: a POST whose answer is a collection in one page.
+    pub async fn ask(
+        &self,
+        operation: &'static str,
+        path: &str,
+        body: &serde_json::Value,
+        deadline: Instant,
+    ) -> Result<Vec<Box<RawValue>>, Error> {
+        let body = serde_json::to_vec(body).expect("a JSON value always serialises");
+        let outgoing = Outgoing { operation, url: self.url(path)?, body: Some(&body), items: 1 };
+        let items = self.exchange(&outgoing, deadline, |reply| Ok(page::decode(&reply.body)?.items)).await?;
+        self.auth.accepted().await;
+        Ok(items)
+    }
+
+    /// `path` starts with `/` and the API version.
+    fn url(&self, path: &str) -> Result<Url, Error> {
+        self.root.join(path.trim_start_matches('/')).map_err(|_| Error::malformed("the path is not a URL"))
     }
 
     pub(crate) async fn get(

@@ -26,6 +26,7 @@ pub struct Page {
     pub items: Vec<Box<RawValue>>,
     /// `@odata.count`: how many items the whole collection has, or only this page; Graph's examples have both.
     pub total: Option<usize>,
+    next_link: Option<String>,
 }
 
 /// The pages of one collection, read one after another.
@@ -65,18 +66,24 @@ impl<'c> Pages<'c> {
             return Err(Error::malformed(format!("the collection has more than {MAX_PAGES} pages")));
         }
         let body = self.client.get(self.operation, url.clone(), self.deadline).await?;
-        let envelope: Envelope =
-            serde_json::from_slice(&body).map_err(|error| Error::malformed(shape(&body, &error)))?;
-        let items = envelope.value.ok_or_else(|| Error::malformed("a collection without `value`"))?;
-        if items.len() > MAX_ITEMS {
-            return Err(Error::malformed(format!("a page of more than {MAX_ITEMS} items")));
-        }
-        if let Some(link) = envelope.next_link.as_str() {
+        let page = decode(&body)?;
+        if let Some(link) = &page.next_link {
             self.next = Some(follow(&url, link)?);
         }
-        let total = envelope.count.as_u64().and_then(|count| usize::try_from(count).ok());
-        Ok(Page { items, total })
+        Ok(page)
     }
+}
+
+/// Reads the envelope of a collection.
+pub(super) fn decode(body: &[u8]) -> Result<Page, Error> {
+    let envelope: Envelope =
+        serde_json::from_slice(body).map_err(|error| Error::malformed(shape(body, &error)))?;
+    let items = envelope.value.ok_or_else(|| Error::malformed("a collection without `value`"))?;
+    if items.len() > MAX_ITEMS {
+        return Err(Error::malformed(format!("a page of more than {MAX_ITEMS} items")));
+    }
+    let total = envelope.count.as_u64().and_then(|count| usize::try_from(count).ok());
+    Ok(Page { items, total, next_link: envelope.next_link.as_str().map(str::to_owned) })
 }
 
 impl Drop for Pages<'_> {

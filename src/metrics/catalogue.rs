@@ -2,7 +2,7 @@
 //!
 //! `/metrics` has its families in this order; README's table and `teams-rooms-exporter metrics` are made of it.
 
-use crate::metrics::{Out, collectors, devices, rooms};
+use crate::metrics::{Out, collectors, devices, rooms, service_health};
 use crate::model::collector::{Collector, Status};
 use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
 use crate::model::room::Judgement;
@@ -84,6 +84,9 @@ impl Family {
 }
 
 const LIST: Collector = Collector::Devices;
+const PLACES: Collector = Collector::Places;
+const PRESENCE: Collector = Collector::Presence;
+const SERVICES: Collector = Collector::ServiceHealth;
 const DETAIL: Collector = Collector::DeviceHealth;
 
 const D: &[&str] = &["tenant", "device_id", "room"];
@@ -107,13 +110,23 @@ pub static FAMILIES: &[Family] = &[
     gauge("teams_rooms_room_up", R, Source::Room(LIST, rooms::up),
         "1 if the room is usable (ok or degraded), 0 if it is down, absent where no source tells."),
     gauge("teams_rooms_room_source_up", &["tenant", "room", "room_id", "source"], Source::Room(LIST, rooms::source_up),
-        "How each source votes on the room: 1 up, 0 down, absent where it does not know. The device source says down if every core device is offline, disconnected or signed out."),
+        "How each source votes on the room: 1 up, 0 down, absent where it does not know. device says down if every core device is offline, disconnected or signed out; presence if the room account is offline for two polls."),
     gauge("teams_rooms_room_problem", R_PROBLEM, Source::Room(LIST, rooms::problem),
-        "1 while the room has this problem, absent otherwise; area says whose job it is (room, account)."),
+        "1 while the room has this problem, absent otherwise; area says whose job it is (room, account, monitoring)."),
     gauge("teams_rooms_room_problem_since_timestamp_seconds", R_PROBLEM, Source::Room(LIST, rooms::problem_since),
         "When the problem began, Unix time; absent where its beginning was not seen."),
     gauge("teams_rooms_room_in_use", R, Source::Room(LIST, rooms::in_use),
-        "1 while a core device of the room is busy (teamworkDevice.activityState), 0 while all are idle, absent where none tells."),
+        "1 while a core device of the room is busy (teamworkDevice.activityState) or its account is in a call (presence.activity), 0 while it is not, absent where nothing tells. A booking alone is no use."),
+    gauge("teams_rooms_room_presence_state", R_STATE, Source::Room(PRESENCE, rooms::presence),
+        "1 for the presence of the room account (presence.availability): available, busy, do_not_disturb, away, offline, unknown. The fastest sign that a room is off; absent where Graph leaves the account out."),
+    gauge("teams_rooms_room_in_service", R, Source::Room(LIST, rooms::in_service),
+        "1 in the service hours and outside the maintenance of the room's site, 0 otherwise; always 1 where the room has no site. For alerts that should not wake anybody."),
+    gauge("teams_rooms_room_capacity", R, Source::Room(PLACES, rooms::capacity),
+        "Seats of the room (room.capacity)."),
+    gauge("teams_rooms_room_latitude_degrees", R, Source::Room(PLACES, rooms::latitude),
+        "Where the room is, for maps (room.geoCoordinates.latitude)."),
+    gauge("teams_rooms_room_longitude_degrees", R, Source::Room(PLACES, rooms::longitude),
+        "Where the room is, for maps (room.geoCoordinates.longitude)."),
     gauge("teams_rooms_room_devices", &["tenant", "room", "room_id", "role"], Source::Room(LIST, rooms::devices),
         "Devices of the room by role: core runs the meeting, console and panel belong to it, other is the rest. Superseded devices do not count."),
     // Devices, from the list
@@ -167,6 +180,10 @@ pub static FAMILIES: &[Family] = &[
     // Tenants and collectors
     gauge("teams_rooms_devices_without_room", &["tenant", "reason"], Source::Tenant(Some(LIST), rooms::devices_without_room),
         "Devices that belong to no known room: signed_out never had an account, personal_account has one that is no room."),
+    gauge("teams_rooms_service_health_state", &["tenant", "product", "state"], Source::Tenant(Some(SERVICES), service_health::state),
+        "1 for the state of Microsoft's own service (serviceHealth.status), of products teams and exchange: operational, degraded, interrupted, recovering, unknown."),
+    gauge("teams_rooms_service_issues", &["tenant", "product", "classification"], Source::Tenant(Some(SERVICES), service_health::issues),
+        "Open issues of Microsoft's own service (serviceHealthIssue), by classification: incident or advisory."),
     gauge("teams_rooms_up", TENANT, Source::Tenant(None, collectors::up),
         "1 if at least one source that tells whether rooms are up is fresh, 0 if none is."),
     gauge("teams_rooms_collector_state", &["tenant", "collector", "state"], Source::Collector(collectors::state),
@@ -276,6 +293,8 @@ const fn unit_of(name: &str) -> Option<&'static str> {
         Some("seconds")
     } else if ends_with(name, "_bytes") {
         Some("bytes")
+    } else if ends_with(name, "_degrees") {
+        Some("degrees")
     } else {
         None
     }

@@ -1,14 +1,15 @@
 //! Series of the collectors: how fresh each source is, and what is wrong with it.
 
-use crate::metrics::{Out, ROOM_STATE_SOURCES};
-use crate::model::collector::{CollectorState, Status};
+use crate::metrics::Out;
+use crate::model::collector::{Collector, CollectorState, Status};
 use crate::model::fleet::Fleet;
 use crate::model::{Snapshot, Timestamp};
 
 /// Whether any source of room state is fresh.
 pub fn up(out: &mut Out<'_>, fleet: &Fleet<'_>, snapshot: &Snapshot, now: Timestamp) {
-    let mut sources = ROOM_STATE_SOURCES.into_iter().filter_map(|collector| snapshot.status(collector));
-    out.value(!fleet.frozen && sources.any(|status| status.is_fresh(now)));
+    let telling = snapshot.status.iter().filter(|(collector, _)| collector.tells_room_state());
+    let mut believed = telling.filter(|(collector, _)| !(fleet.frozen && **collector == Collector::Devices));
+    out.value(believed.any(|(_, status)| status.is_fresh(now)));
 }
 
 pub fn state(out: &mut Out<'_>, status: &Status) {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::metrics::Out;
 use crate::model::State;
 use crate::model::detail::{Connection, Detail, Login, Peripheral, Software};
-use crate::model::fleet::{Fleet, FleetDevice};
+use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
 
-pub fn info(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevice<'_>) {
-    let facts = device.device;
+pub fn info(out: &mut Out<'_>, fleet: &Fleet<'_>, device: &FleetDevice<'_>) {
+    let (facts, room) = (device.device, fleet.room_of(device));
     let text = |text: &Option<Arc<str>>| text.as_deref().unwrap_or_default().to_owned();
     let extra = [
         ("room_id", device.room.map_or("", |room| &room.id)),
@@ -18,10 +18,10 @@ pub fn info(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevice<'_>) {
         ("model", &text(&facts.model)),
         ("serial_number", &text(&facts.serial_number)),
         ("asset_tag", &text(&facts.asset_tag)),
-        ("building", ""),
-        ("floor", ""),
-        ("site", ""),
-        ("owner", ""),
+        ("building", room.and_then(FleetRoom::building).unwrap_or_default()),
+        ("floor", room.and_then(FleetRoom::floor).unwrap_or_default()),
+        ("site", room.and_then(|room| room.site).map_or("", |site| &site.name)),
+        ("owner", room.and_then(FleetRoom::owner).unwrap_or_default()),
     ];
     out.with(&extra, true);
 }

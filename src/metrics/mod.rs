@@ -10,12 +10,12 @@ pub mod devices;
 pub mod exporter;
 pub mod exposition;
 pub mod rooms;
+pub mod service_health;
 pub mod text;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::collector::Collector;
 use crate::model::fleet::{Fleet, room_name};
 use crate::model::room::Judgement;
 use crate::model::{Snapshot, State, Timestamp};
@@ -55,7 +55,8 @@ impl<'a> View<'a> {
         let successes = self.snapshot.status.values().filter(|status| status.is_fresh(self.now));
         let ends = successes.filter_map(|status| Some(status.last_success?.plus(status.expiry)));
         let ends = ends.map(|end| end.plus(Duration::from_secs(1)));
-        ends.chain(self.fleet.until).min()
+        let verdicts = self.judgements.iter().filter_map(|judgement| judgement.until);
+        ends.chain(self.fleet.until).chain(verdicts).min()
     }
 
     /// All series of one family; blocks of `previous` whose text is the same are kept.
@@ -111,8 +112,13 @@ impl Out<'_> {
 
     /// One series per state, exactly one of them 1.
     pub fn states<S: State>(&mut self, current: S) {
+        self.states_with(&[], current);
+    }
+
+    /// The same, with labels beyond those of the entity.
+    pub fn states_with<S: State>(&mut self, extra: &[(&str, &str)], current: S) {
         for state in S::ALL {
-            self.with(&[("state", state.label())], *state == current);
+            self.with(&[extra, &[("state", state.label())]].concat(), *state == current);
         }
     }
 
@@ -150,6 +156,3 @@ pub fn exposed(allow: &[String], deny: &[String]) -> impl Fn(&Family) -> bool + 
         (allow.is_empty() || named(&allow)) && !named(&deny)
     }
 }
-
-/// The collectors that tell whether rooms are up.
-pub(crate) const ROOM_STATE_SOURCES: [Collector; 1] = [Collector::Devices];

@@ -9,14 +9,14 @@ use crate::model::{Snapshot, State, Timestamp};
 pub fn info(out: &mut Out<'_>, _: &Fleet<'_>, room: &FleetRoom<'_>, _: &Judgement) {
     let extra = [
         ("email", room.room.email.as_deref().unwrap_or_default()),
-        ("place_id", ""),
-        ("building", ""),
-        ("floor", ""),
-        ("city", ""),
-        ("country", ""),
-        ("site", ""),
-        ("owner", ""),
-        ("tier", ""),
+        ("place_id", room.place.and_then(|place| place.place_id.as_deref()).unwrap_or_default()),
+        ("building", room.building().unwrap_or_default()),
+        ("floor", room.floor().unwrap_or_default()),
+        ("city", room.city().unwrap_or_default()),
+        ("country", room.country().unwrap_or_default()),
+        ("site", room.site.map_or("", |site| &site.name)),
+        ("owner", room.owner().unwrap_or_default()),
+        ("tier", room.tier().unwrap_or_default()),
     ];
     out.with(&extra, true);
 }
@@ -55,6 +55,28 @@ pub fn devices(out: &mut Out<'_>, fleet: &Fleet<'_>, room: &FleetRoom<'_>, _: &J
     for role in Role::ALL {
         let count = fleet.members(room).filter(|device| device.role() == *role && !device.superseded).count();
         out.with(&[("role", role.label())], count);
+    }
+}
+
+pub fn in_service(out: &mut Out<'_>, _: &Fleet<'_>, room: &FleetRoom<'_>, _: &Judgement) {
+    out.value(room.in_service);
+}
+
+pub fn capacity(out: &mut Out<'_>, _: &Fleet<'_>, room: &FleetRoom<'_>, _: &Judgement) {
+    out.known(room.place.and_then(|place| place.capacity));
+}
+
+pub fn latitude(out: &mut Out<'_>, _: &Fleet<'_>, room: &FleetRoom<'_>, _: &Judgement) {
+    out.known(room.place.and_then(|place| place.coordinates).map(|(latitude, _)| latitude));
+}
+
+pub fn longitude(out: &mut Out<'_>, _: &Fleet<'_>, room: &FleetRoom<'_>, _: &Judgement) {
+    out.known(room.place.and_then(|place| place.coordinates).map(|(_, longitude)| longitude));
+}
+
+pub fn presence(out: &mut Out<'_>, _: &Fleet<'_>, room: &FleetRoom<'_>, _: &Judgement) {
+    if let Some((presence, _)) = room.presence {
+        out.states(presence.availability);
     }
 }
 

@@ -9,6 +9,9 @@ use crate::model::{State, Timestamp};
 pub enum Collector {
     Devices,
     DeviceHealth,
+    Presence,
+    Places,
+    ServiceHealth,
 }
 
 /// What an operator and a rule author must know of a collector.
@@ -26,6 +29,7 @@ pub struct Facts {
 }
 
 const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
 
 impl Collector {
     pub const fn facts(self) -> Facts {
@@ -44,7 +48,40 @@ impl Collector {
                 lag: "10 to 30 min",
                 resource: "/beta/teamwork/devices/{id}/health",
             },
+            Self::Presence => Facts {
+                permission: "Presence.Read.All",
+                interval: Duration::from_secs(MINUTE),
+                expiry: Duration::from_secs(15 * MINUTE),
+                lag: "1 min",
+                resource: "/v1.0/communications/getPresencesByUserId",
+            },
+            Self::Places => Facts {
+                permission: "Place.Read.All",
+                interval: Duration::from_secs(6 * HOUR),
+                expiry: Duration::from_secs(7 * 24 * HOUR),
+                lag: "hours",
+                resource: "/v1.0/places/microsoft.graph.room",
+            },
+            Self::ServiceHealth => Facts {
+                permission: "ServiceHealth.Read.All",
+                interval: Duration::from_secs(5 * MINUTE),
+                expiry: Duration::from_secs(30 * MINUTE),
+                lag: "minutes",
+                resource: "/v1.0/admin/serviceAnnouncement",
+            },
         }
+    }
+}
+
+impl Collector {
+    /// Whether it tells if rooms are up.
+    pub const fn tells_room_state(self) -> bool {
+        matches!(self, Self::Devices | Self::Presence)
+    }
+
+    /// Whether a good answer with nothing in it is one to doubt: every tenant with rooms has these.
+    pub const fn must_have_items(self) -> bool {
+        matches!(self, Self::Devices | Self::Places | Self::ServiceHealth)
     }
 }
 
@@ -125,12 +162,16 @@ impl CollectorState {
 }
 
 impl State for Collector {
-    const ALL: &'static [Self] = &[Self::Devices, Self::DeviceHealth];
+    const ALL: &'static [Self] =
+        &[Self::Devices, Self::DeviceHealth, Self::Presence, Self::Places, Self::ServiceHealth];
 
     fn label(self) -> &'static str {
         match self {
             Self::Devices => "devices",
             Self::DeviceHealth => "device_health",
+            Self::Presence => "presence",
+            Self::Places => "places",
+            Self::ServiceHealth => "service_health",
         }
     }
 }

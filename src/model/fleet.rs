@@ -8,12 +8,17 @@ use crate::model::collector::Collector;
 use crate::model::detail::{Basis, Detail, Reading, Software, SoftwareKind};
 use crate::model::device::{Activity, Device, DeviceType, Role};
 use crate::model::identity::Room;
-use crate::model::memory::{self, DeviceMemory};
+use crate::model::memory::{self, DeviceMemory, PresenceMemory};
+use crate::model::place::Place;
+use crate::model::presence::Presence;
+use crate::model::rooms_file::RoomFacts;
+use crate::model::site::{self, InService, Site};
 use crate::model::version::{Cohorts, Installed};
 use crate::model::{Snapshot, Timestamp};
 
 #[derive(Debug)]
 pub struct Fleet<'a> {
+    pub now: Timestamp,
     /// By id.
     pub devices: Vec<FleetDevice<'a>>,
     /// By room id.
@@ -30,6 +35,8 @@ pub struct FleetDevice<'a> {
     pub device: &'a Device,
     pub memory: Option<&'a DeviceMemory>,
     pub room: Option<&'a Room>,
+    /// The place of that room among the fleet's.
+    room_index: Option<usize>,
     /// The last reading of the detail, while it has not expired.
     pub reading: Option<&'a Reading>,
     /// Replaced by another core device of its room; counts no more.
@@ -39,6 +46,14 @@ pub struct FleetDevice<'a> {
 #[derive(Debug)]
 pub struct FleetRoom<'a> {
     pub room: &'a Room,
+    pub place: Option<&'a Place>,
+    /// What the rooms file says; it wins over the place.
+    pub file: Option<&'a RoomFacts>,
+    pub site: Option<&'a Site>,
+    /// In service hours and outside maintenance of its site; always where it has none.
+    pub in_service: bool,
+    /// The last answer, while it has not expired, and how it came to be.
+    pub presence: Option<(Presence, PresenceMemory)>,
     /// Indices into the fleet's devices.
     members: Vec<usize>,
 }
@@ -70,12 +85,20 @@ impl<'a> Fleet<'a> {
             devices.push(FleetDevice {
                 device: &row.device,
                 memory,
-                room: home.and_then(|home| snapshot.memory.rooms.room(home)).map(|room| &**room),
+                room: home.and_then(|home| room_of(snapshot, home)),
+                room_index: None,
                 reading: reading.filter(|reading| until.holds(reading.read_at, detail_expiry)),
                 superseded: false,
             });
         }
-        let rooms = rooms_of(&devices);
+        let rooms = rooms_of(snapshot, &devices, &mut until);
+        for (room_index, room) in rooms.iter().enumerate() {
+            for index in &room.members {
+                if let Some(device) = devices.get_mut(*index) {
+                    device.room_index = Some(room_index);
+                }
+            }
+        }
         let superseded = superseded(&devices, &rooms, &mut until);
         for index in superseded {
             if let Some(device) = devices.get_mut(index) {
@@ -83,22 +106,26 @@ impl<'a> Fleet<'a> {
             }
         }
         let frozen = is_frozen(snapshot, now, &mut until);
-        Self { devices, rooms, frozen, until: until.next, cohorts: OnceLock::new() }
+        Self { now, devices, rooms, frozen, until: until.next, cohorts: OnceLock::new() }
     }
 
     pub fn members<'f>(&'f self, room: &'f FleetRoom<'_>) -> impl Iterator<Item = &'f FleetDevice<'a>> {
         room.members.iter().filter_map(|index| self.devices.get(*index))
     }
 
-    /// Whether somebody meets in the room; `None` where no core device tells.
+    /// The room that a device belongs to, with all that is known of it.
+    pub fn room_of(&self, device: &FleetDevice<'_>) -> Option<&FleetRoom<'a>> {
+        self.rooms.get(device.room_index?)
+    }
+
+    /// Whether somebody meets in the room, as a core device or a call of its account tells; `None` where none does.
     pub fn in_use(&self, room: &FleetRoom<'_>) -> Option<bool> {
-        if self.frozen {
-            return None;
-        }
         let core = self.members(room).filter(|device| device.role() == Role::Core && !device.superseded);
-        let telling =
+        let core = core.filter(|_| !self.frozen);
+        let activity =
             core.map(|device| device.device.activity).filter(|activity| *activity != Activity::Unknown);
-        telling.map(|activity| activity == Activity::Busy).max()
+        let in_call = room.presence.and_then(|(presence, _)| presence.in_call);
+        activity.map(|activity| activity == Activity::Busy).chain(in_call).max()
     }
 
     /// How many newer versions the device's cohort has; `None` where its version is not known.
@@ -110,6 +137,43 @@ impl<'a> Fleet<'a> {
             }))
         });
         Some(cohorts.gap(&device.cohort(software.kind), software.current.as_deref()?))
+    }
+}
+
+impl<'a> FleetRoom<'a> {
+    pub fn building(&self) -> Option<&'a str> {
+        self.fact(|file| &file.building, |place| &place.building)
+    }
+
+    pub fn floor(&self) -> Option<&'a str> {
+        self.fact(|file| &file.floor, |place| &place.floor)
+    }
+
+    pub fn city(&self) -> Option<&'a str> {
+        self.fact(|file| &file.city, |place| &place.city)
+    }
+
+    pub fn country(&self) -> Option<&'a str> {
+        self.fact(|file| &file.country, |place| &place.country)
+    }
+
+    /// Whose job its faults are.
+    pub fn owner(&self) -> Option<&'a str> {
+        let of_file = self.file.and_then(|file| file.owner.as_deref());
+        of_file.or_else(|| self.site.and_then(|site| site.owner.as_deref()))
+    }
+
+    pub fn tier(&self) -> Option<&'a str> {
+        self.file.and_then(|file| file.tier.as_deref())
+    }
+
+    fn fact(
+        &self,
+        of_file: fn(&RoomFacts) -> &Option<Arc<str>>,
+        of_place: fn(&Place) -> &Option<Arc<str>>,
+    ) -> Option<&'a str> {
+        let told = self.file.and_then(|file| of_file(file).as_deref());
+        told.or_else(|| self.place.and_then(|place| of_place(place).as_deref()))
     }
 }
 
@@ -173,14 +237,60 @@ fn is_frozen(snapshot: &Snapshot, now: Timestamp, until: &mut Horizon) -> bool {
     last_change.zip(snapshot.frozen_after).is_some_and(|(change, span)| !until.holds(change, span))
 }
 
-fn rooms_of<'a>(devices: &[FleetDevice<'a>]) -> Vec<FleetRoom<'a>> {
+/// The room behind an alias, unless the rooms file excludes it.
+fn room_of<'a>(snapshot: &'a Snapshot, alias: &str) -> Option<&'a Room> {
+    let room = snapshot.memory.rooms.room(alias)?;
+    (!snapshot.is_excluded(room)).then_some(room)
+}
+
+/// Every room that a device, a place or the rooms file tells of.
+fn rooms_of<'a>(
+    snapshot: &'a Snapshot,
+    devices: &[FleetDevice<'a>],
+    until: &mut Horizon,
+) -> Vec<FleetRoom<'a>> {
     let mut rooms: BTreeMap<&str, FleetRoom<'a>> = BTreeMap::new();
+    let empty = |room| FleetRoom {
+        room,
+        place: None,
+        file: None,
+        site: None,
+        in_service: true,
+        presence: None,
+        members: Vec::new(),
+    };
     for (index, device) in devices.iter().enumerate() {
         if let Some(room) = device.room {
-            let entry = rooms.entry(&room.id).or_insert_with(|| FleetRoom { room, members: Vec::new() });
-            entry.members.push(index);
+            rooms.entry(&room.id).or_insert_with(|| empty(room)).members.push(index);
         }
     }
+    let (place_expiry, presence_expiry) =
+        (snapshot.expiry(Collector::Places), snapshot.expiry(Collector::Presence));
+    for (id, record) in snapshot.places.iter().filter(|(_, record)| until.holds(record.read_at, place_expiry))
+    {
+        if let Some(room) = room_of(snapshot, id) {
+            rooms.entry(&room.id).or_insert_with(|| empty(room)).place = Some(&record.value);
+        }
+    }
+    for (id, record) in snapshot.presence.iter() {
+        let Some(room) = rooms.get_mut(&**id) else { continue };
+        if until.holds(record.read_at, presence_expiry) {
+            room.presence = snapshot.memory.presence.get(id).map(|memory| (*record.value, *memory));
+        }
+    }
+    for (email, facts) in snapshot.rooms_file.iter() {
+        let Some(room) = room_of(snapshot, email) else { continue };
+        if !facts.exclude {
+            rooms.entry(&room.id).or_insert_with(|| empty(room)).file = Some(facts);
+        }
+    }
+    let hours = InService::at(&snapshot.sites, until.now);
+    for room in rooms.values_mut() {
+        let named = room.file.and_then(|file| file.site.as_deref());
+        room.site = site::of_room(&snapshot.sites, named, room.building(), room.room.email.as_deref());
+        room.in_service = hours.of(room.site);
+    }
+    until.note(hours.next_change());
     rooms.into_values().collect()
 }
 
@@ -215,10 +325,14 @@ impl Horizon {
     fn holds(&mut self, start: Timestamp, span: Duration) -> bool {
         let holds = self.now.since(start) <= span;
         if holds {
-            let end = start.plus(span).plus(Duration::from_secs(1));
-            self.next = Some(self.next.map_or(end, |next| next.min(end)));
+            self.note(Some(start.plus(span).plus(Duration::from_secs(1))));
         }
         holds
+    }
+
+    /// Notes when something changes by itself.
+    fn note(&mut self, end: Option<Timestamp>) {
+        self.next = self.next.into_iter().chain(end).min();
     }
 }
 
@@ -231,6 +345,7 @@ pub fn room_name(room: Option<&Room>) -> Arc<str> {
 mod tests {
     use super::*;
     use crate::model::device::{Account, Health};
+    use crate::model::identity::Trust;
     use crate::model::listing::tests::device;
     use crate::model::memory::{Moment, Sighting};
 
@@ -248,7 +363,7 @@ mod tests {
         let sightings: Vec<_> = devices.iter().map(sighting).collect();
         Arc::make_mut(&mut snapshot.memory).observe_devices(
             &sightings,
-            true,
+            Trust::UntilListed,
             Moment { now, expiry: Duration::from_mins(30) },
         );
     }

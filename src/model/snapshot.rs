@@ -7,8 +7,15 @@ use std::time::Duration;
 use crate::model::State;
 use crate::model::collector::{Collector, CollectorState, Status};
 use crate::model::detail::Reading;
+use crate::model::identity::Room;
 use crate::model::listing::Listing;
 use crate::model::memory::Memory;
+use crate::model::place::Place;
+use crate::model::presence::Presence;
+use crate::model::record::Records;
+use crate::model::rooms_file::Rooms;
+use crate::model::service_health::ServiceHealth;
+use crate::model::site::Site;
 
 /// Cheap to clone; a part that was not replaced is shared with the snapshot before.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +23,16 @@ pub struct Snapshot {
     pub devices: Arc<Listing>,
     /// By device id.
     pub details: Arc<BTreeMap<Arc<str>, Reading>>,
+    /// By room id.
+    pub presence: Arc<Records<Presence>>,
+    /// By room id.
+    pub places: Arc<Records<Place>>,
+    /// By product.
+    pub service_health: Arc<Records<ServiceHealth>>,
+    /// By e-mail, from the rooms file.
+    pub rooms_file: Arc<Rooms>,
+    /// As configured; the first that matches a room is its site.
+    pub sites: Arc<[Site]>,
     pub memory: Arc<Memory>,
     pub status: Arc<BTreeMap<Collector, Status>>,
     /// Age of the newest change from which on the devices count as frozen; `None` is never.
@@ -27,6 +44,25 @@ impl Snapshot {
         self.status.get(&collector)
     }
 
+    /// How many records of this collector are held, old ones too.
+    pub fn held(&self, collector: Collector) -> usize {
+        match collector {
+            Collector::Devices => self.devices.rows.len(),
+            Collector::DeviceHealth => {
+                self.details.values().filter(|reading| reading.detail.is_some()).count()
+            }
+            Collector::Presence => self.presence.len(),
+            Collector::Places => self.places.len(),
+            Collector::ServiceHealth => self.service_health.len(),
+        }
+    }
+
+    /// Whether the rooms file says that this is none.
+    pub fn is_excluded(&self, room: &Room) -> bool {
+        let facts = room.email.as_ref().and_then(|email| self.rooms_file.get(email));
+        facts.is_some_and(|facts| facts.exclude)
+    }
+
     /// How long a record of this collector is served, as in force.
     pub fn expiry(&self, collector: Collector) -> Duration {
         self.status(collector).map_or(Duration::MAX, |status| status.expiry)
@@ -36,6 +72,10 @@ impl Snapshot {
     pub fn is_changed_since(&self, before: &Self) -> bool {
         !(Arc::ptr_eq(&self.devices, &before.devices)
             && Arc::ptr_eq(&self.details, &before.details)
+            && Arc::ptr_eq(&self.presence, &before.presence)
+            && Arc::ptr_eq(&self.places, &before.places)
+            && Arc::ptr_eq(&self.service_health, &before.service_health)
+            && Arc::ptr_eq(&self.rooms_file, &before.rooms_file)
             && Arc::ptr_eq(&self.memory, &before.memory))
     }
 

@@ -6,11 +6,12 @@
 mod pace;
 mod readers;
 
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -22,9 +23,12 @@ use crate::graph::Client;
 use crate::model::collector::{Collector, CollectorState, Status};
 use crate::model::device::{Device, DeviceType};
 use crate::model::fleet::Fleet;
+use crate::model::identity::{Room, Trust};
 use crate::model::listing::Settled;
 use crate::model::memory::Event;
+use crate::model::presence::Presence;
 use crate::model::{Snapshot, State, Timestamp};
+use crate::rooms_file::RoomsFile;
 use crate::stats::TenantStats;
 use crate::store::Store;
 pub use pace::{PROBE, Pace};
@@ -33,17 +37,49 @@ pub use readers::Readers;
 /// What one tenant's collectors are to do.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    pub devices: Enabled,
-    pub device_health: Enabled,
+    pub sources: Sources,
     pub device_types: Vec<DeviceType>,
-    pub list_pace: Pace,
-    pub detail_pace: Pace,
+    /// Only the rooms of these lists, where there are any.
+    pub room_lists: Vec<String>,
+    /// A table of rooms that wins over places.
+    pub rooms_file: Option<PathBuf>,
+    /// How often it is looked at for a change.
+    pub rooms_file_every: Duration,
     /// Within this time each detail is read once, changed or not.
     pub rotation: Duration,
-    /// Accounts on core, console and panel devices are rooms.
-    pub trust_device_accounts: bool,
+    /// In the accounts on core, console and panel devices.
+    pub trust_device_accounts: Trust,
     /// Without a reader for so long the collectors pause; `None` is never.
     pub idle_after: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Sources {
+    pub devices: Source,
+    /// Its interval is that of the list, which it follows.
+    pub device_health: Source,
+    pub presence: Source,
+    pub places: Source,
+    pub service_health: Source,
+}
+
+/// Whether and how often one source is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    pub enabled: Enabled,
+    pub pace: Pace,
+}
+
+impl Sources {
+    pub fn of(&self, collector: Collector) -> &Source {
+        match collector {
+            Collector::Devices => &self.devices,
+            Collector::DeviceHealth => &self.device_health,
+            Collector::Presence => &self.presence,
+            Collector::Places => &self.places,
+            Collector::ServiceHealth => &self.service_health,
+        }
+    }
 }
 
 /// Polls one tenant.
@@ -55,7 +91,7 @@ pub struct Poller {
     pub stats: TenantStats,
     pub clock: Clock,
     pub readers: Arc<Readers>,
-    paused: AtomicBool,
+    paused: watch::Sender<bool>,
     seen_values: Mutex<HashSet<UnknownValue>>,
 }
 
@@ -63,6 +99,8 @@ pub struct Poller {
 const PATIENCE: Duration = Duration::from_mins(5);
 /// Items a second that a cycle must manage even when throttled for long; it breaks off below.
 const SLOWEST_RATE: u32 = 5;
+/// One look at a directory entry, and soon enough for whoever has just saved the file.
+pub const ROOMS_FILE_EVERY: Duration = Duration::from_mins(1);
 /// Unknown values are logged once each, and strangers may send as many as they like.
 const MAX_SEEN_VALUES: usize = 1000;
 
@@ -84,7 +122,7 @@ impl Poller {
             stats,
             clock,
             readers,
-            paused: AtomicBool::new(false),
+            paused: watch::Sender::new(false),
             seen_values: Mutex::default(),
         }
     }
@@ -92,30 +130,156 @@ impl Poller {
     /// Runs until it is dropped.
     pub async fn run(&self) {
         let listed = watch::Sender::new(());
-        tokio::join!(self.poll_devices(&listed), self.poll_details(listed.subscribe()));
+        let sources = [Collector::Presence, Collector::Places, Collector::ServiceHealth];
+        tokio::join!(
+            self.poll_devices(&listed),
+            self.poll_details(listed.subscribe()),
+            join_all(sources.map(|source| self.poll_source(source))),
+            self.follow_rooms_file(),
+        );
     }
 
     async fn poll_devices(&self, listed: &watch::Sender<()>) {
-        if self.settings.devices == Enabled::No {
+        if self.settings.sources.devices.enabled == Enabled::No {
             return;
         }
         loop {
             let began = Instant::now();
             let state = self.list(began).await;
             listed.send_replace(());
-            let failures = self.status(Collector::Devices, |status| status.consecutive_failures);
-            let interval = self.settings.list_pace.interval(began.elapsed());
-            tokio::time::sleep_until(began + self.settings.list_pace.next(state, failures, interval)).await;
+            self.rest(Collector::Devices, state, began).await;
             self.pause_while_idle().await;
         }
+    }
+
+    /// Polls a source that stands by itself.
+    async fn poll_source(&self, collector: Collector) {
+        if self.settings.sources.of(collector).enabled == Enabled::No {
+            return;
+        }
+        if collector == Collector::Presence {
+            self.rooms_were_looked_for().await;
+        }
+        loop {
+            let began = Instant::now();
+            let state = self.read_source(collector, began).await;
+            self.rest(collector, state, began).await;
+            self.while_paused().await;
+        }
+    }
+
+    /// Reads the rooms file when it changes; a bad one leaves what was read before.
+    async fn follow_rooms_file(&self) {
+        let Some(path) = self.settings.rooms_file.clone() else { return };
+        let mut file = RoomsFile::new(path);
+        let mut told = None;
+        loop {
+            let reading = tokio::task::spawn_blocking(move || {
+                let rooms = file.read_if_changed();
+                (file, rooms)
+            });
+            let Ok((back, rooms)) = reading.await else { return }; // the runtime ends
+            file = back;
+            match rooms {
+                Ok(Some(rooms)) => {
+                    tracing::info!(tenant = &*self.tenant, rooms = rooms.len(), "rooms file read");
+                    self.store.take_rooms_file(rooms);
+                    told = None;
+                }
+                Ok(None) => told = None,
+                Err(error) => {
+                    let error = error.to_string();
+                    if told.as_ref() != Some(&error) {
+                        tracing::error!(
+                            tenant = &*self.tenant,
+                            error,
+                            "the rooms file is not read; the last good one stays in force"
+                        );
+                    }
+                    told = Some(error);
+                }
+            }
+            tokio::time::sleep(self.settings.rooms_file_every).await;
+        }
+    }
+
+    /// Waits until the sources that know of rooms have ended their first attempt, good or bad.
+    async fn rooms_were_looked_for(&self) {
+        let starting = |snapshot: &Snapshot, one| {
+            snapshot.status(one).is_some_and(|status| status.state == CollectorState::Starting)
+        };
+        let mut snapshots = self.store.subscribe();
+        let looked = |snapshot: &Snapshot| {
+            ![Collector::Devices, Collector::Places].into_iter().any(|one| starting(snapshot, one))
+        };
+        drop(snapshots.wait_for(looked).await); // the sender lives in the store
+    }
+
+    /// Waits until a source is to be asked again, counted from the start of the last attempt.
+    async fn rest(&self, collector: Collector, state: CollectorState, began: Instant) {
+        let pace = &self.settings.sources.of(collector).pace;
+        let failures = self.status(collector, |status| status.consecutive_failures);
+        let interval = pace.interval(began.elapsed());
+        tokio::time::sleep_until(began + pace.next(state, failures, interval)).await;
+    }
+
+    async fn read_source(&self, collector: Collector, began: Instant) -> CollectorState {
+        let deadline = began + PATIENCE;
+        let (outcome, found) = match collector {
+            Collector::Presence => self.read_presence(deadline).await,
+            Collector::Places => self.read_places(deadline).await,
+            Collector::ServiceHealth => self.read_service_health(deadline).await,
+            Collector::Devices | Collector::DeviceHealth => return CollectorState::Starting, // have their own loops
+        };
+        let state = match outcome.state() {
+            state if state.is_success() && found == 0 && collector.must_have_items() => CollectorState::Empty,
+            state => state,
+        };
+        let items = self.store.snapshot().held(collector);
+        let finished = Finished { outcome, items, settled: Settled::default(), took: began.elapsed() };
+        self.finish(collector, state, &finished)
+    }
+
+    /// Asks only for the accounts of rooms.
+    async fn read_presence(&self, deadline: Instant) -> (Outcome, usize) {
+        let snapshot = self.store.snapshot();
+        let account = |room: &Arc<Room>| Some((room.object_id.clone()?, room.id.clone()));
+        let rooms = snapshot.memory.rooms.rooms().filter(|room| !snapshot.is_excluded(room));
+        let rooms: BTreeMap<Arc<str>, Arc<str>> = rooms.filter_map(account).collect();
+        let ids: Vec<Arc<str>> = rooms.keys().cloned().collect();
+        let take = |presences: Vec<(Arc<str>, Presence)>| {
+            let of_room = |(id, presence)| Some((rooms.get(&id)?.clone(), presence));
+            self.store.take_presences(presences.into_iter().filter_map(of_room).collect(), self.clock.now());
+        };
+        let outcome = collectors::presence::collect(&self.client, &ids, deadline, &take).await;
+        let found = outcome.parts_read;
+        (outcome, found)
+    }
+
+    async fn read_places(&self, deadline: Instant) -> (Outcome, usize) {
+        let lists = &self.settings.room_lists;
+        let (outcome, places) = collectors::places::collect(&self.client, lists, deadline).await;
+        let whole = outcome.failures.is_empty();
+        let complete = whole && outcome.skipped.is_empty();
+        let found = places.len();
+        self.store.take_places(places, whole, complete, self.clock.now());
+        (outcome, found)
+    }
+
+    async fn read_service_health(&self, deadline: Instant) -> (Outcome, usize) {
+        let (outcome, products) = collectors::service_health::collect(&self.client, deadline).await;
+        let found = products.len();
+        let products = products.into_iter().map(|(product, health)| (product.into(), health)).collect();
+        self.store.take_service_health(products, self.clock.now());
+        (outcome, found)
     }
 
     /// Lists all devices once.
     async fn list(&self, began: Instant) -> CollectorState {
         let held = self.store.snapshot().devices.rows.len();
-        let trusted = self.settings.trust_device_accounts;
+        let trust = self.settings.trust_device_accounts;
         let take =
-            |devices: &[_]| self.log_events(&self.store.take_devices(devices, trusted, self.clock.now()));
+            |devices: &[_]| self.log_events(&self.store.take_devices(devices, trust, self.clock.now()));
         let deadline = began + deadline(held);
         let types = &self.settings.device_types;
         let (outcome, census) = collectors::devices::collect(&self.client, types, deadline, &take).await;
@@ -127,16 +291,16 @@ impl Poller {
             _ if Fleet::at(&snapshot, self.clock.now()).frozen => CollectorState::Frozen,
             state => state,
         };
-        let finished =
-            Finished { outcome, items: snapshot.devices.rows.len(), settled, took: began.elapsed() };
+        let items = snapshot.held(Collector::Devices);
+        let finished = Finished { outcome, items, settled, took: began.elapsed() };
         self.finish(Collector::Devices, state, &finished)
     }
 
     async fn poll_details(&self, mut listed: watch::Receiver<()>) {
-        if self.settings.device_health == Enabled::No {
+        if self.settings.sources.device_health.enabled == Enabled::No {
             return;
         }
-        let mut since_last = self.settings.list_pace.interval;
+        let mut since_last = self.settings.sources.devices.pace.interval;
         loop {
             let waiting = Instant::now();
             if listed.changed().await.is_err() {
@@ -162,7 +326,7 @@ impl Poller {
             self.finish(Collector::DeviceHealth, list, &Finished::default());
             return Duration::ZERO;
         }
-        let pace = &self.settings.detail_pace;
+        let pace = &self.settings.sources.device_health.pace;
         let cycle = self.status(Collector::DeviceHealth, |status| status.interval);
         let rotation = pace.stretch(self.settings.rotation, cycle);
         let interval = since_last.max(pace.interval);
@@ -172,7 +336,7 @@ impl Poller {
             CollectorState::Ok if nothing_left => CollectorState::Empty,
             state => state,
         };
-        let items = self.store.snapshot().details.values().filter(|reading| reading.detail.is_some()).count();
+        let items = self.store.snapshot().held(Collector::DeviceHealth);
         let finished = Finished { outcome, items, settled: Settled::default(), took: began.elapsed() };
         let state = self.finish(Collector::DeviceHealth, state, &finished);
         let failures = self.status(Collector::DeviceHealth, |status| status.consecutive_failures);
@@ -216,14 +380,19 @@ impl Poller {
             ?idle_after,
             "nobody reads; collection pauses until the next scrape"
         );
-        self.paused.store(true, Ordering::Relaxed);
+        self.paused.send_replace(true);
         let states = self.show_paused();
         drop(reads.changed().await); // the sender lives in self
-        self.paused.store(false, Ordering::Relaxed);
+        self.paused.send_replace(false);
         for (collector, state) in states {
             self.store.update_status(collector, |status| status.state = state);
         }
         self.store.lose_track(self.clock.now());
+    }
+
+    /// Waits while the list of devices has the tenant paused.
+    async fn while_paused(&self) {
+        drop(self.paused.subscribe().wait_for(|paused| !paused).await); // the sender lives in self
     }
 
     /// Shows every collector that runs as paused; gives the states they had.
@@ -243,10 +412,7 @@ impl Poller {
     /// Notes how an attempt ended; gives the state that is shown for it.
     fn finish(&self, collector: Collector, state: CollectorState, finished: &Finished) -> CollectorState {
         let now = self.clock.now();
-        let enabled = match collector {
-            Collector::Devices => self.settings.devices,
-            Collector::DeviceHealth => self.settings.device_health,
-        };
+        let enabled = self.settings.sources.of(collector).enabled;
         let mut before = state;
         let mut shown = state;
         self.store.update_status(collector, |status| {
@@ -257,7 +423,7 @@ impl Poller {
                 shown = CollectorState::Disabled;
             }
             self.write_status(status, collector, shown, finished, now);
-            if self.paused.load(Ordering::Relaxed) {
+            if *self.paused.borrow() {
                 status.state = CollectorState::Paused; // an attempt that the pause overtook
             }
         });
@@ -273,10 +439,7 @@ impl Poller {
         finished: &Finished,
         now: Timestamp,
     ) {
-        let pace = match collector {
-            Collector::Devices => &self.settings.list_pace,
-            Collector::DeviceHealth => &self.settings.detail_pace,
-        };
+        let pace = &self.settings.sources.of(collector).pace;
         status.state = state;
         status.last_attempt = Some(now);
         status.duration = Some(finished.took);
@@ -337,7 +500,7 @@ impl Poller {
             CollectorState::Empty => tracing::warn!(
                 tenant,
                 collector = name,
-                "Graph answers without any device; the last good picture is kept until it expires"
+                "Graph answers with nothing in it; the last good picture is kept until it expires"
             ),
             CollectorState::Frozen => {
                 tracing::warn!(

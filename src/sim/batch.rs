@@ -13,8 +13,8 @@ use super::routes::{self, Call, GraphRequest, Route};
 const MOST_ITEMS: usize = 20;
 
 pub(super) const ROUTES: &[Route] = &[
-    Route { method: "POST", template: "/beta/$batch", options: &[], permission: "", answer },
-    Route { method: "POST", template: "/v1.0/$batch", options: &[], permission: "", answer },
+    Route { method: "POST", template: "/beta/$batch", options: &[], permissions: &[], noun: "", answer },
+    Route { method: "POST", template: "/v1.0/$batch", options: &[], permissions: &[], noun: "", answer },
 ];
 
 /// One request of the envelope.
@@ -43,6 +43,15 @@ fn answer(call: &Call<'_>) -> Result<Reply, Reply> {
     leave_out(call, &mut responses);
     shuffle(call, &mut responses);
     Ok(Reply::json(json!({"responses": responses})))
+}
+
+/// The sources a batch reads from; none if the body is no batch.
+pub(super) fn nouns(path: &str, body: &[u8]) -> Vec<&'static str> {
+    let version = path.trim_end_matches("/$batch");
+    let envelope: Value = serde_json::from_slice(body).unwrap_or_default();
+    let items = items(&envelope).unwrap_or_default();
+    let paths = items.iter().map(|item| format!("{version}/{}", item.url));
+    paths.map(|path| routes::noun(path.split('?').next().unwrap_or_default())).collect()
 }
 
 fn items(envelope: &Value) -> Result<Vec<Item<'_>>, Reply> {
@@ -93,7 +102,7 @@ fn answer_item(call: &Call<'_>, item: &Item<'_>, statuses: &HashMap<&str, u16>) 
     let failed = |id: &&str| statuses.get(id).is_none_or(|status| *status >= 400);
     let reply = if item.depends_on.iter().any(failed) {
         Reply::error(424, "FailedDependency", "A request this one depends on has failed.")
-    } else if let Some(fault) = call.faults.strikes(Kind::ThrottleItems) {
+    } else if let Some(fault) = call.request.faults.of(routes::noun(path)).strikes(Kind::ThrottleItems) {
         Reply::throttled().with_header("Retry-After", fault.value_or("1"))
     } else {
         let request = GraphRequest {
@@ -104,7 +113,7 @@ fn answer_item(call: &Call<'_>, item: &Item<'_>, statuses: &HashMap<&str, u16>) 
             in_batch: true,
             ..*call.request
         };
-        routes::answer(&request, call.tenant, call.faults)
+        routes::answer(&request, call.tenant)
     };
     record(call, item, &target, path, reply.status);
     reply

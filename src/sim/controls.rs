@@ -9,10 +9,11 @@ use uuid::Uuid;
 use super::faults::{Fault, fault_table};
 use super::reply::Reply;
 use super::tenant::Tenant;
+use super::world::{Episode, timestamp};
 use super::{CLIENT_ID, CLIENT_SECRET, TENANT_ID};
 
 /// Method, path and meaning of every control; shown by `GET /_sim/`.
-const CONTROLS: [(&str, &str, &str); 9] = [
+const CONTROLS: [(&str, &str, &str); 10] = [
     ("GET", "/_sim/", "this page"),
     ("GET", "/_sim/faults", "the active faults as a JSON list"),
     (
@@ -22,7 +23,12 @@ const CONTROLS: [(&str, &str, &str); 9] = [
     ),
     ("POST", "/_sim/advance?seconds=N", "moves simulated time forward"),
     ("PUT", "/_sim/speed?value=N", "simulated seconds per real second, 0 stands still"),
-    ("GET", "/_sim/rooms", "rooms with their accounts and devices"),
+    ("GET", "/_sim/rooms", "rooms with their accounts, licences, bookings and devices"),
+    (
+        "PATCH",
+        "/_sim/rooms/{upn}",
+        "merge patch over a room, body: {\"place\": {...}, \"user\": ..., \"presence\": ..., \"schedule\": ...}; null takes it back",
+    ),
     ("GET", "/_sim/requests", "how many requests by operation and status"),
     (
         "PATCH",
@@ -42,6 +48,7 @@ pub(super) fn answer(method: &str, path: &str, query: &str, body: &[u8], tenant:
         ("PUT", "speed") => set_speed(query, tenant),
         ("GET", "rooms") => Reply::json(rooms(tenant)),
         ("GET", "requests") => Reply::json(requests(tenant)),
+        ("PATCH", room) if room.starts_with("rooms/") => change_room(room, body, tenant),
         ("PATCH" | "DELETE", _) => change_device(method, below, body, tenant),
         _ => Reply::error(404, "NotFound", "No such control; GET /_sim/ lists them."),
     }
@@ -58,7 +65,7 @@ fn manual(tenant: &Tenant) -> String {
     for (method, path, meaning) in CONTROLS {
         let _ = writeln!(text, "  {method:<6} {path:<24} {meaning}");
     }
-    text.push_str("\nFaults: name, name:rate, name=value or name=value:rate\n");
+    text.push_str("\nFaults: name, name:rate, name=value or name=value:rate; name@source keeps it to one\n");
     for (name, meaning) in fault_table() {
         let _ = writeln!(text, "  {name:<20} {meaning}");
     }
@@ -113,7 +120,42 @@ fn rooms(tenant: &Tenant) -> Value {
             "devices": devices.collect::<Vec<_>>(),
         })
     });
-    rooms.collect()
+    rooms.map(|room| with_facts(room, tenant)).collect()
+}
+
+/// Adds what the other sources know of the room.
+fn with_facts(mut room: Value, tenant: &Tenant) -> Value {
+    let address = room.get("account").and_then(Value::as_str).unwrap_or_default();
+    let Some(mailbox) = tenant.world.mailbox_at(address) else { return room };
+    let (user, now) = (mailbox.user(), tenant.now());
+    let bookings = tenant.world.bookings(&mailbox, Episode { from: now, until: now + 1 });
+    let facts = json!({
+        "user_id": user.account.id.to_string(),
+        "mail": user.mail,
+        "enabled": user.is_enabled,
+        "licenses": user.products.iter().map(|sku| sku.part_number).collect::<Vec<_>>(),
+        "listed": !mailbox.is_hidden(),
+        "capacity": mailbox.capacity(),
+        "booked_until": bookings.iter().map(|booking| booking.until).max().map(|at| timestamp(at).to_string()),
+    });
+    if let (Some(members), Value::Object(facts)) = (room.as_object_mut(), facts) {
+        members.extend(facts);
+    }
+    room
+}
+
+fn change_room(below: &str, body: &[u8], tenant: &Tenant) -> Reply {
+    let upn = below.trim_start_matches("rooms/").replace("%40", "@");
+    let Some(mailbox) = tenant.world.mailbox_at(&upn) else {
+        return Reply::error(404, "NotFound", "Room not found.");
+    };
+    match serde_json::from_slice(body) {
+        Err(_) => Reply::bad_request("The body must be JSON."),
+        Ok(patch) => {
+            tenant.edit(mailbox.room.account.id, patch);
+            Reply::json(json!({"edited": mailbox.room.account.user_principal_name}))
+        }
+    }
 }
 
 fn requests(tenant: &Tenant) -> Value {

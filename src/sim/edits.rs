@@ -1,4 +1,5 @@
-//! Changes laid over the world by hand: members of a device's documents, and devices deleted from the tenant.
+//! Changes laid over the world by hand: members of the documents of a device or a room, and devices deleted
+//! from the tenant.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{PoisonError, RwLock};
@@ -11,11 +12,21 @@ pub(super) struct Edits(RwLock<Changes>);
 
 #[derive(Debug, Default)]
 struct Changes {
-    patches: HashMap<Uuid, Patch>,
+    histories: HashMap<Uuid, History>,
     removed: HashSet<Uuid>,
 }
 
-/// The merge patches of one device by document name, and when (simulated milliseconds) each was last changed.
+/// The merge patches of one device or room by document name, each with when (simulated milliseconds) it was
+/// made.
+#[derive(Debug, Default)]
+struct History {
+    documents: HashMap<String, Vec<(Value, i64)>>,
+}
+
+/// More patches of one document than this melt into one: what a lagging report still waits for is recent.
+const KEPT: usize = 64;
+
+/// What the merge patches of one device or room add up to by document name, and when each was last changed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Patch {
     documents: HashMap<String, (Value, i64)>,
@@ -26,10 +37,10 @@ impl Edits {
     pub(super) fn edit(&self, device: Uuid, patch: Value, now: i64) {
         let mut changes = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let Value::Object(documents) = patch else {
-            changes.patches.remove(&device);
+            changes.histories.remove(&device);
             return;
         };
-        let edited = changes.patches.entry(device).or_default();
+        let edited = changes.histories.entry(device).or_default();
         for (name, patch) in documents {
             edited.lay(name, patch, now);
         }
@@ -43,22 +54,46 @@ impl Edits {
         self.0.read().unwrap_or_else(PoisonError::into_inner).removed.contains(&device)
     }
 
-    pub(super) fn of(&self, device: Uuid) -> Option<Patch> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).patches.get(&device).cloned()
+    /// What had been edited by a moment.
+    pub(super) fn of(&self, device: Uuid, until: i64) -> Option<Patch> {
+        let changes = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        Some(changes.histories.get(&device)?.until(until)).filter(|patch| !patch.documents.is_empty())
     }
 }
 
-impl Patch {
+impl History {
     fn lay(&mut self, document: String, patch: Value, now: i64) {
         if patch.is_null() {
             self.documents.remove(&document);
             return;
         }
-        let (laid, at) = self.documents.entry(document).or_insert_with(|| (Value::Object(Map::new()), now));
-        combine(laid, patch);
-        *at = now;
+        let laid = self.documents.entry(document).or_default();
+        laid.push((patch, now));
+        if laid.len() > KEPT {
+            let earliest: Vec<(Value, i64)> = laid.drain(..2).collect();
+            laid.splice(..0, sum(&earliest));
+        }
     }
 
+    fn until(&self, until: i64) -> Patch {
+        let sums = self.documents.iter().filter_map(|(document, laid)| {
+            let made = laid.partition_point(|(_, at)| *at <= until);
+            Some((document.clone(), sum(laid.get(..made)?)?))
+        });
+        Patch { documents: sums.collect() }
+    }
+}
+
+/// Patches laid one over the other, with the time of the last.
+fn sum(laid: &[(Value, i64)]) -> Option<(Value, i64)> {
+    let mut combined = Value::Object(Map::new());
+    for (patch, _) in laid {
+        combine(&mut combined, patch.clone());
+    }
+    laid.last().map(|(_, at)| (combined, *at))
+}
+
+impl Patch {
     /// When the document was last edited, if it was.
     pub(super) fn edited(&self, document: &str) -> Option<i64> {
         self.documents.get(document).map(|(_, at)| *at)
@@ -115,10 +150,27 @@ mod tests {
             edits.edit(id, patch.clone(), 7);
         }
         let mut document = json!({"a": 1, "b": {"c": 2, "d": [3]}});
-        if let Some(patch) = edits.of(id) {
+        if let Some(patch) = edits.of(id, 7) {
             patch.apply("device", &mut document);
         }
         assert_eq!(document, *expected);
+    }
+
+    #[test]
+    fn what_is_edited_later_does_not_show_yet() {
+        let (edits, id) = (Edits::default(), Uuid::nil());
+        for at in 0..200 {
+            edits.edit(id, json!({"device": {"a": at}}), at);
+        }
+        for (until, expected) in [(150, Some(150)), (199, Some(199)), (999, Some(199)), (-1, None)] {
+            let mut document = json!({});
+            let patch = edits.of(id, until);
+            if let Some(patch) = &patch {
+                patch.apply("device", &mut document);
+            }
+            assert_eq!(document["a"].as_i64(), expected);
+            assert_eq!(patch.and_then(|patch| patch.edited("device")), expected);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Declares [`Kind`] and the table of names from one list, so that they cannot drift apart.
@@ -55,20 +56,49 @@ faults! {
     TokenHtml "token_html" "the token endpoint answers 200 with an HTML page"
     TokenSlow "token_slow" "the token endpoint answers late; =milliseconds, 2000 if not given"
     Deprecation "deprecation" "adds Deprecation and Sunset headers; =date of the sunset, 2025-12-08 if not given"
-    IgnoreFilter "ignore_filter" "$filter is ignored, all devices come back"
-    Shrink "shrink" "lists leave out a share of the devices; =percent, 50 if not given"
+    IgnoreFilter "ignore_filter" "$filter is ignored, everything comes back"
+    Shrink "shrink" "lists leave out a share of their rows; =percent, 50 if not given"
     Redirect "redirect" "302 to another host; =host, elsewhere.example if not given"
+    NoSource "no_source" "404 for everything of one source; =source, such as places"
+    ForbiddenSource "forbidden_source" "403 for everything of one source; =source, such as places"
+    SlowSource "slow_source" "one source answers late, in $batch too; =source=milliseconds, 2000 if not given"
+    China "china" "404 for what the Chinese cloud lacks, which is presence"
+    PlacesNextLink "places_nextlink" "lists of places have a nextLink, which in life they often lack"
+    DuplicatePlaces "duplicate_places" "the first place of a list comes again at its end"
+    PresenceCamel "presence_camel" "presence in camel case, as a newer copy of Learn shows it"
+    PresenceMissing "presence_missing" "presences are missing from the answer; the rate is the share of accounts"
+    ExchangeRbac "exchange_rbac" "calendars can be read by a right given in Exchange, without a role in the token"
+    RestrictedMailbox "restricted_mailbox" "calendars that may not be read; =address, or percent of the rooms, 10 if not given"
+    PersonInRoom "person_in_room" "a person is signed in on the device of one Windows room in sixty"
+    TeamsIncident "teams_incident" "Microsoft Teams has an open incident"
+    TeamsAdvisory "teams_advisory" "Microsoft Teams has an open advisory"
+    PresenceMasked "presence_masked" "a living console or panel keeps the account of a dead room online"
 }
+
+/// What a fault can be about: the sources of data by the names of their files.
+pub(super) const SOURCES: [&str; 9] = [
+    "devices",
+    "applications",
+    "calendar",
+    "intune",
+    "licenses",
+    "places",
+    "presence",
+    "service_health",
+    "users",
+];
 
 /// Every fault by name, with what it does, in the order of the documentation.
 pub fn fault_table() -> &'static [(&'static str, &'static str)] {
     TABLE
 }
 
-/// One fault as it is written: `name`, `name:rate`, `name=value` or `name=value:rate`.
+/// One fault as it is written: `name`, `name:rate`, `name=value` or `name=value:rate`. Behind the name,
+/// `@source` keeps it to one source: `empty@places`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
     kind: Kind,
+    source: Option<String>,
     rate: f64,
     value: Option<String>,
 }
@@ -86,9 +116,17 @@ impl FromStr for Fault {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (rest, None),
         };
+        let (name, source) = match name.split_once('@') {
+            Some((name, source)) => (name, Some(source.to_owned())),
+            None => (name, None),
+        };
         let at = TABLE.iter().position(|(known, _)| *known == name);
         let kind = at.and_then(|at| KINDS.get(at)).ok_or_else(|| unknown(name))?;
-        Ok(Self { kind: *kind, rate, value })
+        let fault = Self { kind: *kind, source, rate, value };
+        if let Some(source) = fault.sources().find(|source| !SOURCES.contains(source)) {
+            return Err(unknown_source(source));
+        }
+        Ok(fault)
     }
 }
 
@@ -107,11 +145,18 @@ fn unknown(name: &str) -> FaultError {
     FaultError(format!("unknown fault {name:?}; known are {}", names.join(", ")))
 }
 
+fn unknown_source(source: &str) -> FaultError {
+    FaultError(format!("unknown source {source:?} in a fault; known are {}", SOURCES.join(", ")))
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = KINDS.iter().position(|kind| *kind == self.kind);
         let name = at.and_then(|at| TABLE.get(at)).map_or("", |(name, _)| name);
         f.write_str(name)?;
+        if let Some(source) = &self.source {
+            write!(f, "@{source}")?;
+        }
         if let Some(value) = &self.value {
             write!(f, "={value}")?;
         }
@@ -146,12 +191,30 @@ impl Fault {
     pub(super) fn has_value(&self) -> bool {
         self.value.is_some()
     }
+
+    /// What follows the source in the value, as in `slow_source=places=500`.
+    pub(super) fn number_of_source_or<T: FromStr>(&self, default: T) -> T {
+        let number = self.value.as_deref().and_then(|value| value.split_once('='));
+        number.and_then(|(_, number)| number.parse().ok()).unwrap_or(default)
+    }
+
+    /// Faults that name a source are about that one only.
+    fn concerns(&self, noun: &str) -> bool {
+        self.sources().all(|source| source == noun)
+    }
+
+    /// The sources it names, behind `@` or in its value.
+    fn sources(&self) -> impl Iterator<Item = &str> {
+        let about_one = matches!(self.kind, Kind::NoSource | Kind::ForbiddenSource | Kind::SlowSource);
+        let named = self.value.as_deref().filter(|_| about_one).and_then(|value| value.split('=').next());
+        named.into_iter().chain(self.source.as_deref())
+    }
 }
 
 /// The faults that are on, since when, and how often each was asked for.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Active {
-    faults: Vec<(Fault, AtomicU64)>,
+    faults: Vec<Arc<(Fault, AtomicU64)>>,
     /// Simulated milliseconds at the moment they were set.
     pub(super) since: i64,
     /// How many tokens had been issued by then.
@@ -160,31 +223,37 @@ pub(super) struct Active {
 
 impl Active {
     pub(super) fn new(faults: Vec<Fault>, since: i64, tokens_before: u64) -> Self {
-        let faults = faults.into_iter().map(|fault| (fault, AtomicU64::new(0))).collect();
+        let faults = faults.into_iter().map(|fault| Arc::new((fault, AtomicU64::new(0)))).collect();
         Self { faults, since, tokens_before }
+    }
+
+    /// The faults as they are for one source, counted together with all others.
+    pub(super) fn of(&self, noun: &str) -> Self {
+        let faults = self.faults.iter().filter(|active| active.0.concerns(noun)).cloned().collect();
+        Self { faults, ..*self }
     }
 
     /// The fault, if it is on and strikes this time. Strikes are spread evenly: a rate of 0.2 is every fifth
     /// time.
     pub(super) fn strikes(&self, kind: Kind) -> Option<&Fault> {
-        let (fault, asked) = self.faults.iter().find(|(fault, _)| fault.kind == kind)?;
+        let (fault, asked) = &**self.faults.iter().find(|active| active.0.kind == kind)?;
         let before = asked.fetch_add(1, Ordering::Relaxed);
         (times(before + 1, fault.rate) > times(before, fault.rate)).then_some(fault)
     }
 
     /// The fault, if it is on at all.
     pub(super) fn is_on(&self, kind: Kind) -> Option<&Fault> {
-        self.faults.iter().map(|(fault, _)| fault).find(|fault| fault.kind == kind)
+        self.faults.iter().map(|active| &active.0).find(|fault| fault.kind == kind)
     }
 
     /// How often the fault had struck before, to vary what it does.
     pub(super) fn turn(&self, kind: Kind) -> u64 {
-        let found = self.faults.iter().find(|(fault, _)| fault.kind == kind);
-        found.map_or(0, |(_, asked)| asked.load(Ordering::Relaxed))
+        let found = self.faults.iter().find(|active| active.0.kind == kind);
+        found.map_or(0, |active| active.1.load(Ordering::Relaxed))
     }
 
     pub(super) fn names(&self) -> Vec<String> {
-        self.faults.iter().map(|(fault, _)| fault.to_string()).collect()
+        self.faults.iter().map(|active| active.0.to_string()).collect()
     }
 }
 
@@ -203,7 +272,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, kind: Kind, rate: f64, value: Option<&str>) {
         let fault: Fault = text.parse().unwrap();
-        assert_eq!(fault, Fault { kind, rate, value: value.map(str::to_owned) });
+        assert_eq!(fault, Fault { kind, source: None, rate, value: value.map(str::to_owned) });
         assert_eq!(fault.to_string(), text);
     }
 
@@ -217,8 +286,27 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_can_be_kept_to_one_source() {
+        for (fault, noun, concerned) in [
+            ("empty", "places", true),
+            ("empty@places", "places", true),
+            ("empty@places", "users", false),
+            ("slow_source=places=500:0.5", "places", true),
+            ("slow_source=places=500", "users", false),
+            ("no_source=users", "users", true),
+            ("no_source=users", "presence", false),
+        ] {
+            let parsed: Fault = fault.parse().unwrap();
+            assert_eq!(parsed.to_string(), fault);
+            assert_eq!(parsed.concerns(noun), concerned, "{fault} {noun}");
+        }
+        assert_eq!("slow_source=users=7".parse::<Fault>().unwrap().number_of_source_or(1), 7);
+    }
+
+    #[test]
     fn nonsense_is_refused_with_a_reason() {
-        for text in ["", "throtle", "throttle:2", "throttle:often", "throttle:-0.1"] {
+        for text in ["", "throtle", "throttle:2", "throttle:often", "throttle:-0.1", "empty@x", "no_source=x"]
+        {
             let error = text.parse::<Fault>().unwrap_err().to_string();
             assert!(error.contains("fault"), "{error}");
         }

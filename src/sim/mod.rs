@@ -3,21 +3,30 @@
 //! misread field is caught. The flow: `server` receives, `routes` finds the operation, a file per noun
 //! answers it from `world`, and `faults` get in the way.
 
+mod applications;
 mod batch;
+mod calendar;
 mod chance;
 mod clock;
 mod controls;
 mod devices;
 mod edits;
 mod faults;
+mod intune;
+mod licenses;
 mod odata;
+mod pages;
+mod places;
+mod presence;
 mod reply;
 mod requests;
 mod routes;
 mod server;
+mod service_health;
 mod spoil;
 mod tenant;
 mod token;
+mod users;
 mod world;
 
 #[cfg(test)]
@@ -51,17 +60,40 @@ pub struct Settings {
     pub start: Timestamp,
     /// On from the start.
     pub faults: Vec<Fault>,
+    /// The application permissions tokens are issued with; `None` for all the product uses.
+    pub roles: Option<Vec<String>>,
+    /// How long it takes until the truth shows in what devices report. Presence follows the truth.
+    pub device_lag: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let start = Timestamp::constant(FRIDAY_MORNING, 0);
-        Self { rooms: 60, seed: 1, speed: 1.0, start, faults: Vec::new() }
+        Self {
+            rooms: 60,
+            seed: 1,
+            speed: 1.0,
+            start,
+            faults: Vec::new(),
+            roles: None,
+            device_lag: Duration::ZERO,
+        }
     }
 }
 
 /// 2026-11-20T08:00:00Z.
 const FRIDAY_MORNING: i64 = 1_795_161_600;
+
+/// A room of the tenant, for tests in the same process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomFacts {
+    pub name: String,
+    pub upn: String,
+    pub user_id: String,
+    /// Its code, such as `BER1`, whether or not the address book knows it.
+    pub building: String,
+    pub device_ids: Vec<String>,
+}
 
 /// Serves a tenant on the listener. The future runs the server until [`Sim::stop`], or until it is dropped.
 pub fn start(
@@ -123,6 +155,34 @@ impl Sim {
     pub fn edit(&self, device_id: &str, patch: Value) {
         if let Ok(id) = Uuid::try_parse(device_id) {
             self.0.edit(id, patch);
+        }
+    }
+
+    /// Changes what tokens are issued with; tokens keep the roles they have, as right after consent.
+    pub fn set_roles(&self, roles: &[&str]) {
+        self.0.set_roles(roles.iter().map(|role| (*role).to_owned()).collect());
+    }
+
+    /// The rooms that have devices.
+    pub fn rooms(&self) -> Vec<RoomFacts> {
+        let rooms = self.0.world.rooms().map(|(room, entries)| {
+            let present = entries.iter().filter(|entry| self.0.is_present(entry.id));
+            RoomFacts {
+                name: room.name,
+                upn: room.account.user_principal_name,
+                user_id: room.account.id.to_string(),
+                building: room.building.code,
+                device_ids: present.map(|entry| entry.id.to_string()).collect(),
+            }
+        });
+        rooms.collect()
+    }
+
+    /// As [`Sim::edit`], for the documents `place`, `user`, `presence` and `schedule` of the mailbox with the
+    /// user principal name or address.
+    pub fn edit_room(&self, upn: &str, patch: Value) {
+        if let Some(mailbox) = self.0.world.mailbox_at(upn) {
+            self.0.edit(mailbox.room.account.id, patch);
         }
     }
 

@@ -183,6 +183,12 @@ fn one(rest: &mut &[Token], depth: usize) -> Option<Filter> {
             *rest = after;
             Some(Filter::Equal { property: property.clone(), value: value.clone() })
         }
+        [Token::Word(property), Token::Word(operator), Token::Word(value), after @ ..]
+            if operator.eq_ignore_ascii_case("eq") && ["true", "false"].contains(&value.as_str()) =>
+        {
+            *rest = after;
+            Some(Filter::Equal { property: property.clone(), value: value.clone() })
+        }
         _ => None,
     }
 }
@@ -211,6 +217,7 @@ mod tests {
         check("deviceType eq 'sip' and currentUser/id eq 'a'", "sip", Some("a"), true);
         check("deviceType eq 'sip' and currentUser/id eq 'a'", "sip", None, false);
         check("deviceType eq 'x' or deviceType eq 'sip' and currentUser/id eq 'b'", "sip", Some("a"), false);
+        check("isResolved eq false or deviceType eq 'sip'", "sip", None, true);
         check("currentUser/id eq 'it''s'", "sip", Some("it's"), true);
     }
 

@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::batch;
 use super::controls;
 use super::faults::{Active, Fault, Kind};
 use super::reply::{Reply, Stamp, http_date};
@@ -118,8 +119,9 @@ async fn answer(request: Request<Incoming>, tenant: Arc<Tenant>) -> Result<Respo
             controls::answer(&received.method, &received.path, &received.query, &received.body, &tenant);
         return Ok(received.response(&reply, &stamp, None));
     }
-    let faults = tenant.faults();
-    let outcome = received.outcome(&tenant, &faults, &stamp).await;
+    let all = tenant.faults();
+    let faults = all.of(routes::noun(&received.path));
+    let outcome = received.outcome(&tenant, [&all, &faults], &stamp).await;
     tenant.requests.record([received.record(&outcome)]);
     match outcome {
         Outcome::Answer(reply) => {
@@ -166,9 +168,10 @@ impl Received {
         if self.token_tenant().is_some() { TOKEN_TEMPLATE } else { routes::operation(&self.path) }
     }
 
-    async fn outcome(&self, tenant: &Tenant, faults: &Active, stamp: &Stamp) -> Outcome {
+    /// `faults` are all that are on, and those that concern this request.
+    async fn outcome(&self, tenant: &Tenant, faults: [&Active; 2], stamp: &Stamp) -> Outcome {
         match self.token_tenant() {
-            Some(tenant_id) => self.token_outcome(tenant_id, tenant, faults, stamp).await,
+            Some(tenant_id) => self.token_outcome(tenant_id, tenant, faults[1], stamp).await,
             None => self.graph_outcome(tenant, faults, stamp).await,
         }
     }
@@ -199,8 +202,11 @@ impl Received {
         content_type.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded")
     }
 
-    async fn graph_outcome(&self, tenant: &Tenant, faults: &Active, stamp: &Stamp) -> Outcome {
+    async fn graph_outcome(&self, tenant: &Tenant, [all, faults]: [&Active; 2], stamp: &Stamp) -> Outcome {
         wait(faults.strikes(Kind::Slow)).await;
+        if all.is_on(Kind::SlowSource).is_some() {
+            tokio::time::sleep(self.delay_of_sources(all)).await;
+        }
         if let Some(outcome) = self.interference(faults, stamp) {
             return outcome;
         }
@@ -213,9 +219,21 @@ impl Received {
             body: &self.body,
             in_batch: false,
             stamp,
+            faults: all,
         };
-        let reply = routes::answer(&request, tenant, faults);
+        let reply = routes::answer(&request, tenant);
         Outcome::Answer(deprecate(reply, faults))
+    }
+
+    /// How long the slowest source takes that the request, or an item of it, reads from.
+    fn delay_of_sources(&self, faults: &Active) -> Duration {
+        let mut nouns = batch::nouns(&self.path, &self.body);
+        nouns.push(routes::noun(&self.path));
+        let struck = nouns.into_iter().filter(|noun| !noun.is_empty()).filter_map(|noun| {
+            let faults = faults.of(noun);
+            faults.strikes(Kind::SlowSource).map(|fault| fault.number_of_source_or(SLOW_MILLISECONDS))
+        });
+        Duration::from_millis(struck.max().unwrap_or(0)).min(SLOWEST)
     }
 
     /// What happens instead of an answer, in the order in which a request meets it on its way.

@@ -1,15 +1,17 @@
 //! Faults in the data themselves: enum values, times, members and rows that are not what they should be.
 
+use std::fmt::Display;
+
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 use super::chance::Chance;
+use super::devices;
 use super::faults::Kind;
 use super::routes::Call;
 
 /// Members that hold enum values, and a value of each that no document knows. The type of a device stays what
 /// it is, because lists are filtered by it.
-const ENUMS: [(&str, &str); 8] = [
+const ENUMS: &[(&str, &str)] = &[
     ("activityState", "reserved"),
     ("connectionStatus", "intermittent"),
     ("deviceType", ""),
@@ -20,23 +22,37 @@ const ENUMS: [(&str, &str); 8] = [
     ("userIdentityType", "agentUser"),
 ];
 
+/// The same for every source that is not devices, where `status` is an enum.
+const OTHER_ENUMS: &[(&str, &str)] = &[
+    ("activity", "InAHologram"),
+    ("availability", "Dreaming"),
+    ("bookingType", "lottery"),
+    ("capabilityStatus", "Dormant"),
+    ("classification", "rumour"),
+    ("complianceState", "underReview"),
+    ("status", "undecided"),
+    ("teamsEnabledState", "pending"),
+];
+
 /// Members the schema does not allow to be null, and those without which nothing can be told apart.
-const REQUIRED: [&str; 7] =
-    ["id", "deviceType", "hardwareDetail", "connection", "operationType", "status", "@odata.context"];
+const REQUIRED: &[&str] =
+    &["id", "deviceType", "hardwareDetail", "connection", "operationType", "status", "@odata.context"];
+const OTHER_REQUIRED: &[&str] = &["id", "skuId", "scheduleId", "service", "emailAddress", "@odata.context"];
 
 /// A single entity as the active faults leave it.
-pub(super) fn entity(call: &Call<'_>, device: Uuid, entity: Value) -> Value {
-    let entity = row(call, device, entity);
+pub(super) fn entity(call: &Call<'_>, key: impl Display, entity: Value) -> Value {
+    let entity = row(call, key, entity);
     if call.faults.strikes(Kind::Wrapped).is_some() { json!({"value": entity}) } else { entity }
 }
 
-/// An entity in a list. The same members of a device are hit every time.
-pub(super) fn row(call: &Call<'_>, device: Uuid, mut row: Value) -> Value {
-    let draw = call.tenant.world.seed().named("spoil").named(&device.to_string());
+/// An entity in a list. The same members of an entity are hit every time.
+pub(super) fn row(call: &Call<'_>, key: impl Display, mut row: Value) -> Value {
+    let draw = call.tenant.world.seed().named("spoil").named(&key.to_string());
     for (kind, share, damage) in DAMAGES {
         if let Some(fault) = call.faults.strikes(*kind) {
             let share = fault.number_or(*share) / 100.0;
-            walk(&mut row, draw.named(&format!("{kind:?}")), share, *damage);
+            let how = How { damage: *damage, words: words(call) };
+            walk(&mut row, draw.named(&format!("{kind:?}")), share, how);
         }
     }
     row
@@ -50,7 +66,8 @@ pub(super) fn rows(call: &Call<'_>, rows: &mut [Value]) {
     let how = fault.value_or(in_turn.iter().cycle().nth(turn % in_turn.len()).unwrap_or(&"string"));
     match (how, first.as_object_mut()) {
         ("no_id", Some(members)) => drop(members.remove("id")),
-        ("types", Some(members)) => mistype(members),
+        ("types", Some(members)) if call.noun == devices::NOUN => mistype(members),
+        ("types", Some(members)) => mistype_all(members),
         _ => *first = Value::from("not an object"),
     }
 }
@@ -67,8 +84,40 @@ fn mistype(members: &mut Map<String, Value>) {
     }
 }
 
+/// Every member gets the type next to its own; keys stay, or the row could not be told from a stranger.
+fn mistype_all(members: &mut Map<String, Value>) {
+    for (name, value) in members.iter_mut().filter(|(name, _)| !OTHER_REQUIRED.contains(&name.as_str())) {
+        *value = match value {
+            Value::String(_) => json!(3),
+            Value::Number(_) => json!(name),
+            Value::Bool(_) => json!("maybe"),
+            _ => json!(true),
+        };
+    }
+}
+
 /// What a fault does to one member of an object.
-type Damage = fn(&mut Map<String, Value>, &str);
+type Damage = fn(&mut Map<String, Value>, &str, &Words);
+
+/// What is known of the members of a source.
+#[derive(Clone, Copy, Debug)]
+struct Words {
+    enums: &'static [(&'static str, &'static str)],
+    required: &'static [&'static str],
+}
+
+#[derive(Clone, Copy)]
+struct How {
+    damage: Damage,
+    words: Words,
+}
+
+const DEVICES: Words = Words { enums: ENUMS, required: REQUIRED };
+const OTHERS: Words = Words { enums: OTHER_ENUMS, required: OTHER_REQUIRED };
+
+fn words(call: &Call<'_>) -> Words {
+    if call.noun == devices::NOUN { DEVICES } else { OTHERS }
+}
 
 /// Each fault of members, the percentage of them it hits, and what it does.
 const DAMAGES: &[(Kind, f64, Damage)] = &[
@@ -80,61 +129,62 @@ const DAMAGES: &[(Kind, f64, Damage)] = &[
 ];
 
 /// Damages a share of all members, at any depth.
-fn walk(value: &mut Value, draw: Chance, share: f64, damage: Damage) {
+fn walk(value: &mut Value, draw: Chance, share: f64, how: How) {
     match value {
-        Value::Object(members) => walk_members(members, draw, share, damage),
+        Value::Object(members) => walk_members(members, draw, share, how),
         Value::Array(items) => {
             for (at, item) in (0..).zip(items) {
-                walk(item, draw.number(at), share, damage);
+                walk(item, draw.number(at), share, how);
             }
         }
         _ => {}
     }
 }
 
-fn walk_members(members: &mut Map<String, Value>, draw: Chance, share: f64, damage: Damage) {
+fn walk_members(members: &mut Map<String, Value>, draw: Chance, share: f64, how: How) {
     let names: Vec<String> = members.keys().cloned().collect();
     for name in &names {
         let draw = draw.named(name);
         if draw.happens(share) {
-            damage(members, name);
+            (how.damage)(members, name, &how.words);
         }
         if let Some(member) = members.get_mut(name) {
-            walk(member, draw, share, damage);
+            walk(member, draw, share, how);
         }
     }
 }
 
-fn pascal_case(members: &mut Map<String, Value>, name: &str) {
+fn pascal_case(members: &mut Map<String, Value>, name: &str, words: &Words) {
     let Some(Value::String(text)) = members.get_mut(name) else { return };
-    if let (true, Some(first)) = (ENUMS.iter().any(|(known, _)| *known == name), text.get_mut(..1)) {
+    if let (true, Some(first)) = (words.enums.iter().any(|(known, _)| *known == name), text.get_mut(..1)) {
         first.make_ascii_uppercase();
     }
 }
 
-fn new_enum(members: &mut Map<String, Value>, name: &str) {
-    let unheard = ENUMS.iter().find(|(known, unheard)| *known == name && !unheard.is_empty());
+fn new_enum(members: &mut Map<String, Value>, name: &str, words: &Words) {
+    let unheard = words.enums.iter().find(|(known, unheard)| *known == name && !unheard.is_empty());
     if let (Some((_, unheard)), Some(Value::String(text))) = (unheard, members.get_mut(name)) {
         (*unheard).clone_into(text);
     }
 }
 
 /// As the example of an operation in Learn has it: dashes for colons, two digits after the point.
-fn bad_time(members: &mut Map<String, Value>, name: &str) {
+fn bad_time(members: &mut Map<String, Value>, name: &str, _: &Words) {
     let Some(Value::String(text)) = members.get_mut(name) else { return };
-    if let (true, Some(whole)) = (name.ends_with("DateTime"), text.get(..22)) {
+    let whole = text.get(..22).or_else(|| text.strip_suffix('Z'));
+    if let (true, Some(whole)) = (name.ends_with("DateTime"), whole) {
         *text = whole.replace(':', "-") + "Z";
     }
 }
 
-fn null(members: &mut Map<String, Value>, name: &str) {
-    if let (false, Some(member)) = (REQUIRED.contains(&name), members.get_mut(name)) {
+fn null(members: &mut Map<String, Value>, name: &str, words: &Words) {
+    if let (false, Some(member)) = (words.required.contains(&name), members.get_mut(name)) {
         *member = Value::Null;
     }
 }
 
-fn omit(members: &mut Map<String, Value>, name: &str) {
-    if !REQUIRED.contains(&name) {
+fn omit(members: &mut Map<String, Value>, name: &str, words: &Words) {
+    if !words.required.contains(&name) {
         members.remove(name);
     }
 }
@@ -150,7 +200,7 @@ mod tests {
             "healthStatus": "nonUrgent",
             "connection": {"connectionStatus": "connected", "lastModifiedDateTime": "2021-06-19T12:01:03.451Z"},
         });
-        walk(&mut value, Chance::seeded(1), 1.0, damage);
+        walk(&mut value, Chance::seeded(1), 1.0, How { damage, words: DEVICES });
         assert_eq!(value, *expected);
     }
 

@@ -1,7 +1,7 @@
 //! The tenant as all requests share it: world, clocks, edits, faults, tokens and the record of requests.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use serde_json::Value;
 use tokio::sync::watch;
@@ -9,11 +9,11 @@ use uuid::Uuid;
 
 use super::Settings;
 use super::clock::Clock;
-use super::edits::Edits;
+use super::edits::{Edits, Patch};
 use super::faults::{Active, Fault, Kind};
 use super::reply::Stamp;
 use super::requests::Requests;
-use super::token::Tokens;
+use super::token::{self, Tokens};
 use super::world::World;
 
 pub(super) struct Tenant {
@@ -26,6 +26,9 @@ pub(super) struct Tenant {
     pub(super) requests: Requests,
     /// Turns true once, when the server is to end.
     pub(super) stopped: watch::Sender<bool>,
+    /// How far what devices report lies behind, in milliseconds.
+    pub(super) device_lag: i64,
+    roles: RwLock<Arc<[String]>>,
     faults: Mutex<Arc<Active>>,
     answered: AtomicI64,
 }
@@ -33,6 +36,7 @@ pub(super) struct Tenant {
 impl Tenant {
     pub(super) fn new(url: String, settings: Settings) -> Self {
         let start = settings.start;
+        let roles = settings.roles.unwrap_or_else(|| token::ROLES.map(str::to_owned).into());
         Self {
             url,
             clock: Clock::new(start, settings.speed),
@@ -41,6 +45,8 @@ impl Tenant {
             tokens: Tokens::default(),
             requests: Requests::default(),
             stopped: watch::Sender::new(false),
+            device_lag: i64::try_from(settings.device_lag.as_millis()).unwrap_or(i64::MAX),
+            roles: RwLock::new(roles.into()),
             faults: Mutex::new(Arc::new(Active::new(settings.faults, start.as_millisecond(), 0))),
             answered: AtomicI64::new(0),
         }
@@ -56,6 +62,15 @@ impl Tenant {
         *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(active);
     }
 
+    /// What tokens are issued with from now on.
+    pub(super) fn set_roles(&self, roles: Vec<String>) {
+        *self.roles.write().unwrap_or_else(PoisonError::into_inner) = roles.into();
+    }
+
+    pub(super) fn roles(&self) -> Arc<[String]> {
+        Arc::clone(&self.roles.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Simulated milliseconds.
     pub(super) fn now(&self) -> i64 {
         self.clock.now().as_millisecond()
@@ -68,6 +83,15 @@ impl Tenant {
 
     pub(super) fn edit(&self, device: Uuid, patch: Value) {
         self.edits.edit(device, patch, self.now());
+    }
+
+    /// What was edited on a device long enough ago to be in what it reports.
+    pub(super) fn reported_edits(&self, device: Uuid) -> Option<Patch> {
+        self.edits.of(device, self.now().saturating_sub(self.device_lag))
+    }
+
+    pub(super) fn edits_of(&self, device_or_account: Uuid) -> Option<Patch> {
+        self.edits.of(device_or_account, self.now())
     }
 
     pub(super) fn is_present(&self, device: Uuid) -> bool {

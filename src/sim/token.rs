@@ -2,7 +2,7 @@
 //! errors.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,8 +20,19 @@ const LIFETIME_SECONDS: u64 = 3_599;
 /// Tokens remembered; an exporter needs one an hour, so only a test that floods the endpoint loses any.
 const KEPT: usize = 10_000;
 
-/// The application permissions that were consented to.
-const ROLES: [&str; 1] = ["TeamworkDevice.Read.All"];
+/// The application permissions that were consented to, unless the settings name others: all that are read
+/// with.
+pub(super) const ROLES: [&str; 9] = [
+    "TeamworkDevice.Read.All",
+    "Presence.Read.All",
+    "Place.Read.All",
+    "Calendars.ReadBasic.All",
+    "User.Read.All",
+    "LicenseAssignment.Read.All",
+    "DeviceManagementManagedDevices.Read.All",
+    "ServiceHealth.Read.All",
+    "Application.Read.All",
+];
 
 const HTML: &str = "<!DOCTYPE html><html><body><h1>Sign in to the network</h1></body></html>";
 
@@ -84,7 +95,8 @@ fn check_scope(scope: &str, roots: [&str; 2]) -> Result<(), u32> {
 }
 
 fn grant(tenant: &Tenant, audience: &str, wall: Timestamp) -> Reply {
-    let token = tenant.tokens.issue(audience, wall, tenant.clock.elapsed(), tenant.world.seed());
+    let about = Claims { audience, wall, roles: tenant.roles() };
+    let token = tenant.tokens.issue(about, tenant.clock.elapsed(), tenant.world.seed());
     Reply::json(json!({
         "token_type": "Bearer",
         "expires_in": LIFETIME_SECONDS,
@@ -172,20 +184,29 @@ struct Issued {
     count: u64,
 }
 
-/// The how manieth token it is, and when (real time since start-up) it was issued.
-#[derive(Clone, Copy, Debug)]
-struct Token {
-    number: u64,
+/// The how manieth token it is, when (real time since start-up) it was issued, and the roles it was issued
+/// with: a later consent does not change it.
+#[derive(Clone, Debug)]
+pub(super) struct Token {
+    pub(super) number: u64,
+    pub(super) roles: Arc<[String]>,
     at: Duration,
 }
 
+/// What a token says.
+struct Claims<'a> {
+    audience: &'a str,
+    wall: Timestamp,
+    roles: Arc<[String]>,
+}
+
 impl Tokens {
-    fn issue(&self, audience: &str, wall: Timestamp, at: Duration, seed: Chance) -> String {
+    fn issue(&self, claims: Claims<'_>, at: Duration, seed: Chance) -> String {
         let mut issued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         issued.count += 1;
         let number = issued.count;
-        let text = jwt(audience, wall, seed.named("token").number(i64::try_from(number).unwrap_or(i64::MAX)));
-        issued.by_text.insert(text.clone(), Token { number, at });
+        let text = jwt(&claims, seed.named("token").number(i64::try_from(number).unwrap_or(i64::MAX)));
+        issued.by_text.insert(text.clone(), Token { number, roles: claims.roles, at });
         issued.in_order.push_back(text.clone());
         if issued.in_order.len() > KEPT {
             let oldest = issued.in_order.pop_front().unwrap_or_default();
@@ -202,15 +223,15 @@ impl Tokens {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).in_order.iter().cloned().collect()
     }
 
-    /// The number of the token in an `Authorization` header, or 401 in the words of Graph.
-    pub(super) fn check(&self, authorization: Option<&str>, now: Duration) -> Result<u64, Reply> {
+    /// The token in an `Authorization` header, or 401 in the words of Graph.
+    pub(super) fn check(&self, authorization: Option<&str>, now: Duration) -> Result<Token, Reply> {
         let Some(text) = authorization.and_then(bearer) else {
             return Err(unauthorized("Access token is empty."));
         };
         let issued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let token = issued.by_text.get(text).ok_or_else(|| unauthorized("Invalid access token."))?;
         if now.saturating_sub(token.at) < Duration::from_secs(LIFETIME_SECONDS) {
-            return Ok(token.number);
+            return Ok(token.clone());
         }
         Err(unauthorized("Access token has expired or is not yet valid."))
     }
@@ -227,8 +248,8 @@ fn bearer(authorization: &str) -> Option<&str> {
 }
 
 /// A token with the claims of a real one; the signature is a draw, because nobody but us can check it.
-fn jwt(audience: &str, wall: Timestamp, draw: Chance) -> String {
-    let claims = json!({
+fn jwt(Claims { audience, wall, roles }: &Claims<'_>, draw: Chance) -> String {
+    let mut claims = json!({
         "aud": audience,
         "iss": format!("https://sts.windows.net/{TENANT_ID}/"),
         "iat": wall.as_second(),
@@ -236,11 +257,14 @@ fn jwt(audience: &str, wall: Timestamp, draw: Chance) -> String {
         "exp": wall.as_second() + i64::try_from(LIFETIME_SECONDS).unwrap_or(0),
         "appid": CLIENT_ID,
         "idtyp": "app",
-        "roles": ROLES,
         "tid": TENANT_ID,
         "uti": draw.named("uti").guid().to_string(),
         "ver": "1.0",
     });
+    // An application without any role gets a token all the same; the claim is missing then.
+    if let (false, Some(claims)) = (roles.is_empty(), claims.as_object_mut()) {
+        claims.insert("roles".to_owned(), json!(**roles));
+    }
     let header = json!({"typ": "JWT", "alg": "none"});
     format!("{}.{}.{}", part(&header), part(&claims), base64url(&draw.bytes()))
 }
@@ -304,9 +328,14 @@ mod tests {
     #[test]
     fn a_token_dies_of_real_age() {
         let tokens = Tokens::default();
-        let token = tokens.issue("http://sim", Timestamp::UNIX_EPOCH, Duration::ZERO, Chance::seeded(1));
+        let claims = Claims {
+            audience: "http://sim",
+            wall: Timestamp::UNIX_EPOCH,
+            roles: Arc::new(["Role".to_owned()]),
+        };
+        let token = tokens.issue(claims, Duration::ZERO, Chance::seeded(1));
         let header = format!("Bearer {token}");
-        assert_eq!(tokens.check(Some(&header), Duration::from_secs(3_598)).unwrap(), 1);
+        assert_eq!(tokens.check(Some(&header), Duration::from_secs(3_598)).unwrap().number, 1);
         assert!(tokens.check(Some(&header), Duration::from_secs(3_599)).is_err());
         assert!(tokens.check(Some("Bearer x"), Duration::ZERO).is_err());
         assert!(tokens.check(Some(&token), Duration::ZERO).is_err());

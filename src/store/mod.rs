@@ -11,9 +11,18 @@ use tokio::sync::watch;
 use crate::model::collector::{Collector, Status};
 use crate::model::detail::{Basis, Detail, Reading};
 use crate::model::device::Device;
+use crate::model::identity::{Claim, Registry, Trust};
 use crate::model::listing::{Census, Settled};
 use crate::model::memory::{Event, Moment, Sighting};
+use crate::model::place::Place;
+use crate::model::presence::Presence;
+use crate::model::record::{Record, Records};
+use crate::model::rooms_file::Rooms;
+use crate::model::service_health::ServiceHealth;
 use crate::model::{Snapshot, Timestamp};
+
+/// A listing with a smaller share of the rooms held than this takes none away; they age.
+const BELIEVED_PERCENT: usize = 80;
 
 /// What is held of one tenant.
 pub struct Store {
@@ -34,8 +43,8 @@ impl Store {
         self.cell.subscribe()
     }
 
-    /// Takes a page of listed devices. `trusted`: accounts on room devices are rooms.
-    pub fn take_devices(&self, devices: &[Arc<Device>], trusted: bool, now: Timestamp) -> Vec<Event> {
+    /// Takes a page of listed devices. `trust` is in the accounts signed in on room devices.
+    pub fn take_devices(&self, devices: &[Arc<Device>], trust: Trust, now: Timestamp) -> Vec<Event> {
         self.change(|snapshot| {
             let rows = &snapshot.devices.rows;
             let sighting = |device: &Arc<Device>| Sighting {
@@ -45,7 +54,7 @@ impl Store {
             let sightings: Vec<_> = devices.iter().map(sighting).collect();
             let moment = Moment { now, expiry: snapshot.expiry(Collector::Devices) };
             Arc::make_mut(&mut snapshot.devices).take(devices, now);
-            Arc::make_mut(&mut snapshot.memory).observe_devices(&sightings, trusted, moment)
+            Arc::make_mut(&mut snapshot.memory).observe_devices(&sightings, trust, moment)
         })
     }
 
@@ -84,6 +93,65 @@ impl Store {
             }
             Arc::make_mut(&mut snapshot.memory).observe_details(&read, moment)
         })
+    }
+
+    /// Takes the presences of rooms, by room id.
+    pub fn take_presences(&self, presences: Vec<(Arc<str>, Presence)>, now: Timestamp) {
+        self.change(|snapshot| {
+            let moment = Moment { now, expiry: snapshot.expiry(Collector::Presence) };
+            let records = Arc::make_mut(&mut snapshot.presence);
+            let mut sightings = Vec::with_capacity(presences.len());
+            for (room_id, presence) in presences {
+                let last = records.insert(room_id.clone(), Record::new(presence, now));
+                let last_read = last.map(|last| last.read_at);
+                sightings.push(Sighting { value: (room_id, presence), last_read });
+            }
+            Arc::make_mut(&mut snapshot.memory).observe_presences(&sightings, moment);
+        });
+    }
+
+    /// Takes a listing of places. A `complete` one that has most of the rooms held is believed about those it lacks;
+    /// `whole`, which may have unreadable rooms in it, about who is no room at all.
+    pub fn take_places(&self, places: Vec<Place>, whole: bool, complete: bool, now: Timestamp) {
+        self.change(|snapshot| {
+            let memory = Arc::make_mut(&mut snapshot.memory);
+            let mut records = Records::new();
+            for place in places {
+                if let Some(room_id) = Registry::assign(&mut memory.rooms, &Claim::from(&place)) {
+                    records.insert(room_id, Record::new(place, now));
+                }
+            }
+            if whole && !records.is_empty() {
+                Registry::note_listing(&mut memory.rooms);
+            }
+            let fell = records.len() * 100 < snapshot.places.len() * BELIEVED_PERCENT;
+            if !complete || fell {
+                for (room_id, held) in snapshot.places.iter() {
+                    records.entry(room_id.clone()).or_insert_with(|| held.clone());
+                }
+            }
+            snapshot.places = Arc::new(records);
+        });
+    }
+
+    /// Takes the rooms file: whoever stands in it is a room, unless it is excluded.
+    pub fn take_rooms_file(&self, rooms: Rooms) {
+        self.change(|snapshot| {
+            let memory = Arc::make_mut(&mut snapshot.memory);
+            for email in rooms.iter().filter(|(_, facts)| !facts.exclude).map(|(email, _)| email) {
+                Registry::assign(&mut memory.rooms, &Claim::of_file(email));
+            }
+            snapshot.rooms_file = Arc::new(rooms);
+        });
+    }
+
+    pub fn take_service_health(&self, products: Vec<(Arc<str>, ServiceHealth)>, now: Timestamp) {
+        self.change(|snapshot| {
+            let records = Arc::make_mut(&mut snapshot.service_health);
+            for (product, health) in products {
+                records.insert(product, Record::new(health, now));
+            }
+        });
     }
 
     pub fn update_status(&self, collector: Collector, update: impl FnOnce(&mut Status)) {

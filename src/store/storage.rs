@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::detail::Reading;
 use crate::model::listing::Listing;
 use crate::model::memory::Memory;
+use crate::model::place::Place;
+use crate::model::presence::Presence;
+use crate::model::record::Records;
 use crate::model::{Snapshot, Timestamp};
 
 /// Raised when the model changes so that old files can no longer be read.
@@ -50,6 +53,8 @@ struct Written<'a> {
     saved_at: Timestamp,
     devices: &'a Listing,
     details: &'a BTreeMap<Arc<str>, Reading>,
+    presence: &'a Records<Presence>,
+    places: &'a Records<Place>,
     memory: &'a Memory,
 }
 
@@ -64,6 +69,10 @@ struct Restored {
     saved_at: Timestamp,
     devices: Listing,
     details: BTreeMap<Arc<str>, Reading>,
+    #[serde(default)]
+    presence: Records<Presence>,
+    #[serde(default)]
+    places: Records<Place>,
     memory: Memory,
 }
 
@@ -101,6 +110,11 @@ impl Storage {
         let snapshot = Snapshot {
             devices: Arc::new(restored.devices),
             details: Arc::new(restored.details),
+            presence: Arc::new(restored.presence),
+            places: Arc::new(restored.places),
+            service_health: Arc::default(),
+            rooms_file: Arc::default(),
+            sites: Arc::default(),
             memory: Arc::new(restored.memory),
             status: Arc::default(),
             frozen_after: None,
@@ -117,6 +131,8 @@ impl Storage {
             saved_at: now,
             devices: &snapshot.devices,
             details: &snapshot.details,
+            presence: &snapshot.presence,
+            places: &snapshot.places,
             memory: &snapshot.memory,
         };
         let temporary = self.file.with_extension("json.new");
@@ -146,6 +162,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::model::device::DeviceType;
+    use crate::model::identity::Trust;
     use crate::model::listing::tests::device;
     use crate::model::memory::{Moment, Sighting};
 
@@ -157,7 +174,7 @@ mod tests {
         Arc::make_mut(&mut snapshot.devices).take(&devices, NOW);
         let moment = Moment { now: NOW, expiry: Duration::from_mins(30) };
         let sightings = devices.map(|value| Sighting { value, last_read: None });
-        Arc::make_mut(&mut snapshot.memory).observe_devices(&sightings, true, moment);
+        Arc::make_mut(&mut snapshot.memory).observe_devices(&sightings, Trust::UntilListed, moment);
         snapshot
     }
 

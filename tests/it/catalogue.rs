@@ -35,8 +35,8 @@ const TABLE_ENDS: &str = "<!-- end of metrics -->\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_healthy_scrape_has_every_family_and_no_other() {
-    let exporter = Exporter::start(Scenario::default()).await;
-    exporter.wait_for_everything().await;
+    let exporter = Exporter::start(Scenario::every_source()).await;
+    exporter.wait_for_every_source().await;
     let scrape = exporter.scrape().await;
     samples_are_as_the_catalogue_says(&scrape);
     for family in FAMILIES {
@@ -178,6 +178,8 @@ fn the_settings_in_readme_are_those_that_work() {
     std::fs::write(&secret, "a secret").expect("written");
     let names: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
     let readme = readme();
+    let rooms = blocks(&readme, "csv").next().expect("README shows a rooms file");
+    std::fs::write(folder.path().join("rooms.csv"), rooms).expect("written");
     let examples: Vec<&str> = blocks(&readme, "yaml").filter(|text| text.contains("tenants:")).collect();
     assert!(!examples.is_empty(), "README shows no configuration");
     for example in &examples {

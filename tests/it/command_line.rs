@@ -274,13 +274,16 @@ fn demo_tells_its_address_and_serves_until_it_is_asked_to_stop() {
         );
         demo.out.wait_for(&["/_sim/"]);
         demo.err.wait_for(&["\"collector\":\"device_health\"", "\"message\":\"collected\""]);
+        for source in ["presence", "places", "service_health"] {
+            demo.err.wait_for(&[&format!("\"collector\":\"{source}\""), "\"message\":\"collected\""]);
+        }
 
         assert_eq!(get(&address, "/-/ready"), (200, "teams-rooms-exporter is ready.\n".to_owned()));
         let (status, metrics) = get(&address, "/metrics");
         assert_eq!(status, 200);
         contains(&metrics, &["\nteams_rooms_up{tenant=\"demo\"} 1\n"]);
         let rooms = metrics.lines().filter(|line| line.starts_with("teams_rooms_room_info{")).count();
-        assert_eq!(rooms, 12);
+        assert!(rooms >= 12, "{rooms}, some of them without a device");
         contains(&get(&address, "/").1, &["Tenant demo"]);
 
         demo.signal(signal);

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use teams_rooms_exporter::app::{self, Tuning};
 use teams_rooms_exporter::clock::Clock;
 use teams_rooms_exporter::config::{
-    Collectors, Config, Credential, DevicesSettings, Enabled, HealthSettings, MetricsFilter, Secret, Tenant,
-    Trust, Web,
+    Collectors, Config, Credential, DevicesSettings, Enabled, HealthSettings, MetricsFilter, Secret,
+    SourceSettings, Tenant, Trust, Web,
 };
 use teams_rooms_exporter::graph::Limits;
 use teams_rooms_exporter::model::Timestamp;
@@ -54,6 +54,28 @@ impl Default for Scenario {
             tune: |_| {},
             sim: None,
         }
+    }
+}
+
+impl Scenario {
+    /// All sources on, and each asked often.
+    pub(crate) fn every_source() -> Self {
+        Self { configure: Box::new(every_source), ..Self::default() }
+    }
+}
+
+/// Switches all sources on, and has each asked many times a second.
+pub(crate) fn every_source(config: &mut Config) {
+    let often = |source: SourceSettings| SourceSettings {
+        enabled: Enabled::Yes,
+        interval: Duration::from_millis(100),
+        ..source
+    };
+    for tenant in &mut config.tenants {
+        let sources = &mut tenant.collectors;
+        sources.presence = often(sources.presence);
+        sources.places = often(sources.places);
+        sources.service_health = often(sources.service_health);
     }
 }
 
@@ -177,6 +199,22 @@ impl Exporter {
                             .all(|gauge| scrape.collector(gauge, self.tenant, collector).is_some())
                 })
         })
+    }
+
+    /// The same for a scenario with every source.
+    #[track_caller]
+    pub(crate) fn wait_for_every_source(&self) -> impl Future<Output = Scrape> {
+        let everything = self.wait_for_everything();
+        async move {
+            everything.await;
+            self.wait_until("every source read", |scrape| {
+                ["presence", "places", "service_health"]
+                    .iter()
+                    .all(|source| scrape.collector("success", self.tenant, source) == Some(1.0))
+                    && scrape.count("teams_rooms_room_presence_state") > 0
+            })
+            .await
+        }
     }
 
     /// Waits until all that is shown comes from attempts that began after this call: the first to end may have begun
@@ -329,6 +367,10 @@ pub(crate) fn parse(faults: &[&str]) -> Vec<sim::Fault> {
     faults.iter().map(|fault| fault.parse().expect("a known fault")).collect()
 }
 
+fn off(source: SourceSettings) -> SourceSettings {
+    SourceSettings { enabled: Enabled::No, ..source }
+}
+
 /// One tenant, read many times a second.
 pub(crate) fn tenant(name: &str, sim: &Sim) -> Tenant {
     let root: url::Url = sim.url().parse().expect("a URL");
@@ -347,8 +389,15 @@ pub(crate) fn tenant(name: &str, sim: &Sim) -> Tenant {
                 ..DevicesSettings::default()
             },
             device_health: HealthSettings { enabled: Enabled::Yes, ..HealthSettings::default() },
+            // Tests of the devices are not to wait for other sources; `sources.rs` switches these on.
+            presence: off(Collectors::default().presence),
+            places: off(Collectors::default().places),
+            service_health: off(Collectors::default().service_health),
         },
         frozen_after: Duration::from_hours(24),
+        room_lists: Vec::new(),
+        rooms_file: None,
+        sites: Vec::new(),
     }
 }
 
@@ -363,6 +412,7 @@ fn tuning() -> Tuning {
             top_rate: 2500.0,
         },
         probe: Duration::from_millis(300),
+        rooms_file: Duration::from_millis(50),
         save_interval: Duration::from_millis(50),
         serve: serve::Settings::default(),
     }

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use serde_json::json;
+use teams_rooms_exporter::config::{Config, Enabled};
 
 use crate::exporter::{Exporter, Scenario, Scrape};
 
@@ -176,4 +177,19 @@ async fn partial() {
     exporter.wait_for_state("devices", "partial").await;
     exporter.wait_for_everything().await;
     compare_both("partial", &exporter).await;
+}
+
+/// Every source, each read once: their default intervals are longer than any test.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_source() {
+    let configure = |config: &mut Config| {
+        let sources = &mut config.tenants[0].collectors;
+        for source in [&mut sources.presence, &mut sources.places, &mut sources.service_health] {
+            source.enabled = Enabled::Yes;
+        }
+    };
+    let exporter = Exporter::start(Scenario { configure: Box::new(configure), ..Scenario::default() }).await;
+    exporter.wait_for_every_source().await;
+    compare_both("every_source", &exporter).await;
+    exporter.stop().await;
 }

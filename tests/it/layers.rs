@@ -8,20 +8,22 @@ use std::path::{Path, PathBuf};
 
 /// Each module with what it may import of ours: whole modules, or one item of one. Every entry stands on earlier
 /// rows, so the imports cannot form a circle.
-const LAYERS: [(&str, &[&str]); 19] = [
-    ("model", &[]),
+const LAYERS: [(&str, &[&str]); 21] = [
+    ("spelling", &[]),
+    ("model", &["spelling"]),
     ("cli", &[]),
     ("logging", &[]),
     ("sim", &[]),
     ("clock", &["model::Timestamp"]),
     ("stats", &["model::Timestamp"]),
     ("store", &["model"]),
-    ("config", &["cli"]),
+    ("rooms_file", &["model::rooms_file"]),
+    ("config", &["cli", "model::rooms_file::is_email", "model::site", "rooms_file", "spelling"]),
     ("graph", &["clock", "stats", "model::Timestamp"]),
     ("collectors", &["graph", "model"]),
     ("metrics", &["model", "stats"]),
     ("serve", &["metrics", "model"]),
-    ("poll", &["clock", "collectors", "config::Enabled", "graph", "model", "stats", "store"]),
+    ("poll", &["clock", "collectors", "config::Enabled", "graph", "model", "rooms_file", "stats", "store"]),
     ("keep", &["clock", "model", "stats", "store"]),
     ("render", &["clock", "metrics", "model", "store"]),
     (

@@ -17,5 +17,7 @@ mod layers;
 mod properties;
 /// What is asked of Graph, how often, and where tokens go.
 mod requests;
+/// Presence, places, service health, lists and files of rooms: each by itself, and joined in one verdict.
+mod sources;
 /// What survives a restart, and what ages.
 mod staleness;

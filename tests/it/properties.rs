@@ -19,6 +19,7 @@ use teams_rooms_exporter::model::detail::{
     Connection, Detail, Login, Peripheral, Product, Slot, Software, SoftwareKind,
 };
 use teams_rooms_exporter::model::device::{Account, Activity, Device, DeviceType, Health};
+use teams_rooms_exporter::model::identity::Trust;
 use teams_rooms_exporter::model::{Snapshot, State, Timestamp};
 use teams_rooms_exporter::store::Store;
 
@@ -147,18 +148,20 @@ fn status() -> impl Strategy<Value = Status> {
     )
 }
 
+const TRUST: [Trust; 3] = [Trust::Always, Trust::UntilListed, Trust::Never];
+
 /// A history of polls: each lists some devices and reads some details.
 fn snapshot() -> impl Strategy<Value = Snapshot> {
     let device = (device(), of(of(detail())), time(), any::<bool>());
     let polls = vec(vec(device, 0..8), 0..4);
-    (polls, vec(status(), Collector::ALL.len()), any::<bool>()).prop_map(|(polls, statuses, trusted)| {
+    (polls, vec(status(), Collector::ALL.len()), select(&TRUST[..])).prop_map(|(polls, statuses, trust)| {
         let store = Store::new(Snapshot::default());
         for (device, detail, now, paused) in polls.into_iter().flatten() {
             let device = Arc::new(device);
             if paused {
                 store.lose_track(now);
             }
-            store.take_devices(std::slice::from_ref(&device), trusted, now);
+            store.take_devices(std::slice::from_ref(&device), trust, now);
             if let Some(detail) = detail {
                 store.take_details(vec![(device, detail.map(Arc::new))], now);
             }

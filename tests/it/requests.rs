@@ -9,7 +9,7 @@ use teams_rooms_exporter::app::Tuning;
 use teams_rooms_exporter::config::Config;
 use teams_rooms_exporter::sim::{self, RecordedRequest, Sim};
 
-use crate::exporter::{COLLECTORS, Exporter, Scenario, Scrape, label, parse, start_world};
+use crate::exporter::{COLLECTORS, Exporter, Scenario, Scrape, every_source, label, parse, start_world};
 
 const TOKEN: (&str, &str, bool) = ("POST", "/{tenant}/oauth2/v2.0/token", false);
 
@@ -21,11 +21,52 @@ const ALLOWED: [(&str, &str, bool); 4] = [
     ("GET", "/beta/teamwork/devices/{id}/health", true),
 ];
 
+/// What is sent besides with every other source on, and room lists.
+const ALLOWED_WITH_SOURCES: [(&str, &str, bool); 5] = [
+    ("POST", "/v1.0/communications/getPresencesByUserId", false),
+    ("GET", "/v1.0/places/microsoft.graph.room", false),
+    ("GET", "/v1.0/places/{address}/microsoft.graph.roomlist/rooms", false),
+    ("GET", "/v1.0/admin/serviceAnnouncement/healthOverviews", false),
+    ("GET", "/v1.0/admin/serviceAnnouncement/issues", false),
+];
+
 /// Whatever Graph does, nothing else is sent, nowhere else, and a token only to Graph.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_list_of_requests_is_closed() {
-    let exporter = Exporter::start(Scenario::default()).await;
+    let sent = sent_by(Scenario::default(), &[]).await;
+    assert_eq!(sent, closed_list(&ALLOWED));
+}
+
+/// The same with every source, and for rooms that lists tell of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_list_of_requests_is_closed_with_every_source() {
+    let sources = &["presence", "places", "service_health"];
+    let mut sent = sent_by(Scenario::every_source(), sources).await;
+    let configure = |config: &mut Config| {
+        every_source(config);
+        config.tenants[0].room_lists = vec!["rooms-berlin@contoso.example".to_owned()];
+    };
+    sent.extend(sent_by(Scenario { configure: Box::new(configure), ..Scenario::default() }, sources).await);
+    assert_eq!(sent, closed_list(&[&ALLOWED[..], &ALLOWED_WITH_SOURCES].concat()));
+}
+
+/// Method, template, and whether inside a batch.
+type Sent = BTreeSet<(String, String, bool)>;
+
+fn closed_list(allowed: &[(&str, &str, bool)]) -> Sent {
+    let owned = |(method, operation, in_batch): &(&str, &str, bool)| {
+        ((*method).to_owned(), (*operation).to_owned(), *in_batch)
+    };
+    allowed.iter().map(owned).collect()
+}
+
+/// Everything that is sent while Graph does what it can.
+async fn sent_by(scenario: Scenario, sources: &[&'static str]) -> Sent {
+    let exporter = Exporter::start(scenario).await;
     exporter.wait_for_everything().await;
+    for source in sources {
+        exporter.wait_for_state(source, "ok").await;
+    }
     for fault in [
         "relative_link",
         "relative_link=rooted",
@@ -53,8 +94,12 @@ async fn the_list_of_requests_is_closed() {
         assert_eq!(request.host, host);
         assert_eq!(request.authorization, what != TOKEN, "{request:?}");
     }
-    assert_eq!(sent.keys().copied().collect::<BTreeSet<_>>(), BTreeSet::from(ALLOWED), "{sent:?}");
+    let sent = sent
+        .into_keys()
+        .map(|(method, operation, in_batch)| (method.to_owned(), operation.to_owned(), in_batch));
+    let sent = sent.collect();
     exporter.stop().await;
+    sent
 }
 
 /// The devices asked for in each `$batch`.

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::collectors::Outcome;
-use crate::collectors::wire::{Node, UnknownValue};
+use crate::collectors::wire::{Node, UnknownValue, escape};
 use crate::graph::{CONCURRENCY, Client, Error, batch};
 use crate::model::collector::Collector;
 use crate::model::detail::{
@@ -279,12 +279,6 @@ impl State for Freshness {
             Self::UpdateAvailable => "update_available",
         }
     }
-}
-
-/// A device id as one path segment; Graph's ids are GUIDs, but they are its own to choose.
-fn escape(id: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
-    id.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 #[cfg(test)]

@@ -11,16 +11,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::detail::{Detail, Login, Slot, SoftwareKind};
 use crate::model::device::{Device, Health, Role};
-use crate::model::identity::Registry;
+use crate::model::identity::{Claim, Registry, Trust};
+use crate::model::presence::{Availability, Presence};
 use crate::model::{State, Timestamp};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
     pub devices: BTreeMap<Arc<str>, Arc<DeviceMemory>>,
     pub rooms: Arc<Registry>,
+    /// By room id.
+    #[serde(default)]
+    pub presence: BTreeMap<Arc<str>, PresenceMemory>,
     /// The last pause; what was read before it tells nothing about when something changed.
     #[serde(skip)]
     paused_at: Option<Timestamp>,
+}
+
+/// How the presence of a room account came to be what it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PresenceMemory {
+    /// Anything but offline; `None` until one was known.
+    online: Option<bool>,
+    /// When it went on- or offline, if the exporter saw it.
+    pub online_since: Option<Timestamp>,
+    /// Polls in a row that said offline, counted to [`OFFLINE_POLLS`].
+    pub offline_polls: u8,
+    /// When it was last seen otherwise than offline: some accounts never show a presence.
+    pub seen_online: Option<Timestamp>,
+    in_call: bool,
+    /// When the present call began, if the exporter saw it begin.
+    pub call_since: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,22 +145,25 @@ struct Change {
 /// A signed-out device counts as such at the second poll; a restart signs it out for a moment.
 pub const SIGNED_OUT_POLLS: u8 = 2;
 
+/// A room account that is offline counts as such at the second poll.
+pub const OFFLINE_POLLS: u8 = 2;
+
 /// A device that is not listed for so long is forgotten; until then a return finds its room and counters again.
 const FORGET_AFTER: Duration = Duration::from_hours(2160);
 
 impl Memory {
-    /// Takes devices of the list. `trusted`: accounts on core, console and panel devices are rooms.
+    /// Takes devices of the list. `trust` is in the accounts on core, console and panel devices.
     pub fn observe_devices(
         &mut self,
         devices: &[Sighting<Arc<Device>>],
-        trusted: bool,
+        trust: Trust,
         moment: Moment,
     ) -> Vec<Event> {
         let mut events = Vec::new();
         for Sighting { value: device, last_read } in devices {
             let change = self.change(*last_read, moment);
             let mut memory = self.devices.get(&device.id).map(|known| (**known).clone()).unwrap_or_default();
-            memory.settle_home(device, trusted, &mut self.rooms);
+            memory.settle_home(device, trust, &mut self.rooms);
             memory.observe_health(device, change, &mut events);
             self.keep(&device.id, memory, &mut events);
         }
@@ -165,6 +188,14 @@ impl Memory {
         events
     }
 
+    /// Takes presences, by room id.
+    pub fn observe_presences(&mut self, presences: &[Sighting<(Arc<str>, Presence)>], moment: Moment) {
+        for Sighting { value: (room_id, presence), last_read } in presences {
+            let change = self.change(*last_read, moment);
+            self.presence.entry(room_id.clone()).or_default().observe(*presence, change);
+        }
+    }
+
     /// Notes devices that are no longer listed, and forgets those gone for long.
     pub fn part_with(&mut self, gone: &[Arc<str>], now: Timestamp) {
         for id in gone {
@@ -186,6 +217,9 @@ impl Memory {
             }
             // Details are read in turn: what changed in the pause may be seen long after it.
             memory.software.clear();
+        }
+        for presence in self.presence.values_mut() {
+            (presence.online_since, presence.call_since) = (None, None);
         }
     }
 
@@ -210,6 +244,26 @@ impl Memory {
     }
 }
 
+impl PresenceMemory {
+    fn observe(&mut self, presence: Presence, change: Change) {
+        let online = match presence.availability {
+            Availability::Unknown => return,
+            availability => availability != Availability::Offline,
+        };
+        if self.online != Some(online) {
+            self.online_since = self.online.and(change.began);
+            self.online = Some(online);
+        }
+        self.offline_polls = if online { 0 } else { (self.offline_polls + 1).min(OFFLINE_POLLS) };
+        self.seen_online = if online { Some(change.now) } else { self.seen_online };
+        let in_call = presence.in_call == Some(true);
+        if self.in_call != in_call {
+            self.in_call = in_call;
+            self.call_since = if in_call { change.began } else { None };
+        }
+    }
+}
+
 impl DeviceMemory {
     /// The change counter of each signal that the device has.
     pub fn changes(&self) -> impl Iterator<Item = (Signal, u64)> + '_ {
@@ -227,7 +281,7 @@ impl DeviceMemory {
         self.signed_out_polls >= SIGNED_OUT_POLLS
     }
 
-    fn settle_home(&mut self, device: &Device, trusted: bool, rooms: &mut Arc<Registry>) {
+    fn settle_home(&mut self, device: &Device, trust: Trust, rooms: &mut Arc<Registry>) {
         let Some(account) = &device.account else {
             if self.home.is_some() {
                 self.signed_out_polls = (self.signed_out_polls + 1).min(SIGNED_OUT_POLLS);
@@ -235,8 +289,8 @@ impl DeviceMemory {
             return;
         };
         self.signed_out_polls = 0;
-        let home = if trusted && device.device_type.role() != Role::Other {
-            Registry::assign(rooms, account)
+        let home = if trust != Trust::Never && device.device_type.role() != Role::Other {
+            Registry::assign(rooms, &Claim::of_device(account, trust))
         } else {
             rooms.find(account).map(|room| room.id.clone())
         };

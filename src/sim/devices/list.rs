@@ -6,12 +6,11 @@ use uuid::Uuid;
 use super::{Document, record, write};
 use crate::sim::faults::Kind;
 use crate::sim::odata::{self, Filter};
+use crate::sim::pages;
 use crate::sim::reply::Reply;
 use crate::sim::routes::Call;
 use crate::sim::spoil;
 use crate::sim::world::{DEVICE_TYPES, Entry};
-
-const PATH: &str = "/beta/teamwork/devices";
 
 /// Microsoft's default and limit of `$top`.
 const DEFAULT_TOP: usize = 20;
@@ -150,7 +149,7 @@ fn is_listed(call: &Call<'_>, filter: Option<&Filter>, entry: &Entry) -> bool {
 
 /// The type is known without computing the device, unless it was edited.
 fn value_of(call: &Call<'_>, entry: &Entry, property: &str) -> Option<String> {
-    if property == "deviceType" && call.tenant.edits.of(entry.id).is_none() {
+    if property == "deviceType" && call.tenant.reported_edits(entry.id).is_none() {
         return Some(entry.kind.graph_name().to_owned());
     }
     let device = write(call, entry, Document::Device);
@@ -171,27 +170,10 @@ fn body(call: &Call<'_>, position: Position, next: Option<Position>, rows: Vec<V
         if position.page == 0 {
             members.insert("@odata.count".to_owned(), rows.len().into());
         }
-        if let Some(link) = next.map(|next| link(call, next)) {
+        if let Some(link) = next.map(|next| pages::link(call, &skiptoken(call, next))) {
             members.insert("@odata.nextLink".to_owned(), link.into());
         }
         members.insert("value".to_owned(), rows.into());
     }
     body
-}
-
-fn link(call: &Call<'_>, next: Position) -> String {
-    let query = call.query.with_skiptoken(&skiptoken(call, next));
-    let root = call.request.root;
-    if call.faults.strikes(Kind::LoopLink).is_some() {
-        return format!("{root}{}?{}", call.request.path, call.request.query);
-    }
-    if let Some(fault) = call.faults.strikes(Kind::ForeignLink) {
-        return format!("http://{}{PATH}?{query}", fault.value_or("elsewhere.example"));
-    }
-    match call.faults.strikes(Kind::RelativeLink) {
-        // As in Learn, where the version is not part of it.
-        Some(fault) if !fault.has_value() => format!("/teamwork/devices?{query}"),
-        Some(_) => format!("{PATH}?{query}"),
-        None => format!("{root}{PATH}?{query}"),
-    }
 }

@@ -18,14 +18,16 @@ use super::routes::{Call, Route};
 use super::spoil;
 use super::world::{Condition, Device, Entry, Part, timestamp};
 
-const PERMISSION: &str = "TeamworkDevice.Read.All";
+const PERMISSIONS: &[&str] = &["TeamworkDevice.Read.All"];
+pub(super) const NOUN: &str = "devices";
 
 pub(super) const ROUTES: &[Route] = &[
     Route {
         method: "GET",
         template: "/beta/teamwork/devices",
         options: &["$filter", "$top", "$select", "$skiptoken", "$count"],
-        permission: PERMISSION,
+        permissions: PERMISSIONS,
+        noun: NOUN,
         answer: list::answer,
     },
     route("/beta/teamwork/devices/{id}", &["$select"], |call| entity(call, Document::Device)),
@@ -45,7 +47,7 @@ const fn route(
     options: &'static [&'static str],
     answer: fn(&Call<'_>) -> Result<Reply, Reply>,
 ) -> Route {
-    Route { method: "GET", template, options, permission: PERMISSION, answer }
+    Route { method: "GET", template, options, permissions: PERMISSIONS, noun: NOUN, answer }
 }
 
 /// The documents of a device, by the names that edits use.
@@ -118,11 +120,25 @@ fn write(call: &Call<'_>, entry: &Entry, document: Document) -> Value {
     let device = call.tenant.world.device(entry);
     let mut value =
         if device.part == Part::Bare { bare(&device, document) } else { natural(call, &device, document) };
-    if let Some(patch) = call.tenant.edits.of(entry.id) {
+    if document == Document::Device && is_taken_over(call, entry) {
+        take_over(call, &mut value);
+    }
+    if let Some(patch) = call.tenant.reported_edits(entry.id) {
         touch(&mut value, document, |name| patch.edited(name));
         patch.apply(document.name(), &mut value);
     }
     value
+}
+
+/// Whether somebody is signed in with an account of their own where the account of the room belongs.
+pub(super) fn is_taken_over(call: &Call<'_>, entry: &Entry) -> bool {
+    call.faults.is_on(Kind::PersonInRoom).is_some() && call.tenant.world.invites_people(entry)
+}
+
+fn take_over(call: &Call<'_>, value: &mut Value) {
+    if let Some(members) = value.as_object_mut() {
+        members.insert("currentUser".to_owned(), record::user(&call.tenant.world.somebody_with_account()));
+    }
 }
 
 fn natural(call: &Call<'_>, device: &Device, document: Document) -> Value {

@@ -43,7 +43,7 @@ pub(super) fn write(device: &Device, condition: &Condition) -> Value {
     })
 }
 
-fn user(account: &Account) -> Value {
+pub(super) fn user(account: &Account) -> Value {
     json!({
         "id": account.id.to_string(),
         "displayName": account.display_name,

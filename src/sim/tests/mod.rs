@@ -1,11 +1,16 @@
 //! Tests through the real door: a tenant on a port of its own, and a client that hides nothing of the answer.
 //! `graph` holds the documented behaviour, `faults` one case per fault, `fleet` what the world is like,
-//! `control` the controls.
+//! `control` the controls, `directory` places, users, licences and presence,
+//! `surroundings` calendars, Intune,
+//! service health and applications, `sources` what all have in common.
 
 mod control;
+mod directory;
 mod faults;
 mod fleet;
 mod graph;
+mod sources;
+mod surroundings;
 
 use std::time::Duration;
 

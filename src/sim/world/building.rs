@@ -48,6 +48,8 @@ pub(in crate::sim) struct Room {
     pub(in crate::sim) name: String,
     pub(in crate::sim) account: Account,
     pub(in crate::sim) building: Building,
+    pub(in crate::sim) floor: usize,
+    pub(in crate::sim) chance: Chance,
 }
 
 /// Who is signed in: a room's resource account, or a person.
@@ -81,13 +83,18 @@ pub(in crate::sim) fn room(buildings: &[Building], seed: Chance, number: usize) 
     let user = format!("room-{}-{floor}{door:02}@contoso.example", building.code.to_lowercase());
     let account =
         Account { id: draw.named("account").guid(), display_name: name.clone(), user_principal_name: user };
-    Room { name, account, building }
+    Room { name, account, building, floor, chance: draw }
 }
 
 /// Floor and door number; doors are spread so that numbers are unique but not in a row.
 fn door(within: usize, draw: Chance) -> (usize, i64) {
     let place = i64::try_from(within % ROOMS_PER_FLOOR).unwrap_or(0);
     (within / ROOMS_PER_FLOOR + 1, place * 4 + draw.named("door").between(1, 4))
+}
+
+/// The name of somebody who does not exist.
+pub(in crate::sim) fn somebody(draw: Chance) -> &'static str {
+    draw.pick::<&'static str, 8>(&PEOPLE)
 }
 
 pub(in crate::sim) fn person(seed: Chance, number: usize) -> Account {

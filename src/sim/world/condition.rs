@@ -177,10 +177,8 @@ impl Device {
         (activity, meeting.since)
     }
 
-    /// Some rooms are loved more than others; together they are busy about a third of office hours.
     fn meetings(&self) -> Meetings {
-        let chance = self.room_chance.named("meetings");
-        Meetings { zone: self.zone.clone(), chance, per_hour: 0.25 + chance.named("popularity").unit() * 0.5 }
+        Meetings::of(self.zone.clone(), self.room_chance)
     }
 
     fn signed_out(&self) -> Signal {

@@ -1,6 +1,8 @@
 //! The world of the tenant: buildings, rooms and devices, a pure function of seed, size, start and moment.
 //! It knows nothing of HTTP or JSON; only ids are held, everything else is computed when asked for.
 
+mod account;
+mod booking;
 mod building;
 mod condition;
 mod device;
@@ -14,12 +16,15 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::chance::Chance;
-pub(super) use building::{Account, Room};
+use account::Owner;
+pub(super) use account::{Mailbox, SKUS, Sku, User, UserEntry, UserKind};
+pub(super) use booking::{Booking, BookingStatus};
+pub(super) use building::{Account, Room, somebody};
 pub(super) use condition::{Activity, Condition, Health, Link, LinkStatus, Peripheral, Place};
 pub(super) use device::{Device, Part, Story};
 pub(super) use hardware::{DEVICE_TYPES, DeviceType, Product};
 pub(super) use software::{Software, Status as SoftwareStatus};
-pub(super) use timeline::timestamp;
+pub(super) use timeline::{Episode, timestamp};
 
 /// More rooms than any tenant we know of; more would only fill memory with ids.
 pub(super) const MOST_ROOMS: usize = 50_000;
@@ -30,6 +35,12 @@ const BLOCK: usize = 60;
 /// One device without a room for so many rooms.
 const ROOMS_PER_EXTRA: usize = 10;
 
+/// One room that has a mailbox and no device for so many that have.
+const ROOMS_PER_BARE_ROOM: usize = 20;
+
+/// People there are even in the smallest tenant.
+const FEWEST_PEOPLE: usize = 12;
+
 pub(super) struct World {
     seed: Chance,
     start: i64,
@@ -38,6 +49,10 @@ pub(super) struct World {
     /// Ordered by id, as if at random, so that the devices of a room are pages apart.
     index: Vec<Entry>,
     by_id: HashMap<Uuid, usize>,
+    /// Ordered by id, as the directory is.
+    users: Vec<UserEntry>,
+    /// Rooms by the user principal name and the address of their mailbox, in lower case.
+    by_address: HashMap<String, usize>,
 }
 
 /// What must be known of a device to find and filter it.
@@ -66,7 +81,90 @@ impl World {
         index.sort_unstable_by_key(|entry| entry.id);
         let by_id = index.iter().enumerate().map(|(at, entry)| (entry.id, at)).collect();
         let start = start.as_millisecond();
-        Self { seed, start, rooms, buildings: building::buildings(rooms), index, by_id }
+        let buildings = building::buildings(rooms);
+        let (users, by_address) = (Vec::new(), HashMap::new());
+        let mut world = Self { seed, start, rooms, buildings, index, by_id, users, by_address };
+        world.register();
+        world
+    }
+
+    /// Writes everybody into the directory.
+    fn register(&mut self) {
+        let mut users = Vec::new();
+        let mut by_address = HashMap::new();
+        for number in 0..self.rooms + self.rooms / ROOMS_PER_BARE_ROOM {
+            let mailbox = self.mailbox(number);
+            by_address.insert(mailbox.address().to_lowercase(), number);
+            by_address.insert(mailbox.room.account.user_principal_name.to_lowercase(), number);
+            users.push(UserEntry { id: mailbox.room.account.id, owner: Owner::Mailbox(number) });
+        }
+        let people = (0..self.rooms / ROOMS_PER_EXTRA + FEWEST_PEOPLE).map(Owner::Person);
+        let panels = (0..self.buildings.len()).map(Owner::Panel);
+        users.extend(people.chain(panels).map(|owner| UserEntry { id: self.owner(owner).account.id, owner }));
+        users.sort_unstable_by_key(|entry| entry.id);
+        self.users = users;
+        self.by_address = by_address;
+    }
+
+    fn owner(&self, owner: Owner) -> User {
+        match owner {
+            Owner::Mailbox(number) => self.mailbox(number).user(),
+            Owner::Person(number) => account::person(building::person(self.seed, number)),
+            Owner::Panel(number) => {
+                let code = self.buildings.get(number).map_or("", |building| &building.code);
+                account::panel(self.seed, code)
+            }
+        }
+    }
+
+    pub(super) fn users(&self) -> &[UserEntry] {
+        &self.users
+    }
+
+    pub(super) fn user(&self, entry: &UserEntry) -> User {
+        self.owner(entry.owner)
+    }
+
+    pub(super) fn user_with_id(&self, id: Uuid) -> Option<UserEntry> {
+        let at = self.users.binary_search_by_key(&id, |entry| entry.id).ok()?;
+        self.users.get(at).copied()
+    }
+
+    /// The mailbox of a user, if the user is a room.
+    pub(super) fn mailbox_of(&self, entry: &UserEntry) -> Option<Mailbox> {
+        if let Owner::Mailbox(number) = entry.owner { Some(self.mailbox(number)) } else { None }
+    }
+
+    /// Every room with a mailbox; those without devices come last.
+    pub(super) fn mailboxes(&self) -> impl Iterator<Item = Mailbox> {
+        (0..self.rooms + self.rooms / ROOMS_PER_BARE_ROOM).map(|number| self.mailbox(number))
+    }
+
+    /// The mailbox with a user principal name or address.
+    pub(super) fn mailbox_at(&self, address: &str) -> Option<Mailbox> {
+        self.by_address.get(&address.to_lowercase()).map(|number| self.mailbox(*number))
+    }
+
+    fn mailbox(&self, number: usize) -> Mailbox {
+        Mailbox { room: self.room(number), rank: rank(self.seed, number), has_devices: number < self.rooms }
+    }
+
+    /// What stands in the calendar of a mailbox and touches the window.
+    pub(super) fn bookings(&self, mailbox: &Mailbox, window: Episode) -> Vec<Booking> {
+        mailbox.bookings(self.seed, window)
+    }
+
+    /// The devices of the room of a mailbox.
+    pub(super) fn devices_of(&self, mailbox: &Mailbox) -> Vec<Entry> {
+        let number = self.by_address.get(&mailbox.room.account.user_principal_name);
+        number
+            .filter(|_| mailbox.has_devices)
+            .map_or_else(Vec::new, |number| room_entries(self.seed, *number))
+    }
+
+    /// Simulated milliseconds at the start.
+    pub(super) fn started(&self) -> i64 {
+        self.start
     }
 
     pub(super) fn seed(&self) -> Chance {
@@ -122,6 +220,17 @@ impl World {
                 (account, self.room(number).building)
             }
         }
+    }
+
+    /// Whether the fault of a person in the room of an account is about the device.
+    pub(super) fn invites_people(&self, entry: &Entry) -> bool {
+        let Home::Room(room) = entry.home else { return false };
+        entry.part == Part::Core && rank(self.seed, room) == 5
+    }
+
+    /// A person who is in the directory.
+    pub(super) fn somebody_with_account(&self) -> Account {
+        building::person(self.seed, 0)
     }
 
     /// The first Windows rooms of every block each have their trouble.

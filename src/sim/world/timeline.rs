@@ -164,12 +164,24 @@ impl Nightly {
 }
 
 impl Meetings {
+    /// Some rooms are loved more than others; together they are busy about a third of office hours.
+    pub(in crate::sim) fn of(zone: TimeZone, room_chance: Chance) -> Self {
+        let chance = room_chance.named("meetings");
+        Self { zone, chance, per_hour: 0.25 + chance.named("popularity").unit() * 0.5 }
+    }
+
     /// Even the quietest room has had a meeting within so many days, by any odds.
     const LOOK_BACK_DAYS: usize = 28;
 
     fn latest(&self, at: i64) -> Option<Episode> {
         let days = days_back(&self.zone, at).take(Self::LOOK_BACK_DAYS);
         days.filter(|date| is_business_day(*date)).find_map(|date| self.latest_on(date, at))
+    }
+
+    /// The meeting that begins in an hour of a business day, counted from the opening.
+    pub(in crate::sim) fn on(&self, date: Date, hour: i64) -> Option<Episode> {
+        let opening = local(&self.zone, date, 8);
+        self.meeting(opening + hour * HOUR, self.chance.number(day_number(date)).number(hour))
     }
 
     fn latest_on(&self, date: Date, at: i64) -> Option<Episode> {
@@ -206,16 +218,16 @@ pub(in crate::sim) fn timestamp(at: i64) -> Timestamp {
     Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)
 }
 
-fn local(zone: &TimeZone, date: Date, hour: i8) -> i64 {
+pub(in crate::sim) fn local(zone: &TimeZone, date: Date, hour: i8) -> i64 {
     let zoned = zone.to_ambiguous_timestamp(date.at(hour, 0, 0, 0)).compatible();
     zoned.map_or(i64::MAX, Timestamp::as_millisecond)
 }
 
-fn day_number(date: Date) -> i64 {
+pub(in crate::sim) fn day_number(date: Date) -> i64 {
     i64::from(date.year()) * 10_000 + i64::from(date.month()) * 100 + i64::from(date.day())
 }
 
-fn is_business_day(date: Date) -> bool {
+pub(in crate::sim) fn is_business_day(date: Date) -> bool {
     !matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday)
 }
 

@@ -1,8 +1,12 @@
 //! Is a room usable: a pure function of what its sources say.
 
+use std::time::Duration;
+
 use crate::model::detail::{Detail, Login, Slot};
 use crate::model::device::{Health, Role};
 use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
+use crate::model::memory::{OFFLINE_POLLS, PresenceMemory};
+use crate::model::presence::{Availability, Presence};
 use crate::model::{State, Timestamp};
 
 /// The verdict on a room, and what it rests on.
@@ -12,6 +16,8 @@ pub struct Judgement {
     pub votes: Vec<Vote>,
     /// By name, each at most once.
     pub problems: Vec<Problem>,
+    /// When time alone may change the verdict.
+    pub until: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +42,7 @@ pub struct Vote {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     Device,
+    Presence,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,22 +57,43 @@ pub struct Problem {
 pub enum Area {
     Room,
     Account,
+    /// The exporter's own view is at odds.
+    Monitoring,
 }
+
+/// How long the device may still report up after the presence went down, before the presence is not believed.
+pub const DEVICE_LAG: Duration = Duration::from_mins(30);
+/// An account that was not seen online for so long may be one that never shows a presence.
+const PRESENCE_SHOWS: Duration = Duration::from_hours(7 * 24);
 
 impl Judgement {
     pub fn of(fleet: &Fleet<'_>, room: &FleetRoom<'_>) -> Self {
         let devices: Vec<&FleetDevice<'_>> =
             fleet.members(room).filter(|device| !device.superseded).collect();
-        let votes: Vec<Vote> =
-            if fleet.frozen { Vec::new() } else { device_vote(&devices).into_iter().collect() };
-        let problems = problems(&devices);
-        let state = match votes.iter().max_by_key(|vote| (vote.since, !vote.up)) {
+        let device = if fleet.frozen { None } else { device_vote(&devices) };
+        let presence = room.presence.and_then(|(presence, memory)| {
+            presence_vote(presence, memory, has_companion(&devices), fleet.now)
+        });
+        let votes: Vec<Vote> = device.into_iter().chain(presence).collect();
+        let decision = decide(&votes, fleet.now);
+        let mut problems = problems(&devices);
+        problems.extend(presence.filter(|vote| !vote.up).map(|vote| {
+            let (name, area) = if decision.disagreement {
+                ("sources_disagree", Area::Monitoring)
+            } else {
+                ("presence_offline", Area::Room)
+            };
+            Problem { name: name.to_owned(), area, since: vote.since }
+        }));
+        problems.sort();
+        let ailing = problems.iter().any(|problem| problem.area != Area::Monitoring);
+        let state = match decision.up {
             None => RoomState::Unknown,
-            Some(vote) if !vote.up => RoomState::Down,
-            Some(_) if problems.is_empty() => RoomState::Ok,
-            Some(_) => RoomState::Degraded,
+            Some(false) => RoomState::Down,
+            Some(true) if ailing => RoomState::Degraded,
+            Some(true) => RoomState::Ok,
         };
-        Self { state, votes, problems }
+        Self { state, votes, problems, until: decision.until }
     }
 
     /// 1 usable, 0 down, absent where nothing tells.
@@ -76,6 +104,62 @@ impl Judgement {
             RoomState::Unknown => None,
         }
     }
+}
+
+/// What the votes come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Decision {
+    up: Option<bool>,
+    /// The presence says down, and is not believed.
+    disagreement: bool,
+    until: Option<Timestamp>,
+}
+
+/// The vote whose value is youngest wins, a tie is down. But a device that still reports up long after the presence went
+/// down has had its time to notice: then the presence is wrong.
+fn decide(votes: &[Vote], now: Timestamp) -> Decision {
+    let of = |source| votes.iter().find(|vote| vote.source == source);
+    let device_up = of(Source::Device).is_some_and(|vote| vote.up);
+    let presence_down = of(Source::Presence).filter(|vote| !vote.up && device_up);
+    let lag_ends = presence_down.map(|vote| vote.since.map(|since| since.plus(DEVICE_LAG)));
+    // A beginning that was not seen is older than the exporter's memory, and so than the lag.
+    let disagreement = lag_ends.is_some_and(|end| end.is_none_or(|end| now > end));
+    let believed = votes.iter().filter(|vote| !(disagreement && vote.source == Source::Presence));
+    let winner = believed.max_by_key(|vote| (vote.since, !vote.up));
+    let until = lag_ends.flatten().filter(|_| !disagreement).map(|end| end.plus(Duration::from_secs(1)));
+    Decision { up: winner.map(|vote| vote.up), disagreement, until }
+}
+
+/// Down after two polls offline, if the account shows a presence at all; up at any other known value, but beside a
+/// signed-in console or panel, which keep the account online, only by a call.
+fn presence_vote(
+    presence: Presence,
+    memory: PresenceMemory,
+    companion: bool,
+    now: Timestamp,
+) -> Option<Vote> {
+    let vote = |up, since| Some(Vote { source: Source::Presence, up, since });
+    match presence.availability {
+        Availability::Unknown => None,
+        Availability::Offline => {
+            let shows = memory.seen_online.is_some_and(|seen| now.since(seen) <= PRESENCE_SHOWS);
+            if shows && memory.offline_polls >= OFFLINE_POLLS {
+                vote(false, memory.online_since)
+            } else {
+                None
+            }
+        }
+        _ if presence.in_call == Some(true) => vote(true, memory.call_since.or(memory.online_since)),
+        _ if companion => None,
+        _ => vote(true, memory.online_since),
+    }
+}
+
+/// Whether a console or panel is signed in on the room's account.
+fn has_companion(devices: &[&FleetDevice<'_>]) -> bool {
+    devices
+        .iter()
+        .any(|device| matches!(device.role(), Role::Console | Role::Panel) && device.device.account.is_some())
 }
 
 /// Down if every core device that tells is down, since the last of them went; up since the first came up.
@@ -166,22 +250,27 @@ impl State for RoomState {
 }
 
 impl State for Source {
-    const ALL: &'static [Self] = &[Self::Device];
+    const ALL: &'static [Self] = &[Self::Device, Self::Presence];
 
     fn label(self) -> &'static str {
         match self {
             Self::Device => "device",
+            Self::Presence => "presence",
         }
     }
 }
 
 impl State for Area {
-    const ALL: &'static [Self] = &[Self::Room, Self::Account];
+    const ALL: &'static [Self] = &[Self::Room, Self::Account, Self::Monitoring];
 
     fn label(self) -> &'static str {
         match self {
             Self::Room => "room",
             Self::Account => "account",
+            Self::Monitoring => "monitoring",
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! Where the rooms are: `GET /v1.0/places/microsoft.graph.room`, or the rooms of configured room lists.
+//!
+//! Permission `Place.Read.All`. Graph often forgets the link to the next page, so that clients which trust it lose all
+//! rooms but the first hundred (microsoft-graph-docs#18604): where there is no link, `$skip` goes on until nothing new comes.
+//! <https://learn.microsoft.com/graph/api/place-list>
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::collectors::Outcome;
+use crate::collectors::wire::{Node, escape};
+use crate::graph::{Client, Error};
+use crate::model::place::Place;
+
+/// Graph's own page size; more is honoured by some tenants only.
+const PAGE_SIZE: usize = 100;
+/// 50,000 rooms; a collection that goes on beyond never ends.
+const MAX_PAGES: usize = 500;
+
+/// Reads all rooms, or those of `room_lists`; the places come with the outcome, since only a whole list tells what is gone.
+pub async fn collect(client: &Client, room_lists: &[String], deadline: Instant) -> (Outcome, Vec<Place>) {
+    let mut reading = Reading::default();
+    if room_lists.is_empty() {
+        reading.read_list(client, "all rooms", "/v1.0/places/microsoft.graph.room", deadline).await;
+    }
+    for list in room_lists {
+        let path = format!("/v1.0/places/{}/microsoft.graph.roomlist/rooms", escape(list));
+        reading.read_list(client, list, &path, deadline).await;
+    }
+    (reading.outcome, reading.places)
+}
+
+#[derive(Default)]
+struct Reading {
+    outcome: Outcome,
+    places: Vec<Place>,
+    /// Rooms stand in several lists.
+    seen: HashSet<Arc<str>>,
+    /// Rooms that Graph counts and does not give.
+    missing: usize,
+}
+
+/// The rooms of one list, by address.
+type Listed = HashSet<Arc<str>>;
+
+impl Reading {
+    async fn read_list(&mut self, client: &Client, name: &str, path: &str, deadline: Instant) {
+        let mut listed = Listed::new();
+        match self.read_pages(client, path, deadline, &mut listed).await {
+            Ok(missing) => {
+                self.outcome.parts_read += 1;
+                self.missing += missing;
+                self.outcome.expected = Some(self.places.len() + self.missing);
+            }
+            // Room lists are told apart from distribution lists by Graph only in this way.
+            Err(Error::Absent { .. } | Error::Rejected { .. }) if path.contains("roomlist") => {
+                let what = "this is no room list; a distribution list becomes one with Set-DistributionGroup -RoomList";
+                self.outcome.failures.push((name.to_owned(), Error::malformed(what)));
+            }
+            Err(error) => {
+                self.outcome.failures.push((name.to_owned(), error));
+                self.outcome.parts_read += usize::from(!listed.is_empty()); // the pages before the broken one
+            }
+        }
+    }
+
+    /// Reads a collection to its end, by links while there are some; gives how many rooms it lacks of those that Graph
+    /// counts. The count may be that of a page, and so ends nothing but a short page.
+    async fn read_pages(
+        &mut self,
+        client: &Client,
+        path: &str,
+        deadline: Instant,
+        listed: &mut Listed,
+    ) -> Result<usize, Error> {
+        let (mut came, mut total) = (0, 0);
+        for _ in 0..MAX_PAGES {
+            let url = format!("{path}?$top={PAGE_SIZE}&$count=true&$skip={came}");
+            let mut pages = client.pages("places", &url, deadline)?;
+            let (mut items, before) = (0, listed.len());
+            while let Some(page) = pages.next().await {
+                let page = page?;
+                total = total.max(page.total.unwrap_or_default());
+                items += page.items.len();
+                self.take(&page.items, listed);
+            }
+            came += items;
+            let is_last = items < PAGE_SIZE && (1..=listed.len()).contains(&total);
+            if listed.len() == before || is_last {
+                break;
+            }
+        }
+        Ok(total.saturating_sub(came.min(total)))
+    }
+
+    /// Takes the rooms of a page; a page may overlap the one before.
+    fn take(&mut self, items: &[Box<RawValue>], listed: &mut Listed) {
+        for item in items {
+            let value = serde_json::from_str(item.get()).ok();
+            let Some(place) = value.as_ref().and_then(Node::new).and_then(place) else {
+                self.outcome.skipped.push("a place without an e-mail address".to_owned());
+                continue;
+            };
+            listed.insert(place.email.clone());
+            if self.seen.insert(place.email.clone()) {
+                self.places.push(place);
+            }
+        }
+    }
+}
+
+/// `room`; without a mailbox it cannot be told which room it is.
+fn place(node: Node<'_>) -> Option<Place> {
+    let address = node.node("address");
+    let coordinates = node.node("geoCoordinates");
+    let degrees = |name| coordinates.and_then(|coordinates| coordinates.number(name));
+    let floor_number = || node.number("floorNumber").map(|number| number.to_string().into());
+    Some(Place {
+        place_id: node.text("placeId"),
+        email: node.text("emailAddress")?.to_lowercase().into(),
+        name: node.text("displayName").or_else(|| node.text("nickname")),
+        building: node.text("building"),
+        floor: node.text("floorLabel").or_else(floor_number),
+        city: address.and_then(|address| address.text("city")),
+        country: address.and_then(|address| address.text("countryOrRegion")),
+        capacity: node.count("capacity"),
+        coordinates: degrees("latitude").zip(degrees("longitude")).filter(|place| *place != (0.0, 0.0)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_room_is_read_from_what_is_there() {
+        let value = json!({
+            "id": "3162F1E1", "placeId": "0d7cb3b3", "displayName": "Oslo 3.14", "emailAddress": "Room-Oslo@contoso.example",
+            "building": "OSL2", "floorNumber": 3, "floorLabel": null, "capacity": 12,
+            "address": { "city": "Oslo", "countryOrRegion": "Norway" }, "geoCoordinates": { "latitude": 59.9, "longitude": 10.7 }
+        });
+        let read = place(Node::new(&value).expect("an object")).expect("a place");
+        assert_eq!(&*read.email, "room-oslo@contoso.example");
+        assert_eq!((read.building.as_deref(), read.floor.as_deref()), (Some("OSL2"), Some("3")));
+        assert_eq!((read.city.as_deref(), read.capacity), (Some("Oslo"), Some(12)));
+        assert_eq!(read.coordinates, Some((59.9, 10.7)));
+        let bare = json!({ "emailAddress": "x@contoso.example", "capacity": "many", "geoCoordinates": null });
+        let read = place(Node::new(&bare).expect("an object")).expect("a place");
+        assert_eq!((read.capacity, read.coordinates, read.building), (None, None, None));
+        assert!(place(Node::new(&json!({ "displayName": "x" })).expect("an object")).is_none());
+    }
+}

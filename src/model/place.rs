@@ -1,0 +1,24 @@
+//! Where a room is, and for how many.
+//!
+//! <https://learn.microsoft.com/graph/api/resources/room>
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// Immutable, unlike the place's `id`.
+    pub place_id: Option<Arc<str>>,
+    /// Of the room's mailbox, lower case.
+    pub email: Arc<str>,
+    pub name: Option<Arc<str>>,
+    pub building: Option<Arc<str>>,
+    pub floor: Option<Arc<str>>,
+    pub city: Option<Arc<str>>,
+    pub country: Option<Arc<str>>,
+    /// Seats.
+    pub capacity: Option<u32>,
+    /// Latitude and longitude in degrees.
+    pub coordinates: Option<(f64, f64)>,
+}

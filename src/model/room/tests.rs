@@ -1,0 +1,400 @@
+//! The truth table of the verdict: a row for each sentence of the design, on records as the store takes them.
+
+use std::collections::BTreeMap;
+use std::slice::from_ref;
+use std::sync::Arc;
+
+use super::*;
+use crate::model::Snapshot;
+use crate::model::collector::{Collector, Status};
+use crate::model::detail::{Connection, Peripheral};
+use crate::model::device::{Account, Device, DeviceType};
+use crate::model::identity::Trust;
+use crate::model::listing::tests::device;
+use crate::store::Store;
+
+const MINUTE: i64 = 60;
+const DAY: i64 = 86_400;
+const ROOM: &str = "oslo@contoso.example";
+
+/// What a source is told, one after the other.
+struct World {
+    store: Store,
+    now: i64,
+}
+
+impl World {
+    /// A world in which records expire as they do by default.
+    fn new() -> Self {
+        let status = |one: &Collector| (*one, Status::starting(one.facts().interval, one.facts().expiry));
+        let status: BTreeMap<_, _> = Collector::ALL.iter().map(status).collect();
+        Self { store: Store::new(Snapshot { status: Arc::new(status), ..Snapshot::default() }), now: 0 }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(self.now)
+    }
+
+    fn at(mut self, now: i64) -> Self {
+        self.now = now;
+        self
+    }
+
+    /// The list shows these devices.
+    fn list(self, devices: &[Arc<Device>]) -> Self {
+        self.store.take_devices(devices, Trust::UntilListed, self.now());
+        self
+    }
+
+    /// The detail of a listed device says this.
+    fn detail(self, device: &Arc<Device>, detail: Detail) -> Self {
+        self.store.take_details(vec![(device.clone(), Some(Arc::new(detail)))], self.now());
+        self
+    }
+
+    fn presence(self, availability: Availability, in_call: bool) -> Self {
+        let presence = Presence { availability, in_call: Some(in_call) };
+        self.store.take_presences(vec![(ROOM.into(), presence)], self.now());
+        self
+    }
+
+    fn online(self) -> Self {
+        self.presence(Availability::Available, false)
+    }
+
+    fn offline(self) -> Self {
+        self.presence(Availability::Offline, false)
+    }
+
+    /// The verdict on the one room of this world.
+    fn judge(&self) -> Judgement {
+        self.judge_if(None)
+    }
+
+    fn judge_if(&self, frozen_after: Option<Duration>) -> Judgement {
+        let snapshot = Snapshot { frozen_after, ..self.store.snapshot() };
+        let fleet = Fleet::at(&snapshot, self.now());
+        let [room] = &fleet.rooms[..] else { panic!("one room, not {}", fleet.rooms.len()) };
+        Judgement::of(&fleet, room)
+    }
+
+    /// State, votes as `device up`, and the names of problems.
+    #[track_caller]
+    fn check(&self, state: RoomState, votes: &[&str], problems: &[&str]) {
+        check(&self.judge(), state, votes, problems);
+    }
+}
+
+#[track_caller]
+fn check(judgement: &Judgement, state: RoomState, votes: &[&str], problems: &[&str]) {
+    let word = |vote: &Vote| format!("{} {}", vote.source.label(), if vote.up { "up" } else { "down" });
+    let found: Vec<String> = judgement.votes.iter().map(word).collect();
+    let named: Vec<&str> = judgement.problems.iter().map(|problem| problem.name.as_str()).collect();
+    assert_eq!(
+        (judgement.state, found, named),
+        (state, votes.iter().map(ToString::to_string).collect(), problems.to_vec())
+    );
+}
+
+fn account() -> Account {
+    Account { id: Some("id-1".into()), name: Some("Oslo".into()), email: Some(ROOM.into()) }
+}
+
+fn of_type(id: &str, device_type: DeviceType, health: Health) -> Arc<Device> {
+    Arc::new(Device { health, account: Some(account()), ..(*device(id, device_type)).clone() })
+}
+
+fn core(id: &str, health: Health) -> Arc<Device> {
+    of_type(id, DeviceType::TeamsRoom, health)
+}
+
+fn panel(health: Health) -> Arc<Device> {
+    of_type("panel", DeviceType::TeamsPanel, health)
+}
+
+fn console(health: Health) -> Arc<Device> {
+    of_type("console", DeviceType::TouchConsole, health)
+}
+
+fn signed_out(device: &Arc<Device>) -> Arc<Device> {
+    Arc::new(Device { account: None, ..(**device).clone() })
+}
+
+fn lost(since: i64) -> Connection {
+    Connection { connected: Some(false), changed: Some(Timestamp::from_seconds(since)) }
+}
+
+fn detail() -> Detail {
+    let connection = Connection { connected: Some(true), changed: None };
+    Detail { connection, logins: Vec::new(), peripherals: Vec::new(), software: Vec::new() }
+}
+
+use Health::{Critical, Healthy, Offline};
+use RoomState::{Degraded, Down, Ok as Fine, Unknown};
+
+#[test]
+fn a_room_is_down_when_every_core_device_is() {
+    World::new().list(&[core("a", Healthy)]).check(Fine, &["device up"], &[]);
+    World::new().list(&[core("a", Offline)]).check(Down, &["device down"], &["device_offline"]);
+    World::new().list(&[core("a", Offline), core("b", Offline)]).check(
+        Down,
+        &["device down"],
+        &["device_offline"],
+    );
+    World::new().list(&[core("a", Offline), core("b", Healthy)]).check(
+        Degraded,
+        &["device up"],
+        &["device_offline"],
+    );
+    for device_type in [DeviceType::CollaborationBar, DeviceType::SurfaceHub] {
+        World::new().list(&[of_type("a", device_type, Offline)]).check(
+            Down,
+            &["device down"],
+            &["device_offline"],
+        );
+    }
+}
+
+#[test]
+fn a_device_that_lost_its_connection_is_down() {
+    let a = core("a", Healthy);
+    let world = World::new().list(from_ref(&a)).detail(&a, Detail { connection: lost(-90), ..detail() });
+    world.check(Down, &["device down"], &["device_offline"]);
+    assert_eq!(world.judge().votes[0].since, Some(Timestamp::from_seconds(-90)), "Graph's own time");
+    // The list has moved on since the detail was read: a restart in the night is over when the list says so.
+    let back = Arc::new(Device { last_modified: Some(Timestamp::from_seconds(60)), ..(*a).clone() });
+    world.at(MINUTE).list(&[back]).check(Fine, &["device up"], &[]);
+}
+
+#[test]
+fn consoles_and_panels_never_vote() {
+    World::new().list(&[core("a", Offline), console(Healthy), panel(Healthy)]).check(
+        Down,
+        &["device down"],
+        &["device_offline"],
+    );
+    World::new().list(&[core("a", Healthy), console(Offline), panel(Offline)]).check(
+        Degraded,
+        &["device up"],
+        &["console", "panel"],
+    );
+    World::new().list(&[console(Healthy)]).check(Unknown, &[], &[]);
+    World::new().list(&[panel(Offline)]).check(Unknown, &[], &["panel"]);
+}
+
+#[test]
+fn a_sign_out_counts_at_the_second_poll() {
+    let a = core("a", Healthy);
+    let world = World::new().list(from_ref(&a)).at(2 * MINUTE).list(&[signed_out(&a)]);
+    world.check(Fine, &["device up"], &[]);
+    let world = world.at(4 * MINUTE).list(&[signed_out(&a)]);
+    world.check(Down, &["device down"], &["signed_out"]);
+    assert_eq!(world.judge().problems[0].area, Area::Account);
+    world.at(6 * MINUTE).list(&[a]).check(Fine, &["device up"], &[]);
+}
+
+#[test]
+fn a_replaced_device_counts_no_more_after_a_week() {
+    let both = [core("old", Offline), core("new", Healthy)];
+    let world = World::new().list(&both).at(7 * DAY).list(&both);
+    world.check(Degraded, &["device up"], &["device_offline"]);
+    let world = world.at(7 * DAY + 1).list(&both);
+    world.check(Fine, &["device up"], &[]);
+    // Nor does it keep the room up, or down, once the new one fails.
+    let both = [core("old", Offline), core("new", Offline)];
+    world.at(7 * DAY + 60).list(&both).check(Down, &["device down"], &["device_offline"]);
+}
+
+#[test]
+fn presence_counts_as_offline_at_the_second_poll() {
+    let up = [core("a", Healthy)];
+    let world = World::new().list(&up).online().at(60).list(&up).offline();
+    world.check(Fine, &["device up"], &[]);
+    let world = world.at(120).offline();
+    world.check(Down, &["device up", "presence down"], &["presence_offline"]);
+    assert_eq!(
+        world.judge().votes[1].since,
+        Some(Timestamp::from_seconds(60)),
+        "the first poll that said so"
+    );
+    world.at(180).online().check(Fine, &["device up", "presence up"], &[]);
+}
+
+#[test]
+fn an_account_that_never_shows_a_presence_is_not_down() {
+    let world = World::new().list(&[core("a", Healthy)]).offline().at(60).offline().at(120).offline();
+    world.check(Fine, &["device up"], &[]);
+    // One that was seen online more than seven days ago has ceased to show one.
+    let up = [core("a", Healthy)];
+    let world = World::new().list(&up).online().at(60).offline().at(7 * DAY).list(&up).offline();
+    assert_eq!(world.judge().votes.len(), 2);
+    let world = world.at(7 * DAY + 1).list(&up).offline();
+    world.check(Fine, &["device up"], &[]);
+}
+
+#[test]
+fn any_known_presence_but_offline_is_up() {
+    for availability in
+        [Availability::Available, Availability::Busy, Availability::DoNotDisturb, Availability::Away]
+    {
+        let world = World::new().list(&[core("a", Health::Unknown)]).presence(availability, false);
+        world.check(Fine, &["presence up"], &[]);
+    }
+    World::new().list(&[core("a", Health::Unknown)]).presence(Availability::Unknown, false).check(
+        Unknown,
+        &[],
+        &[],
+    );
+}
+
+#[test]
+fn beside_a_companion_only_a_call_is_up() {
+    let dead = core("a", Offline);
+    for companion in [console(Healthy), panel(Healthy)] {
+        let devices = [dead.clone(), companion.clone()];
+        World::new().list(&devices).at(60).online().check(Down, &["device down"], &["device_offline"]);
+        let call = World::new().list(&devices).online().at(60).presence(Availability::Busy, true);
+        call.check(Degraded, &["device down", "presence up"], &["device_offline"]);
+        // It can still be down by presence: then nothing keeps the account online.
+        let gone = World::new().list(&devices).online().at(60).offline().at(120).offline();
+        gone.check(Down, &["device down", "presence down"], &["device_offline", "presence_offline"]);
+        // Where the companion has an account no more, it keeps nobody's online.
+        let devices = [dead.clone(), signed_out(&companion)];
+        let alone = World::new().list(&[dead.clone(), companion]).at(60).list(&devices).offline();
+        alone.at(120).online().check(Degraded, &["device down", "presence up"], &["device_offline"]);
+    }
+}
+
+#[test]
+fn the_youngest_value_wins_in_both_orders() {
+    // The device fails first, and the presence comes back later.
+    let world =
+        World::new().list(&[core("a", Healthy)]).online().at(60).list(&[core("a", Offline)]).offline();
+    let world = world.at(120).offline().at(180).online();
+    world.check(Degraded, &["device down", "presence up"], &["device_offline"]);
+    // The presence comes back first, and the device fails later.
+    let world = world.at(240).list(&[core("a", Healthy)]).at(300).list(&[core("a", Offline)]);
+    world.check(Down, &["device down", "presence up"], &["device_offline"]);
+    // The presence fails, and the device comes up later.
+    let world = World::new().list(&[core("a", Offline)]).online().at(60).offline().at(120).offline();
+    let world = world.at(180).list(&[core("a", Healthy)]);
+    world.check(Degraded, &["device up", "presence down"], &["presence_offline"]);
+    // The device is up, and the presence fails later.
+    let world =
+        World::new().list(&[core("a", Offline)]).online().at(60).list(&[core("a", Healthy)]).offline();
+    world.at(120).offline().check(Down, &["device up", "presence down"], &["presence_offline"]);
+}
+
+fn vote(source: Source, up: bool, since: Option<i64>) -> Vote {
+    Vote { source, up, since: since.map(Timestamp::from_seconds) }
+}
+
+#[track_caller]
+fn check_decision(
+    device: (bool, Option<i64>),
+    presence: (bool, Option<i64>),
+    now: i64,
+    up: bool,
+    disagreement: bool,
+) {
+    let votes = [vote(Source::Device, device.0, device.1), vote(Source::Presence, presence.0, presence.1)];
+    let decision = decide(&votes, Timestamp::from_seconds(now));
+    assert_eq!((decision.up, decision.disagreement), (Some(up), disagreement), "{votes:?} at {now}");
+    let reversed = decide(&[votes[1], votes[0]], Timestamp::from_seconds(now));
+    assert_eq!(reversed, decision, "the order of votes means nothing");
+}
+
+#[test]
+fn a_tie_is_down_and_a_beginning_not_seen_is_oldest() {
+    check_decision((false, Some(60)), (true, Some(60)), 100, false, false);
+    check_decision((true, Some(60)), (false, Some(60)), 100, false, false);
+    check_decision((false, None), (true, None), 100, false, false);
+    check_decision((true, None), (true, None), 100, true, false);
+    check_decision((false, None), (true, Some(60)), 100, true, false);
+    check_decision((false, Some(60)), (true, None), 100, false, false);
+    check_decision((true, None), (false, Some(60)), 100, false, false);
+    assert_eq!(
+        decide(&[], Timestamp::from_seconds(0)),
+        Decision { up: None, disagreement: false, until: None }
+    );
+}
+
+#[test]
+fn a_device_that_still_reports_up_half_an_hour_later_is_believed() {
+    let lag = 30 * MINUTE;
+    check_decision((true, None), (false, Some(0)), lag, false, false);
+    check_decision((true, None), (false, Some(0)), lag + 1, true, true);
+    // Of a presence whose end was not seen nothing says that the device has not had its time.
+    check_decision((true, None), (false, None), 100, true, true);
+    // The exception is for a device that is up.
+    check_decision((false, None), (false, Some(0)), lag + 1, false, false);
+
+    let up = [core("a", Healthy)];
+    let mut world = World::new().list(&up).online().at(60).offline().at(120).offline();
+    assert_eq!(
+        world.judge().until,
+        Some(Timestamp::from_seconds(60 + lag + 1)),
+        "the verdict ends by itself"
+    );
+    for now in [10 * MINUTE, 20 * MINUTE, 30 * MINUTE] {
+        world = world.at(now).list(&up).offline();
+        world.check(Down, &["device up", "presence down"], &["presence_offline"]);
+    }
+    let world = world.at(60 + lag + 1).list(&up).offline();
+    world.check(Fine, &["device up", "presence down"], &["sources_disagree"]);
+    assert_eq!(world.judge().problems[0].area, Area::Monitoring);
+    assert_eq!(world.judge().until, None);
+}
+
+#[test]
+fn expired_and_frozen_sources_do_not_vote() {
+    let expired = World::new().list(&[core("a", Healthy)]).online().at(60).offline().at(120).offline();
+    expired.at(17 * MINUTE + 1).check(Fine, &["device up"], &[]);
+    let expired = World::new().list(&[core("a", Offline), core("b", Offline)]);
+    let snapshot = expired.store.snapshot();
+    let fleet = Fleet::at(&snapshot, Timestamp::from_seconds(31 * MINUTE));
+    assert!(fleet.rooms.is_empty(), "nothing tells of the room any more");
+
+    let aged = |number: i64| {
+        let id = format!("core-{number}");
+        Arc::new(Device { last_modified: Some(Timestamp::from_seconds(0)), ..(*core(&id, Healthy)).clone() })
+    };
+    let fleet: Vec<_> = (0..10).map(aged).collect();
+    let world = World::new().at(25 * 3600).list(&fleet);
+    let frozen_after = Some(Duration::from_hours(24));
+    check(&world.judge_if(None), Fine, &["device up"], &[]);
+    check(&world.judge_if(frozen_after), Unknown, &[], &[]);
+    let world = world.online();
+    check(&world.judge_if(frozen_after), Fine, &["presence up"], &[]);
+    check(&world.at(24 * 3600).list(&fleet).judge_if(frozen_after), Fine, &["device up", "presence up"], &[]);
+}
+
+#[test]
+fn nothing_votes() {
+    let world = World::new().list(&[core("a", Health::Unknown)]);
+    world.check(Unknown, &[], &[]);
+    assert_eq!(world.judge().up(), None);
+}
+
+#[test]
+fn problems_of_the_room_or_its_account_degrade_it() {
+    let a = core("a", Critical);
+    World::new().list(from_ref(&a)).check(Degraded, &["device up"], &["device_critical"]);
+    let login = Detail { logins: vec![(Login::Exchange, lost(-5))], ..detail() };
+    let world = World::new().list(from_ref(&a)).detail(&a, login);
+    world.check(Degraded, &["device up"], &["exchange_login"]);
+    assert_eq!(world.judge().problems[0].area, Area::Account);
+    assert_eq!(world.judge().problems[0].since, Some(Timestamp::from_seconds(-5)));
+    let skype = Detail { logins: vec![(Login::Skype, lost(-5))], ..detail() };
+    let healthy = core("a", Healthy);
+    World::new().list(from_ref(&healthy)).detail(&healthy, skype).check(Fine, &["device up"], &[]);
+    for (optional, state, problems) in
+        [(Some(false), Degraded, &["microphone"][..]), (Some(true), Fine, &[]), (None, Fine, &[])]
+    {
+        let peripheral = Peripheral { slot: Slot::Microphone, optional, connection: lost(-5), product: None };
+        let world = World::new()
+            .list(from_ref(&healthy))
+            .detail(&healthy, Detail { peripherals: vec![peripheral], ..detail() });
+        world.check(state, &["device up"], problems);
+    }
+}

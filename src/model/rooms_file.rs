@@ -1,0 +1,304 @@
+//! What an operator says of rooms in a table: `email,building,floor,city,country,site,owner,tier,exclude`.
+//!
+//! Text in, facts out; `crate::rooms_file` reads the file.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use csv::{ReaderBuilder, StringRecord};
+
+use crate::spelling;
+
+/// What the table says, by e-mail in lower case.
+pub type Rooms = BTreeMap<Arc<str>, RoomFacts>;
+
+/// What the table says of one room; what it leaves empty is left to other sources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomFacts {
+    pub building: Option<Arc<str>>,
+    pub floor: Option<Arc<str>>,
+    pub city: Option<Arc<str>>,
+    pub country: Option<Arc<str>>,
+    pub site: Option<Arc<str>>,
+    pub owner: Option<Arc<str>>,
+    pub tier: Option<Arc<str>>,
+    /// Not a room, whatever other sources say.
+    pub exclude: bool,
+}
+
+/// Where the table is wrong, and the cure.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}{}: {reason}", column.map(|name| format!(", column {name}")).unwrap_or_default())]
+pub struct Error {
+    /// Counted from 1.
+    pub line: u64,
+    pub column: Option<&'static str>,
+    pub reason: String,
+}
+
+/// Twice the rooms of the largest fleet that one process holds; a longer table is not one of rooms.
+pub const MAX_ROWS: usize = 100_000;
+
+/// What a message shows of a cell.
+const MAX_SHOWN: usize = 64;
+
+const COLUMNS: [&str; 9] =
+    ["email", "building", "floor", "city", "country", "site", "owner", "tier", "exclude"];
+
+/// Reads the table. Its first line names the columns in any order; only `email` must be there.
+///
+/// Cells are separated by commas, or as spreadsheets of some countries have it by semicolons or tabs.
+pub fn parse(text: &str) -> Result<Rooms, Error> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = ReaderBuilder::new()
+        .delimiter(delimiter(text))
+        .has_headers(false)
+        .flexible(true) // the messages of the library name no cure
+        .trim(csv::Trim::All)
+        .from_reader(text.as_bytes());
+    let mut columns = None;
+    let mut rooms = Rooms::new();
+    let mut lines: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| Error { line: 1, column: None, reason: error.to_string() })?;
+        let line = line(text, &record);
+        let Some(columns) = &columns else {
+            columns = Some(header(&record, line)?);
+            continue;
+        };
+        if record.iter().all(str::is_empty) {
+            continue; // spreadsheets leave such rows where a room was deleted
+        }
+        let (email, facts) = row(&record, columns, line)?;
+        if rooms.len() == MAX_ROWS {
+            let reason = format!("more than {MAX_ROWS} rooms; split the tenant's rooms over several tenants");
+            return Err(Error { line, column: None, reason });
+        }
+        match rooms.entry(email.clone()) {
+            Entry::Vacant(vacant) => vacant.insert(facts),
+            Entry::Occupied(_) => {
+                let first = lines.get(&email).copied().unwrap_or_default();
+                let reason = format!("{} stands in line {first} already; keep one of them", shown(&email));
+                return Err(Error { line, column: Some("email"), reason });
+            }
+        };
+        lines.insert(email, line);
+    }
+    if columns.is_none() {
+        let reason = format!("is empty; the first line names the columns: {}", COLUMNS.join(","));
+        return Err(Error { line: 1, column: None, reason });
+    }
+    Ok(rooms)
+}
+
+/// The first separator of the first line that is not empty.
+fn delimiter(text: &str) -> u8 {
+    let header = text.trim_start().lines().next().unwrap_or_default();
+    header.bytes().find(|byte| b",;\t".contains(byte)).unwrap_or(b',')
+}
+
+/// The line of a record, counted from 1; the library counts from the empty lines before it.
+fn line(text: &str, record: &StringRecord) -> u64 {
+    let Some(position) = record.position() else { return 1 };
+    let rest = usize::try_from(position.byte()).ok().and_then(|at| text.as_bytes().get(at..));
+    let empty = rest.unwrap_or_default().iter().take_while(|byte| b"\r\n".contains(byte));
+    let empty = empty.filter(|byte| **byte == b'\n').count();
+    position.line() + u64::try_from(empty).unwrap_or_default()
+}
+
+/// The columns in their order in the table.
+fn header(record: &StringRecord, line: u64) -> Result<Vec<&'static str>, Error> {
+    let wrong = |reason| Error { line, column: None, reason };
+    let mut columns = Vec::new();
+    for cell in record {
+        let known = COLUMNS.into_iter().find(|known| known.eq_ignore_ascii_case(cell)).ok_or_else(|| {
+            let hint = spelling::did_you_mean(cell, &COLUMNS);
+            let the = if hint.is_empty() { "; the" } else { " The" };
+            wrong(format!("unknown column {}{hint}{the} columns are {}", shown(cell), COLUMNS.join(",")))
+        })?;
+        if columns.contains(&known) {
+            return Err(wrong(format!("the column {known} is there twice; keep one of them")));
+        }
+        columns.push(known);
+    }
+    if columns.contains(&"email") {
+        return Ok(columns);
+    }
+    Err(wrong("the column email is missing; it says which room a line is about".to_owned()))
+}
+
+fn row(record: &StringRecord, columns: &[&'static str], line: u64) -> Result<(Arc<str>, RoomFacts), Error> {
+    if record.len() != columns.len() {
+        let (cells, columns) = (record.len(), columns.len());
+        let reason = format!(
+            "{cells} cells under {columns} columns; put a cell that has the separator in it into double quotes"
+        );
+        return Err(Error { line, column: None, reason });
+    }
+    let mut email = Err("is empty; every line needs the e-mail address of its room".to_owned());
+    let mut facts = RoomFacts::default();
+    for (column, cell) in columns.iter().zip(record) {
+        let wrong = |reason| Error { line, column: Some(column), reason };
+        if cell.contains(char::is_control) {
+            let reason = "a line break or another control character in a cell; is a double quote left open?";
+            return Err(wrong(reason.to_owned()));
+        }
+        let text = Some(cell).filter(|cell| !cell.is_empty()).map(Arc::from);
+        match *column {
+            "email" if !cell.is_empty() => email = check_email(cell),
+            "building" => facts.building = text,
+            "floor" => facts.floor = text,
+            "city" => facts.city = text,
+            "country" => facts.country = text,
+            "site" => facts.site = text,
+            "owner" => facts.owner = text,
+            "tier" => facts.tier = text,
+            "exclude" => facts.exclude = check_exclude(cell).map_err(wrong)?,
+            _ => {}
+        }
+    }
+    let email = email.map_err(|reason| Error { line, column: Some("email"), reason })?;
+    Ok((email, facts))
+}
+
+fn check_email(cell: &str) -> Result<Arc<str>, String> {
+    if is_email(cell) {
+        return Ok(cell.to_lowercase().into());
+    }
+    Err(format!("{} is no e-mail address; write it like oslo@contoso.example", shown(cell)))
+}
+
+/// Whether this looks like an e-mail address; only Exchange knows whether it is one.
+pub fn is_email(text: &str) -> bool {
+    text.split_once('@')
+        .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'))
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
+fn check_exclude(cell: &str) -> Result<bool, String> {
+    match cell.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "1" => Ok(true),
+        "" | "false" | "no" | "0" => Ok(false),
+        _ => Err(format!("{} is neither yes nor no; write true or leave it empty", shown(cell))),
+    }
+}
+
+fn shown(cell: &str) -> String {
+    let start: String = cell.chars().take(MAX_SHOWN).collect();
+    if start.len() < cell.len() { format!("`{start}...`") } else { format!("`{start}`") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OSLO: &str = "oslo@contoso.example";
+
+    fn facts(building: &str, owner: &str) -> RoomFacts {
+        let said = |text: &str| Some(text).filter(|text| !text.is_empty()).map(Arc::from);
+        RoomFacts { building: said(building), owner: said(owner), ..RoomFacts::default() }
+    }
+
+    #[test]
+    fn a_full_table() {
+        let text = "email,building,floor,city,country,site,owner,tier,exclude\n\
+                    Oslo@contoso.example,\"Main, \"\"A\"\"\",3,Oslo,NO,oslo,av-emea,gold,\n\
+                    bergen@contoso.example,,,,,,,,YES\n";
+        let said = |text: &str| Some(Arc::from(text));
+        let oslo = RoomFacts {
+            building: said("Main, \"A\""),
+            floor: said("3"),
+            city: said("Oslo"),
+            country: said("NO"),
+            site: said("oslo"),
+            owner: said("av-emea"),
+            tier: said("gold"),
+            exclude: false,
+        };
+        let bergen = RoomFacts { exclude: true, ..RoomFacts::default() };
+        let expected = Rooms::from([(OSLO.into(), oslo), ("bergen@contoso.example".into(), bergen)]);
+        assert_eq!(parse(text), Ok(expected));
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: &[(&str, RoomFacts)]) {
+        let expected = expected.iter().map(|(email, facts)| (Arc::from(*email), facts.clone())).collect();
+        assert_eq!(parse(text), Ok(expected), "{text:?}");
+    }
+
+    #[test]
+    fn tables_as_people_and_spreadsheets_write_them() {
+        check("email", &[]);
+        check("email\n\n", &[]);
+        check("\u{feff}email,owner\r\noslo@contoso.example,av\r\n", &[(OSLO, facts("", "av"))]);
+        check("owner;Email;BUILDING\nav;OSLO@contoso.example;A, B", &[(OSLO, facts("A, B", "av"))]);
+        check("email\towner\noslo@contoso.example\tav\n", &[(OSLO, facts("", "av"))]);
+        check("\n\nemail , owner\n\n oslo@contoso.example , av \n,\n", &[(OSLO, facts("", "av"))]);
+        check("email,exclude\noslo@contoso.example,False\n", &[(OSLO, facts("", ""))]);
+    }
+
+    #[track_caller]
+    fn check_error(text: &str, expected: &str) {
+        assert_eq!(parse(text).map_err(|error| error.to_string()), Err(expected.to_owned()), "{text:?}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_line_column_and_cure() {
+        const ALL: &str = "email,building,floor,city,country,site,owner,tier,exclude";
+        check_error("", &format!("line 1: is empty; the first line names the columns: {ALL}"));
+        check_error("\u{feff}\n", &format!("line 1: is empty; the first line names the columns: {ALL}"));
+        check_error(
+            "email,bulding\n",
+            &format!("line 1: unknown column `bulding`, did you mean `building`? The columns are {ALL}"),
+        );
+        check_error("\nemail,colour\n", &format!("line 2: unknown column `colour`; the columns are {ALL}"));
+        check_error("email,email\n", "line 1: the column email is there twice; keep one of them");
+        check_error(
+            "building,owner\n",
+            "line 1: the column email is missing; it says which room a line is about",
+        );
+        check_error(
+            "email,owner\n\r\n\noslo@contoso.example,A,B\n",
+            "line 4: 3 cells under 2 columns; put a cell that has the separator in it into double quotes",
+        );
+        check_error(
+            "email,owner\n,av\n",
+            "line 2, column email: is empty; every line needs the e-mail address of its room",
+        );
+        for email in ["oslo", "@contoso.example", "oslo@", "os lo@contoso.example", "a@b@c"] {
+            check_error(
+                &format!("email\n{email}\n"),
+                &format!(
+                    "line 2, column email: `{email}` is no e-mail address; write it like oslo@contoso.example"
+                ),
+            );
+        }
+        check_error(
+            "email,exclude\noslo@contoso.example,maybe\n",
+            "line 2, column exclude: `maybe` is neither yes nor no; write true or leave it empty",
+        );
+        check_error(
+            "email\noslo@contoso.example\nx@contoso.example\n\nOSLO@contoso.example\n",
+            "line 5, column email: `oslo@contoso.example` stands in line 2 already; keep one of them",
+        );
+        check_error(
+            "email,owner\noslo@contoso.example,\"av\nbergen@contoso.example,av\n",
+            "line 2, column owner: a line break or another control character in a cell; \
+             is a double quote left open?",
+        );
+    }
+
+    #[test]
+    fn a_table_has_bounds() {
+        let rows = |count: usize| (0..count).fold("email\n".to_owned(), |text, n| text + &format!("{n}@x\n"));
+        assert_eq!(parse(&rows(MAX_ROWS)).map(|rooms| rooms.len()), Ok(MAX_ROWS));
+        check_error(
+            &rows(MAX_ROWS + 1),
+            "line 100002: more than 100000 rooms; split the tenant's rooms over several tenants",
+        );
+        let long = "x".repeat(100);
+        let message = parse(&format!("email\n{long}\n")).expect_err("no address").to_string();
+        assert!(message.len() < 200, "{message}");
+    }
+}

@@ -1,0 +1,223 @@
+//! `deviceManagement/managedDevices`: what Intune manages, devices of rooms among the laptops of people.
+
+use serde_json::{Value, json};
+
+use super::odata::Filter;
+use super::pages::{self, List, MostTop};
+use super::reply::Reply;
+use super::routes::{Call, Route};
+use super::world::{
+    Condition, Device, LinkStatus, Mailbox, Part, Software, User, UserEntry, UserKind, timestamp,
+};
+
+const NOUN: &str = "intune";
+
+pub(super) const ROUTES: &[Route] = &[Route {
+    method: "GET",
+    template: "/v1.0/deviceManagement/managedDevices",
+    options: &["$filter", "$select", "$top", "$skip", "$count", "$skiptoken"],
+    permissions: &["DeviceManagementManagedDevices.Read.All", "DeviceManagementManagedDevices.ReadWrite.All"],
+    noun: NOUN,
+    answer,
+}];
+
+/// How many come in a page is not documented; this many were seen.
+const PAGE: usize = 1_000;
+
+const PROPERTIES: &[&str] = &[
+    "id",
+    "androidSecurityPatchLevel",
+    "azureADDeviceId",
+    "complianceState",
+    "deviceEnrollmentType",
+    "deviceName",
+    "emailAddress",
+    "enrolledDateTime",
+    "ethernetMacAddress",
+    "freeStorageSpaceInBytes",
+    "isEncrypted",
+    "lastSyncDateTime",
+    "managedDeviceOwnerType",
+    "managementAgent",
+    "managementCertificateExpirationDate",
+    "managementState",
+    "manufacturer",
+    "model",
+    "operatingSystem",
+    "osVersion",
+    "serialNumber",
+    "totalStorageSpaceInBytes",
+    "userDisplayName",
+    "userId",
+    "userPrincipalName",
+    "wiFiMacAddress",
+];
+
+const HOUR: i64 = 3_600_000;
+const DAY: i64 = 24 * HOUR;
+/// A managed device reports about every eight hours.
+const SYNC: i64 = 8 * HOUR;
+
+/// One enrolment: the device of a room, what is left of its earlier enrolment, or a laptop.
+enum Enrolment {
+    Room { device: Box<Device>, mailbox: Box<Mailbox>, is_former: bool },
+    Laptop(Box<User>),
+}
+
+fn answer(call: &Call<'_>) -> Result<Reply, Reply> {
+    let wanted = operating_system(call);
+    let mut enrolments = enrolments(call);
+    enrolments.retain(|enrolment| {
+        wanted.as_ref().is_none_or(|wanted| enrolment.operating_system().eq_ignore_ascii_case(wanted))
+    });
+    let list = List {
+        context: "deviceManagement/managedDevices",
+        properties: PROPERTIES,
+        default_top: PAGE,
+        most_top: MostTop::Cut(PAGE),
+        is_linked: true,
+        count: Some(enrolments.len()),
+    };
+    pages::answer(call, &list, enrolments, |enrolment| enrolment.id(call), |enrolment| enrolment.write(call))
+}
+
+/// The one filter that works; every other is ignored without a word.
+fn operating_system(call: &Call<'_>) -> Option<String> {
+    match Filter::parse(call.query.get("$filter")?).ok()? {
+        Filter::Equal { property, value } if property == "operatingSystem" => Some(value),
+        _ => None,
+    }
+}
+
+fn enrolments(call: &Call<'_>) -> Vec<Enrolment> {
+    let world = &call.tenant.world;
+    let rooms = world.mailboxes().flat_map(|mailbox| {
+        let devices: Vec<Device> =
+            world.devices_of(&mailbox).iter().map(|entry| world.device(entry)).collect();
+        devices.into_iter().flat_map(move |device| of_device(&device, &mailbox)).collect::<Vec<_>>()
+    });
+    let people = world.users().iter().map(|entry: &UserEntry| world.user(entry));
+    let laptops = people.filter(|user| user.kind == UserKind::Person);
+    rooms.chain(laptops.map(|user| Enrolment::Laptop(Box::new(user)))).collect()
+}
+
+/// A few rooms were set up anew, and nobody tidied up.
+fn of_device(device: &Device, mailbox: &Mailbox) -> Vec<Enrolment> {
+    let is_twice = mailbox.was_enrolled_twice() && device.part == Part::Core;
+    let of = |is_former| Enrolment::Room {
+        device: Box::new(device.clone()),
+        mailbox: Box::new(mailbox.clone()),
+        is_former,
+    };
+    if is_twice { vec![of(true), of(false)] } else { vec![of(false)] }
+}
+
+impl Enrolment {
+    fn operating_system(&self) -> &'static str {
+        match self {
+            Self::Room { device, .. } if !device.kind.is_windows() => "Android",
+            _ => "Windows",
+        }
+    }
+
+    fn id(&self, call: &Call<'_>) -> String {
+        let draw = call.tenant.world.seed().named("enrolment");
+        match self {
+            Self::Room { device, is_former, .. } => {
+                draw.named(&format!("{} {is_former}", device.id)).guid().to_string()
+            }
+            Self::Laptop(user) => draw.named(&user.account.id.to_string()).guid().to_string(),
+        }
+    }
+
+    fn write(&self, call: &Call<'_>) -> Value {
+        let mut row = match self {
+            Self::Room { device, mailbox, is_former } => of_room(call, device, mailbox, *is_former),
+            Self::Laptop(user) => of_person(call, user),
+        };
+        if let Some(members) = row.as_object_mut() {
+            members.insert("id".to_owned(), self.id(call).into());
+            members.insert("operatingSystem".to_owned(), self.operating_system().into());
+        }
+        row
+    }
+}
+
+fn of_room(call: &Call<'_>, device: &Device, mailbox: &Mailbox, is_former: bool) -> Value {
+    let condition = Condition::of(device, call.moment);
+    let account = Some(&mailbox.room.account).filter(|_| mailbox.has_primary_user());
+    let upn = account.map_or("", |account| &account.user_principal_name);
+    let total = if device.kind.is_windows() { 255_550_554_112_i64 } else { 32_000_000_000 };
+    let free = device.chance.named("free storage").between(total / 10, total / 2);
+    let name = mailbox.room.account.user_principal_name.split('@').next().unwrap_or_default();
+    let last_sync =
+        if is_former { call.tenant.world.started() - 60 * DAY } else { last_sync(call, device, &condition) };
+    let version = condition.software.iter().find(|status| status.software == Software::OperatingSystem);
+    let state = if is_former { "noncompliant" } else { mailbox.compliance() };
+    let mac = device.mac_address().replace('-', "");
+    json!({
+        "deviceName": format!("MTR-{}", name.trim_start_matches("room-").to_uppercase()),
+        "serialNumber": device.serial_number(),
+        "manufacturer": device.model.manufacturer,
+        "model": device.model.name,
+        "osVersion": version.map_or("12", |status| status.current.as_str()),
+        "androidSecurityPatchLevel": (!device.kind.is_windows()).then_some("2026-08-05"),
+        "complianceState": state,
+        "lastSyncDateTime": timestamp(last_sync).to_string(),
+        "enrolledDateTime": timestamp(device.enrolled).to_string(),
+        "managementAgent": "mdm",
+        "managementState": "managed",
+        "managementCertificateExpirationDate": timestamp(call.tenant.world.started() + 200 * DAY).to_string(),
+        "managedDeviceOwnerType": "company",
+        "deviceEnrollmentType": if device.kind.is_windows() { "windowsAzureADJoin" } else { "userEnrollment" },
+        "userPrincipalName": upn,
+        "emailAddress": upn,
+        "userDisplayName": account.map_or("", |account| &account.display_name),
+        "userId": account.map_or_else(String::new, |account| account.id.to_string()),
+        "azureADDeviceId": device.chance.named("directory device").guid().to_string(),
+        "isEncrypted": device.kind.is_windows(),
+        "totalStorageSpaceInBytes": total,
+        "freeStorageSpaceInBytes": free,
+        "ethernetMacAddress": mac,
+        "wiFiMacAddress": null,
+    })
+}
+
+/// Regular, but a device that is gone has not reported since.
+fn last_sync(call: &Call<'_>, device: &Device, condition: &Condition) -> i64 {
+    let is_gone = condition.connection.status == LinkStatus::Disconnected;
+    let by = if is_gone { condition.connection.since } else { call.moment };
+    let phase = device.chance.named("sync").between(0, SYNC - 1);
+    (by - (by - phase).rem_euclid(SYNC)).div_euclid(1_000) * 1_000
+}
+
+fn of_person(call: &Call<'_>, user: &User) -> Value {
+    let draw = call.tenant.world.seed().named("laptop").named(&user.account.id.to_string());
+    let start = call.tenant.world.started();
+    json!({
+        "deviceName": format!("LAPTOP-{}", draw.named("name").serial(7)),
+        "serialNumber": draw.named("serial number").serial(8),
+        "manufacturer": "LENOVO",
+        "model": "ThinkPad T14",
+        "osVersion": "10.0.26100.2033",
+        "androidSecurityPatchLevel": null,
+        "complianceState": "compliant",
+        "lastSyncDateTime": timestamp(start - draw.named("sync").between(0, 72) * HOUR).to_string(),
+        "enrolledDateTime": timestamp(start - 500 * DAY).to_string(),
+        "managementAgent": "mdm",
+        "managementState": "managed",
+        "managementCertificateExpirationDate": timestamp(start + 100 * DAY).to_string(),
+        "managedDeviceOwnerType": "company",
+        "deviceEnrollmentType": "windowsAzureADJoin",
+        "userPrincipalName": user.account.user_principal_name,
+        "emailAddress": user.mail,
+        "userDisplayName": user.account.display_name,
+        "userId": user.account.id.to_string(),
+        "azureADDeviceId": draw.named("directory device").guid().to_string(),
+        "isEncrypted": true,
+        "totalStorageSpaceInBytes": 512_000_000_000_i64,
+        "freeStorageSpaceInBytes": 301_000_000_000_i64,
+        "ethernetMacAddress": null,
+        "wiFiMacAddress": null,
+    })
+}
