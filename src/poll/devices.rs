@@ -1,0 +1,127 @@
+//! The list of devices, and the details that follow it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::collectors::device_health::Found;
+use crate::collectors::{self, Outcome};
+use crate::config::Enabled;
+use crate::model::Snapshot;
+use crate::model::collector::{Collector, CollectorState};
+use crate::model::device::Device;
+use crate::model::fleet::Fleet;
+use crate::model::listing::Settled;
+use crate::poll::outcome::Finished;
+use crate::poll::{Poller, deadline};
+
+impl Poller {
+    pub(super) async fn poll_devices(&self, listed: &watch::Sender<()>) {
+        if self.settings.sources.devices.enabled == Enabled::No {
+            return;
+        }
+        loop {
+            let began = Instant::now();
+            let state = self.list(began).await;
+            listed.send_replace(());
+            self.rest(Collector::Devices, state, began).await;
+            self.while_paused().await;
+        }
+    }
+
+    /// Lists all devices once.
+    async fn list(&self, began: Instant) -> CollectorState {
+        let held = self.store.snapshot().devices.rows.len();
+        let trust = self.settings.trust_device_accounts;
+        let take =
+            |devices: &[_]| self.log_events(&self.store.take_devices(devices, trust, self.clock.now()));
+        let deadline = began + deadline(held);
+        let types = &self.settings.device_types;
+        let (outcome, census) = collectors::devices::collect(&self.client, types, deadline, &take).await;
+        let settled = self.store.settle_devices(&census, self.clock.now());
+        let snapshot = self.store.snapshot();
+        let state = match outcome.state() {
+            state if !state.is_success() => state,
+            _ if census.seen.is_empty() => CollectorState::Empty,
+            _ if Fleet::at(&snapshot, self.clock.now()).frozen => CollectorState::Frozen,
+            state => state,
+        };
+        let items = snapshot.held(Collector::Devices);
+        let finished = Finished { outcome, items, settled, took: began.elapsed() };
+        self.finish(Collector::Devices, state, &finished)
+    }
+
+    pub(super) async fn poll_details(&self, mut listed: watch::Receiver<()>) {
+        if self.settings.sources.device_health.enabled == Enabled::No {
+            return;
+        }
+        let mut since_last = self.settings.sources.devices.pace.interval;
+        loop {
+            let waiting = Instant::now();
+            if listed.changed().await.is_err() {
+                return;
+            }
+            let began = Instant::now();
+            let wait = self.read_details(began, since_last).await;
+            tokio::time::sleep(wait).await;
+            since_last = waiting.elapsed();
+        }
+    }
+
+    /// Reads the details that are due; says how long to leave the source alone, whatever the list does. `since_last` is
+    /// the time from the run before to this one.
+    async fn read_details(&self, began: Instant, since_last: Duration) -> Duration {
+        let snapshot = self.store.snapshot();
+        let list = snapshot.status(Collector::Devices).map(|status| status.state);
+        let gone = |list: &CollectorState| *list == CollectorState::Retired;
+        let without = |list: &CollectorState| snapshot.devices.rows.is_empty() && !list.is_success();
+        if let Some(list) = list.filter(|list| gone(list) || without(list)) {
+            // Without a list there is nothing to ask for, and where the list is gone a 404 no longer says that one
+            // device reports nothing: the detail shares the fate of the list.
+            self.finish(Collector::DeviceHealth, list, &Finished::default());
+            return Duration::ZERO;
+        }
+        let pace = &self.settings.sources.device_health.pace;
+        let cycle = self.status(Collector::DeviceHealth, |status| status.interval);
+        let rotation = pace.stretch(self.settings.rotation, cycle);
+        let interval = since_last.max(pace.interval);
+        let due = collectors::device_health::due(&snapshot, self.clock.now(), interval, rotation);
+        let (outcome, nothing_left) = self.read_due(&snapshot, &due, began).await;
+        let state = match outcome.state() {
+            CollectorState::Ok if nothing_left => CollectorState::Empty,
+            state => state,
+        };
+        let items = self.store.snapshot().held(Collector::DeviceHealth);
+        let finished = Finished { outcome, items, settled: Settled::default(), took: began.elapsed() };
+        let state = self.finish(Collector::DeviceHealth, state, &finished);
+        let failures = self.status(Collector::DeviceHealth, |status| status.consecutive_failures);
+        if state.is_success() {
+            return Duration::ZERO;
+        }
+        pace.next(state, failures, pace.interval).saturating_sub(pace.interval)
+    }
+
+    /// Reads these details. The second part of the answer is true if Graph reports none at all any more, which is not
+    /// believed: what is held ages.
+    async fn read_due(&self, before: &Snapshot, due: &[Arc<Device>], began: Instant) -> (Outcome, bool) {
+        let denied = Mutex::new(Vec::new());
+        let take = |found: Vec<Found>| {
+            let (reported, not): (Vec<Found>, _) =
+                found.into_iter().partition(|(_, detail)| detail.is_some());
+            denied.lock().unwrap_or_else(PoisonError::into_inner).extend(not);
+            self.log_events(&self.store.take_details(reported, self.clock.now()));
+        };
+        let deadline = began + deadline(due.len());
+        let outcome = collectors::device_health::collect(&self.client, due, deadline, &take).await;
+        let denied = denied.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let held =
+            |(device, _): &Found| before.details.get(&device.id).is_some_and(|held| held.detail.is_some());
+        let nothing_left = denied.len() == outcome.parts_read && denied.iter().any(held);
+        if !nothing_left {
+            self.store.take_details(denied, self.clock.now());
+        }
+        (outcome, nothing_left)
+    }
+}

@@ -1,0 +1,133 @@
+//! The sources that stand by themselves: presence, places, service health and the rooms file.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::collectors::{self, Outcome};
+use crate::config::Enabled;
+use crate::model::Snapshot;
+use crate::model::collector::{Collector, CollectorState};
+use crate::model::identity::Room;
+use crate::model::listing::Settled;
+use crate::model::presence::Presence;
+use crate::poll::outcome::Finished;
+use crate::poll::{PATIENCE, Poller};
+use crate::rooms_file::RoomsFile;
+
+impl Poller {
+    /// Polls a source that stands by itself.
+    pub(super) async fn poll_source(&self, collector: Collector) {
+        if self.settings.sources.of(collector).enabled == Enabled::No {
+            return;
+        }
+        if collector == Collector::Presence {
+            self.rooms_were_looked_for().await;
+        }
+        loop {
+            let began = Instant::now();
+            let state = self.read_source(collector, began).await;
+            self.rest(collector, state, began).await;
+            self.while_paused().await;
+        }
+    }
+
+    /// Reads the rooms file when it changes; a bad one leaves what was read before.
+    pub(super) async fn follow_rooms_file(&self) {
+        let Some(path) = self.settings.rooms_file.clone() else { return };
+        let mut file = RoomsFile::new(path);
+        let mut told = None;
+        loop {
+            let reading = tokio::task::spawn_blocking(move || {
+                let rooms = file.read_if_changed();
+                (file, rooms)
+            });
+            let Ok((back, rooms)) = reading.await else { return }; // the runtime ends
+            file = back;
+            match rooms {
+                Ok(Some(rooms)) => {
+                    tracing::info!(tenant = &*self.tenant, rooms = rooms.len(), "rooms file read");
+                    self.store.take_rooms_file(rooms);
+                    told = None;
+                }
+                Ok(None) => told = None,
+                Err(error) => {
+                    let error = error.to_string();
+                    if told.as_ref() != Some(&error) {
+                        tracing::error!(
+                            tenant = &*self.tenant,
+                            error,
+                            "the rooms file is not read; the last good one stays in force"
+                        );
+                    }
+                    told = Some(error);
+                }
+            }
+            tokio::time::sleep(self.settings.rooms_file_every).await;
+        }
+    }
+
+    /// Waits until the sources that know of rooms have ended their first attempt, good or bad.
+    async fn rooms_were_looked_for(&self) {
+        let starting = |snapshot: &Snapshot, one| {
+            snapshot.status(one).is_some_and(|status| status.state == CollectorState::Starting)
+        };
+        let mut snapshots = self.store.subscribe();
+        let looked = |snapshot: &Snapshot| {
+            ![Collector::Devices, Collector::Places].into_iter().any(|one| starting(snapshot, one))
+        };
+        drop(snapshots.wait_for(looked).await); // the sender lives in the store
+    }
+
+    async fn read_source(&self, collector: Collector, began: Instant) -> CollectorState {
+        let deadline = began + PATIENCE;
+        let (outcome, found) = match collector {
+            Collector::Presence => self.read_presence(deadline).await,
+            Collector::Places => self.read_places(deadline).await,
+            Collector::ServiceHealth => self.read_service_health(deadline).await,
+            Collector::Devices | Collector::DeviceHealth => return CollectorState::Starting, // have their own loops
+        };
+        let state = match outcome.state() {
+            state if state.is_success() && found == 0 && collector.must_have_items() => CollectorState::Empty,
+            state => state,
+        };
+        let items = self.store.snapshot().held(collector);
+        let finished = Finished { outcome, items, settled: Settled::default(), took: began.elapsed() };
+        self.finish(collector, state, &finished)
+    }
+
+    /// Asks only for the accounts of rooms.
+    async fn read_presence(&self, deadline: Instant) -> (Outcome, usize) {
+        let snapshot = self.store.snapshot();
+        let account = |room: &Arc<Room>| Some((room.object_id.clone()?, room.id.clone()));
+        let rooms = snapshot.memory.rooms.rooms().filter(|room| !snapshot.is_excluded(room));
+        let rooms: BTreeMap<Arc<str>, Arc<str>> = rooms.filter_map(account).collect();
+        let ids: Vec<Arc<str>> = rooms.keys().cloned().collect();
+        let take = |presences: Vec<(Arc<str>, Presence)>| {
+            let of_room = |(id, presence)| Some((rooms.get(&id)?.clone(), presence));
+            self.store.take_presences(presences.into_iter().filter_map(of_room).collect(), self.clock.now());
+        };
+        let outcome = collectors::presence::collect(&self.client, &ids, deadline, &take).await;
+        let found = outcome.parts_read;
+        (outcome, found)
+    }
+
+    async fn read_places(&self, deadline: Instant) -> (Outcome, usize) {
+        let lists = &self.settings.room_lists;
+        let (outcome, places) = collectors::places::collect(&self.client, lists, deadline).await;
+        let whole = outcome.failures.is_empty();
+        let complete = whole && outcome.skipped.is_empty();
+        let found = places.len();
+        self.store.take_places(places, whole, complete, self.clock.now());
+        (outcome, found)
+    }
+
+    async fn read_service_health(&self, deadline: Instant) -> (Outcome, usize) {
+        let (outcome, products) = collectors::service_health::collect(&self.client, deadline).await;
+        let found = products.len();
+        let products = products.into_iter().map(|(product, health)| (product.into(), health)).collect();
+        self.store.take_service_health(products, self.clock.now());
+        (outcome, found)
+    }
+}
