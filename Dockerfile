@@ -7,8 +7,11 @@ ARG FINAL_IMAGE=scratch
 
 FROM ${BUILD_IMAGE} AS build
 WORKDIR /build
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 COPY src src
+# The revision is told, for the image has no git.
+ARG REVISION=unknown
+ENV TEAMS_ROOMS_EXPORTER_REVISION=${REVISION}
 # The explicit target, though it is the builder's own, keeps the flag off build scripts and procedural
 # macros, which cannot be static.
 RUN target="$(rustc --print host-tuple)" \
