@@ -117,7 +117,7 @@ impl Poller {
             CollectorState::Empty => tracing::warn!(
                 tenant,
                 collector = name,
-                "Graph answers with nothing in it; the last good picture is kept until it expires"
+                "nothing came back; the last good picture is kept until it expires"
             ),
             CollectorState::Frozen => {
                 tracing::warn!(

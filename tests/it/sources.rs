@@ -384,7 +384,12 @@ async fn the_rooms_file_knows_better() {
     let (named, hidden) = (&rooms[0], &rooms[1]);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("rooms.csv");
-    let write = |text: String| std::fs::write(&path, text).expect("written");
+    // At once, as an editor saves: the exporter must not find half a file.
+    let write = |text: String| {
+        let new = path.with_extension("new");
+        std::fs::write(&new, text).expect("written");
+        std::fs::rename(&new, &path).expect("renamed");
+    };
     let table = |building: &str, exclude: &str| {
         format!(
             "email,building,owner,tier,exclude\n{},{building},facilities,gold,\n{},,,,{exclude}\nnew@contoso.example,{building},,,\n",
