@@ -17,7 +17,7 @@ use crate::metrics::catalogue::{FAMILIES, Family};
 use crate::metrics::exposition::Exposition;
 use crate::metrics::{self, exporter};
 use crate::model::collector::{Collector, CollectorState, Status};
-use crate::model::{Snapshot, State, Timestamp, identity};
+use crate::model::{Snapshot, State, Timestamp, identity, record};
 use crate::poll;
 use crate::poll::{Pace, Poller, Readers};
 use crate::render::Renderer;
@@ -168,9 +168,13 @@ fn last_read(snapshot: &Snapshot, collector: Collector) -> Option<Timestamp> {
     match collector {
         Collector::Devices => snapshot.devices.rows.values().map(|row| row.seen_at).max(),
         Collector::DeviceHealth => snapshot.details.values().map(|reading| reading.read_at).max(),
-        Collector::Presence => snapshot.presence.values().map(|record| record.read_at).max(),
-        Collector::Places => snapshot.places.values().map(|record| record.read_at).max(),
-        Collector::ServiceHealth => snapshot.service_health.values().map(|record| record.read_at).max(),
+        Collector::Presence => record::last_read(&snapshot.presence),
+        Collector::Places => record::last_read(&snapshot.places),
+        Collector::Calendar => record::last_read(&snapshot.calendar),
+        Collector::Accounts => record::last_read(&snapshot.accounts),
+        Collector::Intune => record::last_read(&snapshot.intune),
+        Collector::ServiceHealth => record::last_read(&snapshot.service_health),
+        Collector::Credentials => record::last_read(&snapshot.credentials),
     }
 }
 
@@ -179,12 +183,11 @@ fn not_after(snapshot: &mut Snapshot, now: Timestamp) {
     for row in Arc::make_mut(&mut snapshot.devices).rows.values_mut() {
         row.seen_at = row.seen_at.min(now);
     }
-    for record in Arc::make_mut(&mut snapshot.presence).values_mut() {
-        record.read_at = record.read_at.min(now);
-    }
-    for record in Arc::make_mut(&mut snapshot.places).values_mut() {
-        record.read_at = record.read_at.min(now);
-    }
+    record::not_after(&mut snapshot.presence, now);
+    record::not_after(&mut snapshot.places, now);
+    record::not_after(&mut snapshot.accounts, now);
+    record::not_after(&mut snapshot.licenses, now);
+    record::not_after(&mut snapshot.intune, now);
     for reading in Arc::make_mut(&mut snapshot.details).values_mut() {
         reading.read_at = reading.read_at.min(now);
     }
@@ -195,23 +198,18 @@ fn first_status(collector: Collector, sources: &poll::Sources) -> Status {
     let status = Status::starting(source.pace.interval, source.pace.expiry);
     // The detail asks for the devices that the list found.
     let off = |one| sources.of(one).enabled == Enabled::No;
-    let off = off(collector) || (collector == Collector::DeviceHealth && off(Collector::Devices));
+    let off = poll::UNREAD.contains(&collector)
+        || off(collector)
+        || (collector == Collector::DeviceHealth && off(Collector::Devices));
     if off { Status { state: CollectorState::Disabled, ..status } } else { status }
 }
 
 /// Whether and how often each source is read.
 fn sources(settings: &config::Tenant, probe: Duration) -> poll::Sources {
-    let collectors = &settings.collectors;
-    let source = |enabled, interval, expiry| poll::Source { enabled, pace: Pace { interval, expiry, probe } };
-    let plain = |one: &config::SourceSettings| source(one.enabled, one.interval, one.expiry);
-    let (devices, detail) = (&collectors.devices, &collectors.device_health);
-    poll::Sources {
-        devices: source(devices.enabled, devices.interval, devices.expiry),
-        device_health: source(detail.enabled, devices.interval, detail.expiry),
-        presence: plain(&collectors.presence),
-        places: plain(&collectors.places),
-        service_health: plain(&collectors.service_health),
-    }
+    poll::Sources::new(|collector| {
+        let config::SourceSettings { enabled, interval, expiry } = settings.collectors.of(collector);
+        poll::Source { enabled, pace: Pace { interval, expiry, probe } }
+    })
 }
 
 fn poller(

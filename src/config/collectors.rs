@@ -8,6 +8,8 @@ use super::error::{Error, quoted};
 use super::file::{RawCollectors, RawDevices, RawHealth, RawSource, Text};
 use super::tenant::{TenantReader, choice};
 use super::{Collectors, DEVICE_TYPES, DevicesSettings, Enabled, HealthSettings, SourceSettings, duration};
+use crate::model::State;
+use crate::model::collector::Collector;
 use crate::spelling;
 
 /// A time in the file, or its default.
@@ -20,29 +22,23 @@ impl TenantReader<'_> {
     pub(super) fn collectors(&self) -> Result<Collectors, Error> {
         let none = RawCollectors::default();
         let raw = self.raw.value.collectors.as_ref().unwrap_or(&none);
-        let default = Collectors::default();
         let (devices, device_health) = self.devices(raw)?;
         Ok(Collectors {
             devices,
             device_health,
-            presence: self.source("presence", raw.presence.as_ref(), default.presence)?,
-            places: self.source("places", raw.places.as_ref(), default.places)?,
-            service_health: self.source(
-                "service_health",
-                raw.service_health.as_ref(),
-                default.service_health,
-            )?,
+            presence: self.source(Collector::Presence, raw.presence.as_ref())?,
+            places: self.source(Collector::Places, raw.places.as_ref())?,
+            calendar: self.source(Collector::Calendar, raw.calendar.as_ref())?,
+            accounts: self.source(Collector::Accounts, raw.accounts.as_ref())?,
+            intune: self.source(Collector::Intune, raw.intune.as_ref())?,
+            service_health: self.source(Collector::ServiceHealth, raw.service_health.as_ref())?,
+            credentials: self.source(Collector::Credentials, raw.credentials.as_ref())?,
         })
     }
 
-    fn source(
-        &self,
-        name: &str,
-        raw: Option<&RawSource>,
-        default: SourceSettings,
-    ) -> Result<SourceSettings, Error> {
-        let none = RawSource::default();
-        let raw = raw.unwrap_or(&none);
+    fn source(&self, collector: Collector, raw: Option<&RawSource>) -> Result<SourceSettings, Error> {
+        let (none, default) = (RawSource::default(), SourceSettings::from(collector));
+        let (raw, name) = (raw.unwrap_or(&none), collector.label());
         let key = |key: &str| format!("collectors.{name}.{key}");
         let interval = self.time(&key("interval"), raw.interval.as_ref(), default.interval)?;
         let expiry = self.time(&key("expiry"), raw.expiry.as_ref(), default.expiry)?;

@@ -91,7 +91,11 @@ pub(super) struct RawCollectors {
     pub(super) device_health: Option<RawHealth>,
     pub(super) presence: Option<RawSource>,
     pub(super) places: Option<RawSource>,
+    pub(super) calendar: Option<RawSource>,
+    pub(super) accounts: Option<RawSource>,
+    pub(super) intune: Option<RawSource>,
     pub(super) service_health: Option<RawSource>,
+    pub(super) credentials: Option<RawSource>,
 }
 
 #[derive(Default, Deserialize)]

@@ -25,6 +25,7 @@ use self::file::{RawMetrics, Source, Text};
 pub use self::secret::{Credential, Secret};
 pub use self::web::Web;
 use crate::cli;
+use crate::model::collector::Collector;
 use crate::model::site::Site;
 use crate::spelling;
 
@@ -99,7 +100,11 @@ pub struct Collectors {
     pub device_health: HealthSettings,
     pub presence: SourceSettings,
     pub places: SourceSettings,
+    pub calendar: SourceSettings,
+    pub accounts: SourceSettings,
+    pub intune: SourceSettings,
     pub service_health: SourceSettings,
+    pub credentials: SourceSettings,
 }
 
 /// A source that is read as a whole at each interval.
@@ -158,27 +163,64 @@ pub(crate) const DEVICE_TYPES: [(&str, bool); 10] = [
 
 impl Default for Collectors {
     fn default() -> Self {
-        let every = |interval, expiry| SourceSettings { enabled: Enabled::Auto, interval, expiry };
         Self {
             devices: DevicesSettings::default(),
             device_health: HealthSettings::default(),
-            presence: every(MINUTE, 15 * MINUTE),
-            places: every(6 * HOUR, 7 * DAY),
-            service_health: every(5 * MINUTE, 30 * MINUTE),
+            presence: Collector::Presence.into(),
+            places: Collector::Places.into(),
+            calendar: Collector::Calendar.into(),
+            accounts: Collector::Accounts.into(),
+            intune: Collector::Intune.into(),
+            service_health: Collector::ServiceHealth.into(),
+            credentials: Collector::Credentials.into(),
         }
+    }
+}
+
+impl Collectors {
+    /// Whether and how often this collector runs.
+    pub fn of(&self, collector: Collector) -> SourceSettings {
+        let (devices, detail) = (&self.devices, &self.device_health);
+        match collector {
+            Collector::Devices => SourceSettings {
+                enabled: devices.enabled,
+                interval: devices.interval,
+                expiry: devices.expiry,
+            },
+            Collector::DeviceHealth => {
+                SourceSettings { enabled: detail.enabled, interval: devices.interval, expiry: detail.expiry }
+            }
+            Collector::Presence => self.presence,
+            Collector::Places => self.places,
+            Collector::Calendar => self.calendar,
+            Collector::Accounts => self.accounts,
+            Collector::Intune => self.intune,
+            Collector::ServiceHealth => self.service_health,
+            Collector::Credentials => self.credentials,
+        }
+    }
+}
+
+impl From<Collector> for SourceSettings {
+    /// The defaults of a collector.
+    fn from(collector: Collector) -> Self {
+        let facts = collector.facts();
+        Self { enabled: Enabled::Auto, interval: facts.interval, expiry: facts.expiry }
     }
 }
 
 impl Default for DevicesSettings {
     fn default() -> Self {
         let types = DEVICE_TYPES.iter().filter(|(_, default)| *default).map(|(name, _)| (*name).to_owned());
-        Self { enabled: Enabled::Auto, interval: 2 * MINUTE, expiry: 30 * MINUTE, types: types.collect() }
+        let SourceSettings { enabled, interval, expiry } = Collector::Devices.into();
+        Self { enabled, interval, expiry, types: types.collect() }
     }
 }
 
 impl Default for HealthSettings {
     fn default() -> Self {
-        Self { enabled: Enabled::Auto, expiry: 90 * MINUTE, rotation: 30 * MINUTE }
+        let SourceSettings { enabled, expiry, .. } = Collector::DeviceHealth.into();
+        Self { enabled, expiry, rotation: 30 * MINUTE }
     }
 }
 
@@ -239,6 +281,7 @@ pub fn demo(
 
     let root = cloud::root(root).map_err(|reason| Error::Setting { setting: "demo", reason })?;
     let default = Collectors::default();
+    let often = |source| SourceSettings { interval: MINUTE, ..source };
     let tenant = Tenant {
         name: "demo".to_owned(),
         tenant_id: tenant_id.to_owned(),
@@ -251,8 +294,12 @@ pub fn demo(
             devices: DevicesSettings { interval: INTERVAL, ..default.devices },
             device_health: HealthSettings { rotation: ROTATION, ..default.device_health },
             presence: SourceSettings { interval: INTERVAL, ..default.presence },
-            places: SourceSettings { interval: MINUTE, ..default.places },
-            service_health: SourceSettings { interval: MINUTE, ..default.service_health },
+            places: often(default.places),
+            calendar: often(default.calendar),
+            accounts: often(default.accounts),
+            intune: often(default.intune),
+            service_health: often(default.service_health),
+            credentials: often(default.credentials),
         },
         frozen_after: DEFAULT_FROZEN_AFTER,
         room_lists: Vec::new(),

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::model::State;
 use crate::model::site::{self, Glob, Hours, Match};
 
 /// The families that the tests' `metrics:` may name.
@@ -119,7 +120,11 @@ fn a_file_with_every_key_is_read_in_full() {
             device_health: HealthSettings { enabled: Enabled::No, expiry: 2 * HOUR, rotation: 45 * MINUTE },
             presence: source(Enabled::Yes, Duration::from_secs(30), 5 * MINUTE),
             places: source(Enabled::Auto, 12 * HOUR, 14 * DAY),
+            calendar: source(Enabled::Yes, 10 * MINUTE, HOUR),
+            accounts: source(Enabled::Auto, 2 * HOUR, 2 * DAY),
+            intune: source(Enabled::Yes, HOUR, 12 * HOUR),
             service_health: source(Enabled::No, 10 * MINUTE, HOUR),
+            credentials: source(Enabled::No, 12 * HOUR, 3 * DAY),
         },
         frozen_after: 12 * HOUR,
         room_lists: vec!["rooms-berlin@contoso.example".to_owned(), "rooms-oslo@contoso.example".to_owned()],
@@ -328,7 +333,8 @@ fn the_demo_talks_to_the_simulated_tenant_alone() {
     assert_eq!(tenant.graph, tenant.authority);
     assert_eq!(tenant.credential, Credential::Secret(secret));
     let of = &tenant.collectors;
-    for source in [of.presence, of.places, of.service_health] {
+    for collector in Collector::ALL {
+        let source = of.of(*collector);
         assert_eq!(source.enabled, Enabled::Auto);
         assert!(source.interval <= MINUTE && source.interval < source.expiry, "{source:?}");
     }

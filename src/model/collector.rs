@@ -11,7 +11,11 @@ pub enum Collector {
     DeviceHealth,
     Presence,
     Places,
+    Calendar,
+    Accounts,
+    Intune,
     ServiceHealth,
+    Credentials,
 }
 
 /// What an operator and a rule author must know of a collector.
@@ -62,12 +66,40 @@ impl Collector {
                 lag: "hours",
                 resource: "/v1.0/places/microsoft.graph.room",
             },
+            Self::Calendar => Facts {
+                permission: "Calendars.ReadBasic.All",
+                interval: Duration::from_secs(5 * MINUTE),
+                expiry: Duration::from_secs(30 * MINUTE),
+                lag: "1 min",
+                resource: "/v1.0/users/{id}/calendar/getSchedule",
+            },
+            Self::Accounts => Facts {
+                permission: "User.Read.All, LicenseAssignment.Read.All",
+                interval: Duration::from_secs(HOUR),
+                expiry: Duration::from_secs(24 * HOUR),
+                lag: "minutes",
+                resource: "/v1.0/users",
+            },
+            Self::Intune => Facts {
+                permission: "DeviceManagementManagedDevices.Read.All",
+                interval: Duration::from_secs(30 * MINUTE),
+                expiry: Duration::from_secs(6 * HOUR),
+                lag: "up to 8 h",
+                resource: "/v1.0/deviceManagement/managedDevices",
+            },
             Self::ServiceHealth => Facts {
                 permission: "ServiceHealth.Read.All",
                 interval: Duration::from_secs(5 * MINUTE),
                 expiry: Duration::from_secs(30 * MINUTE),
                 lag: "minutes",
                 resource: "/v1.0/admin/serviceAnnouncement",
+            },
+            Self::Credentials => Facts {
+                permission: "Application.Read.All",
+                interval: Duration::from_secs(24 * HOUR),
+                expiry: Duration::from_secs(7 * 24 * HOUR),
+                lag: "minutes",
+                resource: "/v1.0/applications",
             },
         }
     }
@@ -163,8 +195,17 @@ impl CollectorState {
 }
 
 impl State for Collector {
-    const ALL: &'static [Self] =
-        &[Self::Devices, Self::DeviceHealth, Self::Presence, Self::Places, Self::ServiceHealth];
+    const ALL: &'static [Self] = &[
+        Self::Devices,
+        Self::DeviceHealth,
+        Self::Presence,
+        Self::Places,
+        Self::Calendar,
+        Self::Accounts,
+        Self::Intune,
+        Self::ServiceHealth,
+        Self::Credentials,
+    ];
 
     fn label(self) -> &'static str {
         match self {
@@ -172,7 +213,11 @@ impl State for Collector {
             Self::DeviceHealth => "device_health",
             Self::Presence => "presence",
             Self::Places => "places",
+            Self::Calendar => "calendar",
+            Self::Accounts => "accounts",
+            Self::Intune => "intune",
             Self::ServiceHealth => "service_health",
+            Self::Credentials => "credentials",
         }
     }
 }

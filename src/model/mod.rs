@@ -3,12 +3,17 @@
 //! Collectors fill the parts of a [`Snapshot`]; [`fleet`] joins them at a moment `now` into the picture that
 //! metrics, pages and commands show. Identity, since-times, versions and verdicts are pure functions here.
 
+pub mod account;
+pub mod calendar;
 pub mod collector;
+pub mod credential;
 pub mod detail;
 pub mod device;
 pub mod fleet;
 pub mod identity;
+pub mod license;
 pub mod listing;
+pub mod managed_device;
 pub mod memory;
 pub mod place;
 pub mod presence;

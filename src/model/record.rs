@@ -10,7 +10,7 @@ use crate::model::Timestamp;
 /// The records of one source, by the id of what they describe.
 pub type Records<T> = BTreeMap<Arc<str>, Record<T>>;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record<T> {
     pub value: Arc<T>,
     pub read_at: Timestamp,
@@ -19,5 +19,25 @@ pub struct Record<T> {
 impl<T> Record<T> {
     pub fn new(value: T, read_at: Timestamp) -> Self {
         Self { value: Arc::new(value), read_at }
+    }
+}
+
+impl<T> Clone for Record<T> {
+    fn clone(&self) -> Self {
+        Self { value: self.value.clone(), read_at: self.read_at }
+    }
+}
+
+/// When the youngest of the records was read.
+pub fn last_read<T>(records: &Records<T>) -> Option<Timestamp> {
+    records.values().map(|record| record.read_at).max()
+}
+
+/// Brings readings from the future, of a clock that was set back, to `now`.
+pub fn not_after<T>(records: &mut Arc<Records<T>>, now: Timestamp) {
+    if records.values().any(|record| record.read_at > now) {
+        for record in Arc::make_mut(records).values_mut() {
+            record.read_at = record.read_at.min(now);
+        }
     }
 }

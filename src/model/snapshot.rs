@@ -5,10 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::State;
+use crate::model::account::RoomAccount;
+use crate::model::calendar::Calendar;
 use crate::model::collector::{Collector, CollectorState, Status};
+use crate::model::credential::Credential;
 use crate::model::detail::Reading;
 use crate::model::identity::Room;
+use crate::model::license::License;
 use crate::model::listing::Listing;
+use crate::model::managed_device::ManagedDevice;
 use crate::model::memory::Memory;
 use crate::model::place::Place;
 use crate::model::presence::Presence;
@@ -27,6 +32,16 @@ pub struct Snapshot {
     pub presence: Arc<Records<Presence>>,
     /// By room id.
     pub places: Arc<Records<Place>>,
+    /// By room id.
+    pub calendar: Arc<Records<Calendar>>,
+    /// By room id.
+    pub accounts: Arc<Records<RoomAccount>>,
+    /// By part number of the product.
+    pub licenses: Arc<Records<License>>,
+    /// By Intune's id of the device.
+    pub intune: Arc<Records<ManagedDevice>>,
+    /// By name: the label `credential`.
+    pub credentials: Arc<Records<Credential>>,
     /// By product.
     pub service_health: Arc<Records<ServiceHealth>>,
     /// By e-mail, from the rooms file.
@@ -53,7 +68,11 @@ impl Snapshot {
             }
             Collector::Presence => self.presence.len(),
             Collector::Places => self.places.len(),
+            Collector::Calendar => self.calendar.len(),
+            Collector::Accounts => self.accounts.len(),
+            Collector::Intune => self.intune.len(),
             Collector::ServiceHealth => self.service_health.len(),
+            Collector::Credentials => self.credentials.len(),
         }
     }
 
@@ -74,6 +93,11 @@ impl Snapshot {
             && Arc::ptr_eq(&self.details, &before.details)
             && Arc::ptr_eq(&self.presence, &before.presence)
             && Arc::ptr_eq(&self.places, &before.places)
+            && Arc::ptr_eq(&self.calendar, &before.calendar)
+            && Arc::ptr_eq(&self.accounts, &before.accounts)
+            && Arc::ptr_eq(&self.licenses, &before.licenses)
+            && Arc::ptr_eq(&self.intune, &before.intune)
+            && Arc::ptr_eq(&self.credentials, &before.credentials)
             && Arc::ptr_eq(&self.service_health, &before.service_health)
             && Arc::ptr_eq(&self.rooms_file, &before.rooms_file)
             && Arc::ptr_eq(&self.memory, &before.memory))

@@ -19,7 +19,7 @@ use crate::poll::{Poller, deadline};
 
 impl Poller {
     pub(super) async fn poll_devices(&self, listed: &watch::Sender<()>) {
-        if self.settings.sources.devices.enabled == Enabled::No {
+        if self.settings.sources.of(Collector::Devices).enabled == Enabled::No {
             return;
         }
         loop {
@@ -54,10 +54,10 @@ impl Poller {
     }
 
     pub(super) async fn poll_details(&self, mut listed: watch::Receiver<()>) {
-        if self.settings.sources.device_health.enabled == Enabled::No {
+        if self.settings.sources.of(Collector::DeviceHealth).enabled == Enabled::No {
             return;
         }
-        let mut since_last = self.settings.sources.devices.pace.interval;
+        let mut since_last = self.settings.sources.of(Collector::Devices).pace.interval;
         loop {
             let waiting = Instant::now();
             if listed.changed().await.is_err() {
@@ -83,7 +83,7 @@ impl Poller {
             self.finish(Collector::DeviceHealth, list, &Finished::default());
             return Duration::ZERO;
         }
-        let pace = &self.settings.sources.device_health.pace;
+        let pace = &self.settings.sources.of(Collector::DeviceHealth).pace;
         let cycle = self.status(Collector::DeviceHealth, |status| status.interval);
         let rotation = pace.stretch(self.settings.rotation, cycle);
         let interval = since_last.max(pace.interval);

@@ -9,7 +9,7 @@ mod pace;
 mod readers;
 mod sources;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -50,15 +50,8 @@ pub struct Settings {
     pub idle_after: Option<Duration>,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub struct Sources {
-    pub devices: Source,
-    /// Its interval is that of the list, which it follows.
-    pub device_health: Source,
-    pub presence: Source,
-    pub places: Source,
-    pub service_health: Source,
-}
+#[derive(Clone, Debug)]
+pub struct Sources(BTreeMap<Collector, Source>);
 
 /// Whether and how often one source is read.
 #[derive(Clone, Copy, Debug)]
@@ -68,14 +61,12 @@ pub struct Source {
 }
 
 impl Sources {
+    pub fn new(source: impl Fn(Collector) -> Source) -> Self {
+        Self(Collector::ALL.iter().map(|collector| (*collector, source(*collector))).collect())
+    }
+
     pub fn of(&self, collector: Collector) -> &Source {
-        match collector {
-            Collector::Devices => &self.devices,
-            Collector::DeviceHealth => &self.device_health,
-            Collector::Presence => &self.presence,
-            Collector::Places => &self.places,
-            Collector::ServiceHealth => &self.service_health,
-        }
+        self.0.get(&collector).expect("made for every collector")
     }
 }
 
@@ -100,6 +91,9 @@ const SLOWEST_RATE: u32 = 5;
 pub const ROOMS_FILE_EVERY: Duration = Duration::from_mins(1);
 /// Whether anybody reads is one look at a clock.
 const IDLE_CHECK_EVERY: Duration = Duration::from_secs(1);
+/// Collectors that nobody reads yet.
+pub const UNREAD: [Collector; 4] =
+    [Collector::Calendar, Collector::Accounts, Collector::Intune, Collector::Credentials];
 /// Unknown values are logged once each, and strangers may send as many as they like.
 const MAX_SEEN_VALUES: usize = 1000;
 
@@ -129,7 +123,8 @@ impl Poller {
     /// Runs until it is dropped.
     pub async fn run(&self) {
         let listed = watch::Sender::new(());
-        let sources = [Collector::Presence, Collector::Places, Collector::ServiceHealth];
+        let standing = |one: &Collector| !matches!(one, Collector::Devices | Collector::DeviceHealth);
+        let sources = Collector::ALL.iter().copied().filter(standing);
         tokio::join!(
             self.poll_devices(&listed),
             self.poll_details(listed.subscribe()),

@@ -13,13 +13,13 @@ use crate::model::identity::Room;
 use crate::model::listing::Settled;
 use crate::model::presence::Presence;
 use crate::poll::outcome::Finished;
-use crate::poll::{PATIENCE, Poller};
+use crate::poll::{PATIENCE, Poller, UNREAD};
 use crate::rooms_file::RoomsFile;
 
 impl Poller {
     /// Polls a source that stands by itself.
     pub(super) async fn poll_source(&self, collector: Collector) {
-        if self.settings.sources.of(collector).enabled == Enabled::No {
+        if self.settings.sources.of(collector).enabled == Enabled::No || UNREAD.contains(&collector) {
             return;
         }
         if collector == Collector::Presence {
@@ -86,7 +86,7 @@ impl Poller {
             Collector::Presence => self.read_presence(deadline).await,
             Collector::Places => self.read_places(deadline).await,
             Collector::ServiceHealth => self.read_service_health(deadline).await,
-            Collector::Devices | Collector::DeviceHealth => return CollectorState::Starting, // have their own loops
+            _ => return CollectorState::Starting, // devices and their details have their own loops
         };
         let state = match outcome.state() {
             state if state.is_success() && found == 0 && collector.must_have_items() => CollectorState::Empty,

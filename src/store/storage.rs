@@ -12,8 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::account::RoomAccount;
 use crate::model::detail::Reading;
+use crate::model::license::License;
 use crate::model::listing::Listing;
+use crate::model::managed_device::ManagedDevice;
 use crate::model::memory::Memory;
 use crate::model::place::Place;
 use crate::model::presence::Presence;
@@ -55,6 +58,9 @@ struct Written<'a> {
     details: &'a BTreeMap<Arc<str>, Reading>,
     presence: &'a Records<Presence>,
     places: &'a Records<Place>,
+    accounts: &'a Records<RoomAccount>,
+    licenses: &'a Records<License>,
+    intune: &'a Records<ManagedDevice>,
     memory: &'a Memory,
 }
 
@@ -73,6 +79,12 @@ struct Restored {
     presence: Records<Presence>,
     #[serde(default)]
     places: Records<Place>,
+    #[serde(default)]
+    accounts: Records<RoomAccount>,
+    #[serde(default)]
+    licenses: Records<License>,
+    #[serde(default)]
+    intune: Records<ManagedDevice>,
     memory: Memory,
 }
 
@@ -112,12 +124,11 @@ impl Storage {
             details: Arc::new(restored.details),
             presence: Arc::new(restored.presence),
             places: Arc::new(restored.places),
-            service_health: Arc::default(),
-            rooms_file: Arc::default(),
-            sites: Arc::default(),
+            accounts: Arc::new(restored.accounts),
+            licenses: Arc::new(restored.licenses),
+            intune: Arc::new(restored.intune),
             memory: Arc::new(restored.memory),
-            status: Arc::default(),
-            frozen_after: None,
+            ..Snapshot::default()
         };
         Ok(Some((snapshot, restored.saved_at)))
     }
@@ -133,6 +144,9 @@ impl Storage {
             details: &snapshot.details,
             presence: &snapshot.presence,
             places: &snapshot.places,
+            accounts: &snapshot.accounts,
+            licenses: &snapshot.licenses,
+            intune: &snapshot.intune,
             memory: &snapshot.memory,
         };
         let temporary = self.file.with_extension("json.new");

@@ -72,11 +72,23 @@ pub(crate) fn every_source(config: &mut Config) {
         ..source
     };
     for tenant in &mut config.tenants {
-        let sources = &mut tenant.collectors;
-        sources.presence = often(sources.presence);
-        sources.places = often(sources.places);
-        sources.service_health = often(sources.service_health);
+        for source in standing(&mut tenant.collectors) {
+            *source = often(*source);
+        }
     }
+}
+
+/// The sources beside the devices.
+pub(crate) fn standing(of: &mut Collectors) -> [&mut SourceSettings; 7] {
+    [
+        &mut of.presence,
+        &mut of.places,
+        &mut of.calendar,
+        &mut of.accounts,
+        &mut of.intune,
+        &mut of.service_health,
+        &mut of.credentials,
+    ]
 }
 
 /// A running exporter.
@@ -367,13 +379,21 @@ pub(crate) fn parse(faults: &[&str]) -> Vec<sim::Fault> {
     faults.iter().map(|fault| fault.parse().expect("a known fault")).collect()
 }
 
-fn off(source: SourceSettings) -> SourceSettings {
-    SourceSettings { enabled: Enabled::No, ..source }
-}
-
 /// One tenant, read many times a second.
 pub(crate) fn tenant(name: &str, sim: &Sim) -> Tenant {
     let root: url::Url = sim.url().parse().expect("a URL");
+    let mut collectors = Collectors {
+        devices: DevicesSettings {
+            enabled: Enabled::Yes,
+            interval: Duration::from_millis(100),
+            ..DevicesSettings::default()
+        },
+        device_health: HealthSettings { enabled: Enabled::Yes, ..HealthSettings::default() },
+        ..Collectors::default()
+    };
+    for source in standing(&mut collectors) {
+        source.enabled = Enabled::No; // tests of the devices are not to wait for other sources
+    }
     Tenant {
         name: name.to_owned(),
         tenant_id: sim::TENANT_ID.to_owned(),
@@ -382,18 +402,7 @@ pub(crate) fn tenant(name: &str, sim: &Sim) -> Tenant {
         authority: root.clone(),
         graph: root,
         trust_device_accounts: Trust::Auto,
-        collectors: Collectors {
-            devices: DevicesSettings {
-                enabled: Enabled::Yes,
-                interval: Duration::from_millis(100),
-                ..DevicesSettings::default()
-            },
-            device_health: HealthSettings { enabled: Enabled::Yes, ..HealthSettings::default() },
-            // Tests of the devices are not to wait for other sources; `sources.rs` switches these on.
-            presence: off(Collectors::default().presence),
-            places: off(Collectors::default().places),
-            service_health: off(Collectors::default().service_health),
-        },
+        collectors,
         frozen_after: Duration::from_hours(24),
         room_lists: Vec::new(),
         rooms_file: None,

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::json;
 use teams_rooms_exporter::config::{Config, Enabled};
 
-use crate::exporter::{Exporter, Scenario, Scrape};
+use crate::exporter::{Exporter, Scenario, Scrape, standing};
 
 /// Families whose values depend on the machine or the moment.
 const UNSTEADY: [&str; 13] = [
@@ -183,8 +183,7 @@ async fn partial() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_source() {
     let configure = |config: &mut Config| {
-        let sources = &mut config.tenants[0].collectors;
-        for source in [&mut sources.presence, &mut sources.places, &mut sources.service_health] {
+        for source in standing(&mut config.tenants[0].collectors) {
             source.enabled = Enabled::Yes;
         }
     };

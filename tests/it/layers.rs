@@ -18,7 +18,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
     ("stats", &["model::Timestamp"]),
     ("store", &["model"]),
     ("rooms_file", &["model::rooms_file"]),
-    ("config", &["cli", "model::rooms_file::is_email", "model::site", "rooms_file", "spelling"]),
+    ("config", &["cli", "model", "rooms_file", "spelling"]),
     ("graph", &["clock", "stats", "model::Timestamp"]),
     ("collectors", &["graph", "model"]),
     ("metrics", &["model", "stats"]),

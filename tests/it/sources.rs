@@ -9,7 +9,8 @@ use teams_rooms_exporter::model::site::{self, Glob, Hours, Match, Site};
 use teams_rooms_exporter::sim::{self, RoomFacts, Sim};
 
 use crate::exporter::{
-    Exporter, Scenario, Scrape, every_source, label, log, parse, seconds, spawn, start_tenant, start_world,
+    Exporter, Scenario, Scrape, every_source, label, log, parse, seconds, spawn, standing, start_tenant,
+    start_world,
 };
 
 const SOURCES: [&str; 3] = ["presence", "places", "service_health"];
@@ -649,8 +650,7 @@ async fn a_source_that_is_not_permitted_is_off() {
     };
     let sim = start_world(settings).await;
     let configure = configured(|config| {
-        let sources = &mut config.tenants[0].collectors;
-        for source in [&mut sources.presence, &mut sources.places, &mut sources.service_health] {
+        for source in standing(&mut config.tenants[0].collectors) {
             source.enabled = Enabled::Auto;
         }
     });
