@@ -17,7 +17,7 @@ use crate::metrics::catalogue::{FAMILIES, Family};
 use crate::metrics::exposition::Exposition;
 use crate::metrics::{self, exporter};
 use crate::model::collector::{Collector, CollectorState, Status};
-use crate::model::{Snapshot, State, Timestamp, identity, record};
+use crate::model::{Snapshot, State, Timestamp, identity, record, report};
 use crate::poll;
 use crate::poll::{Pace, Poller, Readers};
 use crate::render::Renderer;
@@ -144,6 +144,17 @@ fn open(
     Ok(Tenant { name, store, restored, keeper, readers })
 }
 
+/// The parts that read a tenant, for a command that serves nothing and keeps nothing.
+pub(crate) fn reader(
+    settings: &config::Tenant,
+    clock: &Clock,
+    tuning: &Tuning,
+) -> anyhow::Result<(Poller, Arc<Store>)> {
+    let stats = Stats::new();
+    let tenant = open(settings, None, &stats, clock)?;
+    Ok((poller(settings, None, &tenant, &stats, clock, tuning)?, tenant.store))
+}
+
 fn restore(tenant: &str, storage: &Storage, settings: &config::Tenant, clock: &Clock) -> Snapshot {
     match storage.restore() {
         Ok(None) => Snapshot::default(),
@@ -237,7 +248,7 @@ fn poller(
 }
 
 /// The connection of a tenant to Graph; the secret is read anew at each sign-in.
-pub(crate) fn client(
+fn client(
     settings: &config::Tenant,
     limits: Limits,
     stats: TenantStats,
@@ -258,7 +269,7 @@ pub(crate) fn client(
 }
 
 /// The trust in accounts on room devices, as the model has it.
-pub(crate) fn trust(settings: &config::Tenant) -> identity::Trust {
+fn trust(settings: &config::Tenant) -> identity::Trust {
     match settings.trust_device_accounts {
         Trust::Auto => identity::Trust::UntilListed,
         Trust::Yes => identity::Trust::Always,
@@ -267,7 +278,7 @@ pub(crate) fn trust(settings: &config::Tenant) -> identity::Trust {
 }
 
 /// The configured types as the model has them; the configuration knows the same names.
-pub(crate) fn device_types(devices: &config::DevicesSettings) -> Vec<crate::model::device::DeviceType> {
+fn device_types(devices: &config::DevicesSettings) -> Vec<crate::model::device::DeviceType> {
     devices.types.iter().filter_map(|name| collectors::devices::by_graph_name(name)).collect()
 }
 
@@ -281,12 +292,20 @@ fn routes(
 ) -> serve::routes::Routes {
     let (awaited, shown, read) = (tenants.clone(), tenants.clone(), tenants.clone());
     let (tail_stats, tail_exposition) = (stats.clone(), exposition.clone());
-    let page_cache = page::Cache::default();
+    let (page_cache, rooms_cache) = (page::Cache::default(), page::Cache::default());
+    let (listed, rooms_clock) = (tenants.clone(), clock.clone());
     let (page_clock, telemetry_path) = (clock.clone(), config.web.telemetry_path.clone());
     serve::routes::Routes {
         exposition,
         tail: Box::new(move |asked| exporter::lines(&tail_stats, tail_exposition.stats(), asked, &*exposed)),
         ready: Box::new(move || awaited.iter().try_for_each(Tenant::ready)),
+        rooms: Box::new(move || {
+            rooms_cache.get(|| {
+                let now = rooms_clock.now();
+                let of = |tenant: &Tenant| report::rooms(&tenant.name, &tenant.store.snapshot(), now);
+                listed.iter().flat_map(of).collect()
+            })
+        }),
         page: Box::new(move || {
             page_cache.get(|| {
                 let tenants: Vec<_> =

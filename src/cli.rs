@@ -121,6 +121,9 @@ pub struct SimulateArgs {
 /// `check`.
 #[derive(Args, Clone, Debug, Default, PartialEq)]
 pub struct CheckArgs {
+    /// While a consent has not spread yet, ask again for so long: 2h
+    #[arg(long, value_name = "DURATION")]
+    pub wait: Option<String>,
     #[command(flatten)]
     pub config: ConfigArgs,
     #[command(flatten)]
@@ -321,7 +324,7 @@ mod tests {
         let config = ConfigArgs { file: Some("x".into()) };
         assert_eq!(
             parsed("check --config.file x"),
-            Command::Check(CheckArgs { config: config.clone(), log: LogArgs::default() })
+            Command::Check(CheckArgs { wait: None, config: config.clone(), log: LogArgs::default() })
         );
         assert_eq!(
             parsed("rooms --json --config.file=x"),

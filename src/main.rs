@@ -63,8 +63,10 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Check(args) => {
             let config = load(&cli::ServeArgs { config: args.config, ..cli::ServeArgs::default() })?;
-            start_logging(&args.log)?;
-            runtime.block_on(check::run(&config, &clock, &mut io::stdout())).map(exit_code)
+            let wait = args.wait.as_deref().map(config::wait).transpose()?;
+            let waiting = wait.map(|at_most| check::Waiting { at_most, every: check::ASK_EVERY });
+            start_logging(&quiet(&args.log))?;
+            runtime.block_on(check::run(&config, &clock, waiting, &mut io::stdout())).map(exit_code)
         }
         Command::Rooms(args) => {
             let form = match (args.json, args.csv) {
@@ -73,7 +75,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
                 _ => rooms::Form::Table,
             };
             let config = load(&cli::ServeArgs { config: args.config, ..cli::ServeArgs::default() })?;
-            start_logging(&args.log)?;
+            start_logging(&quiet(&args.log))?;
             runtime.block_on(rooms::run(&config, form, &clock, &mut io::stdout())).map(exit_code)
         }
         Command::Metrics(args) => {
@@ -89,6 +91,11 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
 fn load(args: &cli::ServeArgs) -> anyhow::Result<Config> {
     let names: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
     Ok(config::load(args, &|name| std::env::var(name).ok(), &names)?)
+}
+
+/// The logging of a command whose output tells it all: errors, unless more is asked for.
+fn quiet(args: &cli::LogArgs) -> cli::LogArgs {
+    cli::LogArgs { level: args.level.or(Some(cli::LogLevel::Error)), format: args.format }
 }
 
 #[expect(clippy::disallowed_methods, reason = "log lines carry the machine's time")]

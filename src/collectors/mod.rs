@@ -39,6 +39,32 @@ impl Outcome {
             Some(state) => state,
         }
     }
+
+    /// What went wrong, in words: a missing permission is one fault, not one for each type of device.
+    pub fn reason(&self) -> Option<String> {
+        let mut grouped: Vec<(Vec<&str>, &Error)> = Vec::new();
+        for (part, error) in &self.failures {
+            match grouped.iter_mut().find(|(_, known)| *known == error) {
+                Some((parts, _)) => parts.push(part),
+                None => grouped.push((vec![part], error)),
+            }
+        }
+        let told = grouped.iter().take(MAX_TOLD).map(|(parts, error)| format!("{}: {error}", named(parts)));
+        let told: Vec<String> = told.collect();
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+}
+
+/// Different errors, and parts with the same error, that are told; more help nobody.
+const MAX_TOLD: usize = 5;
+
+/// `teamsRoom, teamsPanel`, and how many more.
+fn named(parts: &[&str]) -> String {
+    let first = parts.iter().take(MAX_TOLD).copied().collect::<Vec<_>>().join(", ");
+    match parts.len().saturating_sub(MAX_TOLD) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
 }
 
 /// What an error means where it stands for the whole source.
@@ -74,6 +100,20 @@ mod tests {
     fn check(parts_read: usize, failures: &[Error], expected: CollectorState) {
         let failures = failures.iter().map(|error| ("teamsRoom".to_owned(), error.clone())).collect();
         assert_eq!(Outcome { parts_read, failures, ..Outcome::default() }.state(), expected);
+    }
+
+    #[test]
+    fn parts_that_fail_alike_are_told_together() {
+        let mut outcome = Outcome::default();
+        assert_eq!(outcome.reason(), None);
+        outcome.failures = (0..7).map(|n| (n.to_string(), Error::Throttled)).collect();
+        outcome.failures.push(("x".to_owned(), Error::Absent { status: 410 }));
+        assert_eq!(
+            outcome.reason().as_deref(),
+            Some(
+                "0, 1, 2, 3, 4 and 2 more: Graph throttles this application; x: Graph has no such resource (410)"
+            )
+        );
     }
 
     #[test]

@@ -1,236 +1,244 @@
-//! `check`: does sign-in work, what does each source answer, and what is to be done, in words.
+//! `check`: does sign-in work, what does each source answer, what is to be done, and what is still missing, in words.
 
-use std::collections::BTreeSet;
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::clock::Clock;
-use crate::collectors::{Outcome, device_health, devices, places, presence, service_health};
-use crate::commands::client;
+use crate::commands::{Reader, reader};
 use crate::config::{Config, Enabled, Tenant};
-use crate::graph::{Client, Error, batch};
-use crate::model::collector::{Collector, CollectorState};
-use crate::model::device::{Device, Role};
-use crate::model::{Span, State};
+use crate::graph::{Error, batch};
+use crate::model::collector::{Collector, CollectorState, Status};
+use crate::model::coverage;
+use crate::model::device::Device;
+use crate::model::fleet::Fleet;
+use crate::model::{Snapshot, Span, State};
 
-/// A person waits for the answer.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// How long to go on asking after consent, and how often.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    pub at_most: Duration,
+    pub every: Duration,
+}
 
-/// Checks every tenant; true if all that is required works.
-pub async fn run(config: &Config, clock: &Clock, out: &mut (dyn Write + Send)) -> anyhow::Result<bool> {
-    let mut good = true;
-    for tenant in &config.tenants {
-        writeln!(out, "tenant {} ({})", tenant.name, tenant.tenant_id)?;
-        good &= check_tenant(tenant, clock, out).await?;
+/// Consent spreads in minutes to two hours.
+pub const ASK_EVERY: Duration = Duration::from_mins(1);
+/// Rooms or devices that are named for each gap; the rest is a number.
+const MAX_NAMED: usize = 5;
+
+/// Checks every tenant; true if all that is required works. While a consent is on its way it asks again.
+pub async fn run(
+    config: &Config,
+    clock: &Clock,
+    waiting: Option<Waiting>,
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<bool> {
+    let began = Instant::now();
+    loop {
+        let mut found = Vec::new();
+        for tenant in &config.tenants {
+            found.push(Findings::of(tenant, clock).await?);
+        }
+        let awaited: Vec<String> = found.iter().flat_map(Findings::awaited).collect();
+        match waiting.filter(|waiting| !awaited.is_empty() && began.elapsed() < waiting.at_most) {
+            Some(Waiting { every, .. }) => {
+                writeln!(out, "waiting for consent to spread: {}", awaited.join(", "))?;
+                sleep(every).await;
+            }
+            None => return tell(&found, out),
+        }
     }
+}
+
+fn tell(found: &[Findings<'_>], out: &mut (dyn Write + Send)) -> anyhow::Result<bool> {
+    for findings in found {
+        findings.tell(out)?;
+    }
+    let good = found.iter().all(Findings::is_good);
     writeln!(out, "{}", if good { "all is well" } else { "not all is well; see above" })?;
     Ok(good)
 }
 
-async fn check_tenant(tenant: &Tenant, clock: &Clock, out: &mut (dyn Write + Send)) -> anyhow::Result<bool> {
-    let client = client(tenant, clock)?;
-    match client.sign_in().await {
-        Ok(lifetime) => {
-            writeln!(out, "  sign-in         ok: app {}, token for {}", tenant.client_id, Span(lifetime))?;
-        }
-        Err(error) => {
-            writeln!(out, "  sign-in         FAILED: {error}")?;
-            writeln!(out, "                  to do: {}", cure_of_sign_in(&error))?;
-            return Ok(false);
-        }
-    }
-    let found = check_list(&client, tenant, out).await?;
-    let mut sources = vec![found.checked];
-    sources.push(check_detail(&client, tenant, &found.devices, out).await?);
-    sources.push(check_places(&client, tenant, out).await?);
-    sources.push(check_presence(&client, tenant, &found.devices, out).await?);
-    sources.push(check_service_health(&client, tenant, out).await?);
-    let required = sources.iter().all(|source| source.works != Some(false) || source.enabled != Enabled::Yes);
-    let tells = |source: &Checked| source.collector.tells_room_state() && source.works == Some(true);
-    if !sources.iter().any(tells) {
-        writeln!(out, "  no source tells whether rooms are up: neither devices nor presence")?;
-        return Ok(false);
-    }
-    Ok(required)
+/// What one tenant answered.
+struct Findings<'a> {
+    tenant: &'a Tenant,
+    clock: &'a Clock,
+    sign_in: Result<SignedIn, Error>,
 }
 
-/// What became of one source; it does not work or fail where it is off or there was nothing to ask.
-struct Checked {
-    collector: Collector,
-    enabled: Enabled,
-    works: Option<bool>,
+struct SignedIn {
+    lifetime: Duration,
+    /// The permissions in the token, where it can be read.
+    roles: Option<Vec<String>>,
+    snapshot: Snapshot,
 }
 
-/// The list of devices, and how it went.
-struct Found {
-    checked: Checked,
-    devices: Vec<Arc<Device>>,
-}
-
-async fn check_list(client: &Client, tenant: &Tenant, out: &mut (dyn Write + Send)) -> anyhow::Result<Found> {
-    let settings = &tenant.collectors.devices;
-    if settings.enabled == Enabled::No {
-        let checked = tell_off(Collector::Devices, "off by configuration", settings.enabled, out)?;
-        return Ok(Found { checked, devices: Vec::new() });
-    }
-    let found = Mutex::new(Vec::new());
-    let take =
-        |page: &[Arc<Device>]| found.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(page);
-    let types = crate::app::device_types(settings);
-    let (outcome, _) = devices::collect(client, &types, Instant::now() + PATIENCE, &take).await;
-    let devices = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let summary = format!("{} devices, {} of them run meetings", devices.len(), count(&devices, Role::Core));
-    let checked = tell(Collector::Devices, devices.len(), &summary, &outcome, settings.enabled, out)?;
-    Ok(Found { checked, devices })
-}
-
-/// One batch is enough to see whether the detail answers; the devices that run meetings have most of it.
-async fn check_detail(
-    client: &Client,
-    tenant: &Tenant,
-    found: &[Arc<Device>],
-    out: &mut (dyn Write + Send),
-) -> anyhow::Result<Checked> {
-    let enabled = tenant.collectors.device_health.enabled;
-    if enabled == Enabled::No || found.is_empty() {
-        let why =
-            if enabled == Enabled::No { "off by configuration" } else { "not asked: there is no device" };
-        return tell_off(Collector::DeviceHealth, why, enabled, out);
-    }
-    let mut sample = found.to_vec();
-    sample.sort_by_key(|device| device.device_type.role());
-    sample.truncate(batch::MAX_ITEMS);
-    let details = Mutex::new(0);
-    let take = |read: Vec<device_health::Found>| {
-        let reported = read.iter().filter(|(_, detail)| detail.is_some()).count();
-        *details.lock().unwrap_or_else(PoisonError::into_inner) += reported;
-    };
-    let outcome = device_health::collect(client, &sample, Instant::now() + PATIENCE, &take).await;
-    let details = details.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let summary = format!("{details} of {} devices asked report their health", sample.len());
-    tell(Collector::DeviceHealth, details, &summary, &outcome, enabled, out)
-}
-
-async fn check_places(
-    client: &Client,
-    tenant: &Tenant,
-    out: &mut (dyn Write + Send),
-) -> anyhow::Result<Checked> {
-    let enabled = tenant.collectors.places.enabled;
-    if enabled == Enabled::No {
-        return tell_off(Collector::Places, "off by configuration", enabled, out);
-    }
-    let (outcome, places) = places::collect(client, &tenant.room_lists, Instant::now() + PATIENCE).await;
-    let homeless = places.iter().filter(|place| place.building.is_none()).count();
-    let summary = format!("{} rooms, {homeless} of them without a building", places.len());
-    tell(Collector::Places, places.len(), &summary, &outcome, enabled, out)
-}
-
-/// Asks for the accounts that are signed in on the devices that run meetings.
-async fn check_presence(
-    client: &Client,
-    tenant: &Tenant,
-    found: &[Arc<Device>],
-    out: &mut (dyn Write + Send),
-) -> anyhow::Result<Checked> {
-    let enabled = tenant.collectors.presence.enabled;
-    let core = found.iter().filter(|device| device.device_type.role() == Role::Core);
-    let ids: BTreeSet<Arc<str>> = core.filter_map(|device| device.account.as_ref()?.id.clone()).collect();
-    let ids: Vec<Arc<str>> = ids.into_iter().map(|id| id.to_lowercase().into()).collect();
-    if enabled == Enabled::No || ids.is_empty() {
-        let why = if enabled == Enabled::No {
-            "off by configuration"
-        } else {
-            "not asked: no room account is known"
+impl<'a> Findings<'a> {
+    async fn of(tenant: &'a Tenant, clock: &'a Clock) -> anyhow::Result<Self> {
+        let Reader { poller, store } = reader(tenant, clock)?;
+        let sign_in = match poller.client.sign_in().await {
+            Ok((lifetime, roles)) => {
+                poller.once(one_batch).await;
+                Ok(SignedIn { lifetime, roles, snapshot: store.snapshot() })
+            }
+            Err(error) => Err(error),
         };
-        return tell_off(Collector::Presence, why, enabled, out);
+        Ok(Self { tenant, clock, sign_in })
     }
-    let shown = Mutex::new(0);
-    let take = |presences: Vec<_>| *shown.lock().unwrap_or_else(PoisonError::into_inner) += presences.len();
-    let outcome = presence::collect(client, &ids, Instant::now() + PATIENCE, &take).await;
-    let shown = shown.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let summary = format!("{shown} of {} room accounts show a presence", ids.len());
-    tell(Collector::Presence, shown, &summary, &outcome, enabled, out)
-}
 
-async fn check_service_health(
-    client: &Client,
-    tenant: &Tenant,
-    out: &mut (dyn Write + Send),
-) -> anyhow::Result<Checked> {
-    let enabled = tenant.collectors.service_health.enabled;
-    if enabled == Enabled::No {
-        return tell_off(Collector::ServiceHealth, "off by configuration", enabled, out);
+    /// Whether all that is required works, and something tells whether rooms are up.
+    fn is_good(&self) -> bool {
+        let Ok(signed_in) = &self.sign_in else { return false };
+        let works = |(collector, status): (&Collector, &Status)| {
+            let required = self.tenant.collectors.of(*collector).enabled == Enabled::Yes;
+            // What was not asked, because there was nobody to ask for, is no fault of its own.
+            !required || status.state.is_success() || status.state == CollectorState::Starting
+        };
+        signed_in.snapshot.status.iter().all(works) && signed_in.tells_room_state()
     }
-    let (outcome, products) = service_health::collect(client, Instant::now() + PATIENCE).await;
-    let states = products.iter().map(|(product, health)| format!("{product} is {}", health.state.label()));
-    let summary = states.collect::<Vec<_>>().join(", ");
-    tell(Collector::ServiceHealth, products.len(), &summary, &outcome, enabled, out)
-}
 
-fn tell_off(
-    collector: Collector,
-    why: &str,
-    enabled: Enabled,
-    out: &mut (dyn Write + Send),
-) -> anyhow::Result<Checked> {
-    writeln!(out, "  {:<15} {why}", collector.label())?;
-    Ok(Checked { collector, enabled, works: None })
-}
+    /// The sources that are refused although their permission is in the token, or required: consent is on its way.
+    fn awaited(&self) -> Vec<String> {
+        let Ok(signed_in) = &self.sign_in else { return Vec::new() };
+        let awaited = |(collector, status): &(&Collector, &Status)| {
+            let required = self.tenant.collectors.of(**collector).enabled == Enabled::Yes;
+            is_refused(status) && (required || signed_in.has_permissions(**collector))
+        };
+        let awaited = signed_in.snapshot.status.iter().filter(awaited);
+        awaited.map(|(collector, _)| format!("{} of {}", collector.label(), self.tenant.name)).collect()
+    }
 
-/// One source in words.
-fn tell(
-    collector: Collector,
-    items: usize,
-    summary: &str,
-    outcome: &Outcome,
-    enabled: Enabled,
-    out: &mut (dyn Write + Send),
-) -> anyhow::Result<Checked> {
-    let (facts, label) = (collector.facts(), collector.label());
-    let state = match outcome.state() {
-        state if state.is_success() && items == 0 && collector.must_have_items() => CollectorState::Empty,
-        state => state,
-    };
-    match state {
-        CollectorState::Ok => writeln!(out, "  {label:<15} ok: {summary}; Graph is {} behind", facts.lag)?,
-        CollectorState::Partial => writeln!(out, "  {label:<15} in part: {summary}")?,
-        _ => writeln!(out, "  {label:<15} FAILED ({}): {}", state.label(), facts.resource)?,
-    }
-    for (parts, error) in by_error(&outcome.failures) {
-        writeln!(out, "                  {}: {error}", parts.join(", "))?;
-    }
-    if let Some(cure) = cure(collector, state) {
-        writeln!(out, "                  to do: {cure}")?;
-    }
-    if !outcome.skipped.is_empty() {
-        writeln!(out, "                  {} records could not be read", outcome.skipped.len())?;
-    }
-    Ok(Checked { collector, enabled, works: Some(state.is_success()) })
-}
-
-/// The parts that failed alike, in one: a missing permission is one fault, not one for each type of device.
-fn by_error(failures: &[(String, Error)]) -> Vec<(Vec<&str>, &Error)> {
-    let mut grouped: Vec<(Vec<&str>, &Error)> = Vec::new();
-    for (part, error) in failures {
-        match grouped.iter_mut().find(|(_, known)| *known == error) {
-            Some((parts, _)) => parts.push(part),
-            None => grouped.push((vec![part.as_str()], error)),
+    fn tell(&self, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
+        writeln!(out, "tenant {} ({})", self.tenant.name, self.tenant.tenant_id)?;
+        let signed_in = match &self.sign_in {
+            Ok(signed_in) => signed_in,
+            Err(error) => {
+                writeln!(out, "  sign-in FAILED: {error}\n    to do: {}", cure_of_sign_in(error))?;
+                return Ok(());
+            }
+        };
+        let lifetime = Span(signed_in.lifetime);
+        writeln!(out, "  sign-in ok: app {}, token for {lifetime}\n", self.tenant.client_id)?;
+        writeln!(out, "  {:<15} {:<45} GRAPH SAYS", "SOURCE", "PERMISSION")?;
+        for (collector, status) in signed_in.snapshot.status.iter() {
+            tell_source(*collector, status, signed_in.has_permissions(*collector), out)?;
         }
+        if !signed_in.tells_room_state() {
+            writeln!(out, "\n  no source tells whether rooms are up: neither devices nor presence")?;
+        }
+        self.tell_surplus(signed_in, out)?;
+        self.tell_coverage(signed_in, out)
     }
-    grouped
+
+    /// Permissions that no source needs: each is a risk for nothing.
+    fn tell_surplus(&self, signed_in: &SignedIn, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
+        let on = |one: &&Collector| self.tenant.collectors.of(**one).enabled != Enabled::No;
+        let needed: Vec<_> = Collector::ALL.iter().filter(on).map(|collector| collector.facts()).collect();
+        let roles = signed_in.roles.as_deref().unwrap_or_default();
+        for role in roles {
+            if needed.iter().any(|facts| facts.permissions.contains(&role.as_str())) {
+                continue;
+            }
+            let narrower = needed.iter().find(|facts| facts.or.contains(&role.as_str()));
+            let held = |one: &&str| roles.iter().any(|role| role == one);
+            let advice = match narrower {
+                Some(facts) if facts.permissions.iter().all(held) => "nothing needs it any more",
+                Some(facts) => {
+                    writeln!(out, "  surplus: {role}; {} is enough", facts.permission())?;
+                    continue;
+                }
+                None if role.contains("Write") => {
+                    "no source needs it, and it can change things: take it away"
+                }
+                None => "no source that is on needs it",
+            };
+            writeln!(out, "  surplus: {role}; {advice}")?;
+        }
+        Ok(())
+    }
+
+    fn tell_coverage(&self, signed_in: &SignedIn, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
+        let fleet = Fleet::at(&signed_in.snapshot, self.clock.now());
+        writeln!(out, "\n  coverage: {} rooms, {} devices", fleet.rooms.len(), fleet.devices.len())?;
+        for gap in coverage::gaps(&signed_in.snapshot, &fleet) {
+            let named = gap.of.iter().take(MAX_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let more = if gap.of.len() > MAX_NAMED { ", ..." } else { "" };
+            writeln!(out, "    {} {}: {named}{more}", gap.of.len(), gap.what)?;
+        }
+        writeln!(out)?;
+        Ok(())
+    }
+}
+
+impl SignedIn {
+    fn tells_room_state(&self) -> bool {
+        let tells = |(collector, status): (&Collector, &Status)| {
+            collector.tells_room_state() && status.state.is_success()
+        };
+        self.snapshot.status.iter().any(tells)
+    }
+
+    fn has_permissions(&self, collector: Collector) -> bool {
+        let facts = collector.facts();
+        let held = |one: &&str| self.roles.iter().flatten().any(|role| role == one);
+        facts.permissions.iter().all(&held) || facts.or.iter().any(held)
+    }
+}
+
+fn tell_source(
+    collector: Collector,
+    status: &Status,
+    permitted: bool,
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<()> {
+    let (facts, label) = (collector.facts(), collector.label());
+    let said = match status.state {
+        CollectorState::Disabled if !is_refused(status) => "off by configuration".to_owned(),
+        CollectorState::Disabled if permitted => {
+            "REFUSED, though the token has the permission: consent may take two hours to spread".to_owned()
+        }
+        CollectorState::Disabled => format!("off: not permitted; unknown without it: {}", facts.brings),
+        CollectorState::Starting => "not asked: no room or device is known to ask for".to_owned(),
+        CollectorState::Ok => format!("ok: {} records; {} behind the room", status.items, facts.lag),
+        CollectorState::Partial => format!("in part: {} records", status.items),
+        state => format!("FAILED ({}): {}", state.label(), facts.resource),
+    };
+    writeln!(out, "  {label:<15} {:<45} {said}", facts.permission())?;
+    let quiet = matches!(status.state, CollectorState::Disabled | CollectorState::Starting);
+    if let Some(reason) = status.reason.as_ref().filter(|_| !quiet) {
+        writeln!(out, "  {:<15} {reason}", "")?;
+    }
+    if let Some(cure) = cure(collector, status.state) {
+        writeln!(out, "  {:<15} to do: {cure}", "")?;
+    }
+    if status.skipped_items > 0 {
+        writeln!(out, "  {:<15} {} records could not be read", "", status.skipped_items)?;
+    }
+    Ok(())
+}
+
+/// The first batch is enough to see whether the detail answers; the devices that run meetings have most of it.
+fn one_batch(mut devices: Vec<Arc<Device>>) -> Vec<Arc<Device>> {
+    devices.sort_by_key(|device| device.device_type.role());
+    devices.truncate(batch::MAX_ITEMS);
+    devices
+}
+
+/// Forbidden, or off because of that.
+fn is_refused(status: &Status) -> bool {
+    let asked = status.last_attempt.is_some();
+    status.state == CollectorState::Forbidden || (status.state == CollectorState::Disabled && asked)
 }
 
 /// What an operator can do about a state.
 fn cure(collector: Collector, state: CollectorState) -> Option<String> {
-    let permission = collector.facts().permission;
     Some(match state {
         CollectorState::Forbidden => format!(
-            "grant the application permission {permission} (not the delegated one) and have an admin consent; \
-             after consent Graph may refuse for up to two hours"
+            "grant the application permission {} (not the delegated one) and have an admin consent; \
+             after consent Graph may refuse for up to two hours",
+            collector.facts().permission()
         ),
         CollectorState::Unauthorized => {
             "check tenant, client id and secret; Graph does not accept the token".to_owned()
@@ -250,6 +258,9 @@ fn cure(collector: Collector, state: CollectorState) -> Option<String> {
         }
         CollectorState::Malformed => {
             "something between here and Graph changes the answers, or Graph has changed".to_owned()
+        }
+        CollectorState::Empty if collector == Collector::Presence => {
+            "no room account is known to ask for: devices, places or accounts have to tell of rooms first".to_owned()
         }
         CollectorState::Empty => {
             "Graph answers with nothing in it: check the tenant, and whether rooms are in the Teams admin center"
@@ -271,8 +282,4 @@ fn cure_of_sign_in(error: &Error) -> &'static str {
         Error::Throttled => "wait some minutes",
         _ => "check the authority; it does not answer as Entra does",
     }
-}
-
-fn count(devices: &[Arc<Device>], role: Role) -> usize {
-    devices.iter().filter(|device| device.device_type.role() == role).count()
 }

@@ -4,23 +4,26 @@ pub mod check;
 pub mod metrics;
 pub mod rooms;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::app::{self, Tuning};
 use crate::clock::Clock;
+use crate::config::Tenant;
 use crate::graph::Limits;
-use crate::model::collector::{Collector, Status};
-use crate::stats::Stats;
+use crate::poll::Poller;
+use crate::store::Store;
 
-/// A client for one run, outside the exporter.
-fn client(tenant: &crate::config::Tenant, clock: &Clock) -> anyhow::Result<crate::graph::Client> {
-    let stats = Stats::new().tenant(&tenant.name.as_str().into());
-    // A person waits for the answer, and each source that fails is tried five times.
-    let limits = Limits { first_pause: Duration::from_millis(100), ..Limits::default() };
-    crate::app::client(tenant, limits, stats, clock)
+/// What reads a tenant once, and where it puts what it found.
+struct Reader {
+    poller: Poller,
+    store: Arc<Store>,
 }
 
-/// The times of a source that is read once and then forgotten.
-fn once(collector: Collector) -> (Collector, Status) {
-    let facts = collector.facts();
-    (collector, Status::starting(facts.interval, facts.expiry))
+/// Builds the parts of a tenant for one run, outside the exporter.
+fn reader(tenant: &Tenant, clock: &Clock) -> anyhow::Result<Reader> {
+    // A person waits for the answer, and each source that fails is tried five times.
+    let graph = Limits { first_pause: Duration::from_millis(100), ..Limits::default() };
+    let (poller, store) = app::reader(tenant, clock, &Tuning { graph, ..Tuning::default() })?;
+    Ok(Reader { poller, store })
 }

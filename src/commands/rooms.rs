@@ -2,21 +2,13 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::time::Duration;
-
-use serde::Serialize;
-use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::collectors::{device_health, devices};
-use crate::commands::{client, once};
+use crate::commands::{Reader, reader};
 use crate::config::{Config, Tenant};
-use crate::model::collector::Collector;
-use crate::model::device::Health;
-use crate::model::fleet::{Fleet, FleetRoom};
-use crate::model::room::Judgement;
-use crate::model::{Snapshot, Span, State};
-use crate::store::Store;
+use crate::model::device::{Device, Health};
+use crate::model::report::{self, ProblemReport, RoomReport};
+use crate::model::{Snapshot, Span, State, Timestamp};
 
 /// How the rooms are printed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,22 +18,6 @@ pub enum Form {
     Csv,
 }
 
-/// One room, as printed.
-#[derive(Serialize)]
-struct Row {
-    tenant: String,
-    room: String,
-    room_id: String,
-    state: &'static str,
-    in_use: Option<bool>,
-    /// Each with its age, where that is known.
-    problems: Vec<String>,
-    devices: usize,
-}
-
-/// 10,000 devices are listed in some 10 s; a throttled tenant takes longer.
-const PATIENCE: Duration = Duration::from_mins(10);
-
 /// Reads all tenants once and prints their rooms, the worst first; false if a tenant could not be read.
 pub async fn run(
     config: &Config,
@@ -49,94 +25,56 @@ pub async fn run(
     clock: &Clock,
     out: &mut (dyn Write + Send),
 ) -> anyhow::Result<bool> {
-    let mut rows = Vec::new();
+    let mut rooms = Vec::new();
     let mut good = true;
     for tenant in &config.tenants {
-        match read(tenant, clock).await? {
-            Some(snapshot) => rows.extend(rows_of(tenant, &snapshot, clock)),
-            None => good = false,
-        }
+        let Reader { poller, store } = reader(tenant, clock)?;
+        poller.once(unwell).await;
+        let snapshot = store.snapshot();
+        good &= tells_room_state(tenant, &snapshot);
+        rooms.extend(report::rooms(&tenant.name, &snapshot, clock.now()));
     }
-    print(&rows, form, out)?;
+    print(&rooms, form, clock.now(), out)?;
     Ok(good)
 }
 
-/// The list of devices, and the detail of those that are not healthy; the log says why there is none.
-async fn read(tenant: &Tenant, clock: &Clock) -> anyhow::Result<Option<Snapshot>> {
-    let client = client(tenant, clock)?;
-    let status = Arc::new([once(Collector::Devices), once(Collector::DeviceHealth)].into_iter().collect());
-    let store = Store::new(Snapshot { status, ..Snapshot::default() });
-    let take = |page: &[_]| {
-        store.take_devices(page, crate::app::trust(tenant), clock.now());
-    };
-    let deadline = Instant::now() + PATIENCE;
-    let types = crate::app::device_types(&tenant.collectors.devices);
-    let (outcome, _) = devices::collect(&client, &types, deadline, &take).await;
-    for (part, error) in &outcome.failures {
-        tracing::error!(tenant = tenant.name, part, %error, "not read");
-    }
-    if !outcome.state().is_success() {
-        return Ok(None);
-    }
-    let listing = store.snapshot().devices;
-    let unwell =
-        listing.rows.values().map(|row| &row.device).filter(|device| device.health != Health::Healthy);
-    let unwell: Vec<_> = unwell.cloned().collect();
-    let take = |found| {
-        store.take_details(found, clock.now());
-    };
-    let outcome = device_health::collect(&client, &unwell, deadline, &take).await;
-    if let Some((_, error)) = outcome.failures.first() {
-        tracing::warn!(tenant = tenant.name, %error, failed = outcome.failures.len(), "some details are missing");
-    }
-    Ok(Some(store.snapshot()))
+/// The detail of a healthy device has nothing to tell here.
+fn unwell(devices: Vec<Arc<Device>>) -> Vec<Arc<Device>> {
+    devices.into_iter().filter(|device| device.health != Health::Healthy).collect()
 }
 
-fn rows_of(tenant: &Tenant, snapshot: &Snapshot, clock: &Clock) -> Vec<Row> {
-    let now = clock.now();
-    let fleet = Fleet::at(snapshot, now);
-    let mut judged: Vec<(&FleetRoom<'_>, Judgement)> =
-        fleet.rooms.iter().map(|room| (room, Judgement::of(&fleet, room))).collect();
-    judged.sort_by_key(|(room, judgement)| (judgement.state.rank(), room.room.name.clone()));
-    let row = |(room, judgement): (&FleetRoom<'_>, Judgement)| Row {
-        tenant: tenant.name.clone(),
-        room: room.room.name.to_string(),
-        room_id: room.room.id.to_string(),
-        state: judgement.state.label(),
-        in_use: fleet.in_use(room),
-        problems: judgement
-            .problems
-            .iter()
-            .map(|problem| match problem.since {
-                Some(since) => format!("{} for {}", problem.name, Span(now.since(since))),
-                None => problem.name.clone(),
-            })
-            .collect(),
-        devices: fleet.members(room).count(),
-    };
-    judged.into_iter().map(row).collect()
+/// Says why there is nothing to say, where no source tells whether rooms are up.
+fn tells_room_state(tenant: &Tenant, snapshot: &Snapshot) -> bool {
+    let telling = || snapshot.status.iter().filter(|(collector, _)| collector.tells_room_state());
+    let tells = telling().any(|(_, status)| status.state.is_success());
+    for (collector, status) in telling().filter(|_| !tells) {
+        let (state, reason) = (status.state.label(), status.reason.as_deref());
+        tracing::error!(tenant = tenant.name, collector = collector.label(), state, reason, "not read");
+    }
+    tells
 }
 
-fn print(rows: &[Row], form: Form, out: &mut dyn Write) -> io::Result<()> {
+fn print(rooms: &[RoomReport], form: Form, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
     match form {
         Form::Json => {
-            serde_json::to_writer_pretty(&mut *out, rows)?;
+            serde_json::to_writer_pretty(&mut *out, rooms)?;
             writeln!(out)
         }
         Form::Csv => {
             writeln!(out, "tenant,room,room_id,state,in_use,devices,problems")?;
-            rows.iter().try_for_each(|row| {
-                let cells = cells(row).map(|cell| quoted(&cell));
+            rooms.iter().try_for_each(|room| {
+                let cells = cells(room, now).map(|cell| quoted(&cell));
                 writeln!(out, "{}", cells.join(","))
             })
         }
-        Form::Table => table(rows, out),
+        Form::Table => table(rooms, now, out),
     }
 }
 
-fn table(rows: &[Row], out: &mut dyn Write) -> io::Result<()> {
+fn table(rooms: &[RoomReport], now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
     let head = ["TENANT", "ROOM", "ROOM ID", "STATE", "IN USE", "DEVICES", "PROBLEMS"].map(str::to_owned);
-    let lines: Vec<[String; 7]> = std::iter::once(head).chain(rows.iter().map(cells)).collect();
+    let rows = rooms.iter().map(|room| cells(room, now));
+    let lines: Vec<[String; 7]> = std::iter::once(head).chain(rows).collect();
     let width = |column: usize| {
         lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max()
     };
@@ -148,16 +86,20 @@ fn table(rows: &[Row], out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn cells(row: &Row) -> [String; 7] {
-    let in_use = row.in_use.map_or("", |in_use| if in_use { "yes" } else { "no" });
+fn cells(room: &RoomReport, now: Timestamp) -> [String; 7] {
+    let in_use = room.in_use.map_or("", |in_use| if in_use { "yes" } else { "no" });
+    let problem = |one: &ProblemReport| match one.since {
+        Some(since) => format!("{} for {}", one.problem, Span(now.since(since))),
+        None => one.problem.clone(),
+    };
     [
-        row.tenant.clone(),
-        row.room.clone(),
-        row.room_id.clone(),
-        row.state.to_owned(),
+        room.tenant.to_string(),
+        room.room.to_string(),
+        room.room_id.to_string(),
+        room.state.to_owned(),
         in_use.to_owned(),
-        row.devices.to_string(),
-        row.problems.join(", "),
+        room.devices.len().to_string(),
+        room.problems.iter().map(problem).collect::<Vec<_>>().join(", "),
     ]
 }
 
@@ -173,18 +115,22 @@ mod tests {
     use super::*;
 
     fn printed(form: Form) -> String {
-        let row = |room: &str, problems: &[&str]| Row {
-            tenant: "contoso".to_owned(),
-            room: room.to_owned(),
-            room_id: "oslo@contoso.example".to_owned(),
+        let now = Timestamp::from_seconds(1_795_244_591);
+        let problem = |name: &str, since| ProblemReport { problem: name.to_owned(), area: "room", since };
+        let two_hours_ago = Some(Timestamp::from_seconds(now.seconds() - 7200));
+        let room = |name: &str, problems| RoomReport {
+            tenant: "contoso".into(),
+            room: name.into(),
+            room_id: "oslo@contoso.example".into(),
             state: "degraded",
             in_use: Some(true),
-            problems: problems.iter().map(ToString::to_string).collect(),
-            devices: 2,
+            problems,
+            ..RoomReport::default()
         };
-        let rows = [row("Oslo \"3\", big", &["room_camera for 2h", "panel"]), row("=cmd()", &[])];
+        let problems = vec![problem("room_camera", two_hours_ago), problem("panel", None)];
+        let rooms = [room("Oslo \"3\", big", problems), room("=cmd()", vec![])];
         let mut out = Vec::new();
-        print(&rows, form, &mut out).expect("memory");
+        print(&rooms, form, now, &mut out).expect("memory");
         String::from_utf8(out).expect("text")
     }
 
@@ -193,8 +139,8 @@ mod tests {
         assert_eq!(
             printed(Form::Table),
             "TENANT   ROOM           ROOM ID               STATE     IN USE  DEVICES  PROBLEMS\n\
-             contoso  Oslo \"3\", big  oslo@contoso.example  degraded  yes     2        room_camera for 2h, panel\n\
-             contoso  =cmd()         oslo@contoso.example  degraded  yes     2\n"
+             contoso  Oslo \"3\", big  oslo@contoso.example  degraded  yes     0        room_camera for 2h, panel\n\
+             contoso  =cmd()         oslo@contoso.example  degraded  yes     0\n"
         );
     }
 
@@ -203,14 +149,16 @@ mod tests {
         assert_eq!(
             printed(Form::Csv),
             "tenant,room,room_id,state,in_use,devices,problems\n\
-             contoso,\"Oslo \"\"3\"\", big\",oslo@contoso.example,degraded,yes,2,\"room_camera for 2h, panel\"\n\
-             contoso,'=cmd(),oslo@contoso.example,degraded,yes,2,\n"
+             contoso,\"Oslo \"\"3\"\", big\",oslo@contoso.example,degraded,yes,0,\"room_camera for 2h, panel\"\n\
+             contoso,'=cmd(),oslo@contoso.example,degraded,yes,0,\n"
         );
     }
 
     #[test]
     fn json_is_json() {
         let rows: serde_json::Value = serde_json::from_str(&printed(Form::Json)).expect("JSON");
-        assert_eq!(rows[0]["problems"][0], "room_camera for 2h");
+        let problem = &rows[0]["problems"][0];
+        assert_eq!(problem["problem"], "room_camera");
+        assert_eq!(problem["since"], "2026-11-21T05:03:11Z");
     }
 }

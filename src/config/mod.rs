@@ -242,6 +242,11 @@ pub fn load(
     checked(args, &source, &env, known_metrics)
 }
 
+/// How long `check --wait` goes on.
+pub fn wait(text: &str) -> Result<Duration, Error> {
+    duration::parse_positive(text).map_err(|reason| Error::Setting { setting: "--wait", reason })
+}
+
 fn checked(
     args: &cli::ServeArgs,
     source: &Source,

@@ -5,12 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use oauth2::basic::{BasicClient, BasicErrorResponse};
 use oauth2::{
     AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse,
     RequestTokenError, Scope, TokenResponse, TokenUrl,
 };
 use reqwest::header::HeaderValue;
+use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use url::Url;
@@ -151,10 +154,27 @@ impl Auth {
 }
 
 impl Token {
+    /// The application permissions in it; `None` where the token cannot be read, which only Graph has a right to.
+    ///
+    /// <https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference>
+    pub fn roles(&self) -> Option<Vec<String>> {
+        let claims = self.header.to_str().ok()?.split('.').nth(1)?;
+        let claims = URL_SAFE_NO_PAD.decode(claims).ok()?;
+        let claims: Claims = serde_json::from_slice(&claims).ok()?;
+        Some(claims.roles)
+    }
+
     fn is_due(&self) -> bool {
         let margin = RENEW_BEFORE.min(self.lifetime / 10);
         self.issued.elapsed() >= self.lifetime.saturating_sub(margin)
     }
+}
+
+/// Of an access token, what concerns us; one without permissions has no roles at all.
+#[derive(Deserialize)]
+struct Claims {
+    #[serde(default)]
+    roles: Vec<String>,
 }
 
 /// One request of the oauth2 crate, over our client and with our bounds.
@@ -227,6 +247,17 @@ mod tests {
         let mut auth = Auth::new(identity, &root, reqwest::Client::new(), stats).expect("plain URLs");
         *auth.held.get_mut() = Held { token: Some(token(number)), issued: number, ..Held::default() };
         auth
+    }
+
+    #[test]
+    fn the_permissions_of_a_token_are_read_where_it_can_be_read() {
+        let roles = |text: &'static str| Token { header: HeaderValue::from_static(text), ..token(1) }.roles();
+        // {"aud":"x","roles":["Place.Read.All"]} and {"aud":"x"}
+        let some = roles("Bearer e30.eyJhdWQiOiJ4Iiwicm9sZXMiOlsiUGxhY2UuUmVhZC5BbGwiXX0.c2ln");
+        assert_eq!(some, Some(vec!["Place.Read.All".to_owned()]));
+        assert_eq!(roles("Bearer e30.eyJhdWQiOiJ4In0.c2ln"), Some(vec![]));
+        assert_eq!(roles("Bearer opaque"), None);
+        assert_eq!(roles("Bearer a.!!!.b"), None);
     }
 
     #[tokio::test]

@@ -109,9 +109,10 @@ impl Client {
         })
     }
 
-    /// Signs in now, if that has not been done, and says until when the token is good.
-    pub async fn sign_in(&self) -> Result<Duration, Error> {
-        Ok(self.token().await?.lifetime)
+    /// Signs in now, if that has not been done, and gives the token's lifetime and what it allows.
+    pub async fn sign_in(&self) -> Result<(Duration, Option<Vec<String>>), Error> {
+        let token = self.token().await?;
+        Ok((token.lifetime, token.roles()))
     }
 
     /// The pages of the collection at `path`, which starts with `/` and may have a query.

@@ -1,5 +1,6 @@
 //! The sources: what each needs, how often it is read, and how it is doing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{State, Timestamp};
@@ -21,8 +22,10 @@ pub enum Collector {
 /// What an operator and a rule author must know of a collector.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts {
-    /// The application permission of Microsoft Graph.
-    pub permission: &'static str,
+    /// The application permissions of Microsoft Graph that it needs, the least there are.
+    pub permissions: &'static [&'static str],
+    /// Wider ones that serve as well.
+    pub or: &'static [&'static str],
     pub interval: Duration,
     /// After this long without a reading, a record is no longer served.
     pub expiry: Duration,
@@ -30,6 +33,8 @@ pub struct Facts {
     pub lag: &'static str,
     /// The Graph resource that is read.
     pub resource: &'static str,
+    /// What is not known without it.
+    pub brings: &'static str,
 }
 
 const MINUTE: u64 = 60;
@@ -39,69 +44,94 @@ impl Collector {
     pub const fn facts(self) -> Facts {
         match self {
             Self::Devices => Facts {
-                permission: "TeamworkDevice.Read.All",
+                permissions: &["TeamworkDevice.Read.All"],
+                or: &[],
                 interval: Duration::from_secs(2 * MINUTE),
                 expiry: Duration::from_secs(30 * MINUTE),
                 lag: "10 to 30 min",
                 resource: "/beta/teamwork/devices",
+                brings: "devices, their health, activity and account",
             },
             Self::DeviceHealth => Facts {
-                permission: "TeamworkDevice.Read.All",
+                permissions: &["TeamworkDevice.Read.All"],
+                or: &[],
                 interval: Duration::from_secs(2 * MINUTE),
                 expiry: Duration::from_secs(90 * MINUTE),
                 lag: "10 to 30 min",
                 resource: "/beta/teamwork/devices/{id}/health",
+                brings: "connection, logins, peripherals, software",
             },
             Self::Presence => Facts {
-                permission: "Presence.Read.All",
+                permissions: &["Presence.Read.All"],
+                or: &[],
                 interval: Duration::from_secs(MINUTE),
                 expiry: Duration::from_secs(15 * MINUTE),
                 lag: "1 min",
                 resource: "/v1.0/communications/getPresencesByUserId",
+                brings: "the fastest sign that a room is off, and whether it is in a call",
             },
             Self::Places => Facts {
-                permission: "Place.Read.All",
+                permissions: &["Place.Read.All"],
+                or: &[],
                 interval: Duration::from_secs(6 * HOUR),
                 expiry: Duration::from_secs(7 * 24 * HOUR),
                 lag: "hours",
                 resource: "/v1.0/places/microsoft.graph.room",
+                brings: "building, floor, city, seats, coordinates, and rooms without a device",
             },
             Self::Calendar => Facts {
-                permission: "Calendars.ReadBasic.All",
+                permissions: &["Calendars.ReadBasic.All"],
+                or: &["Calendars.Read"],
                 interval: Duration::from_secs(5 * MINUTE),
                 expiry: Duration::from_secs(30 * MINUTE),
                 lag: "1 min",
                 resource: "/v1.0/users/{id}/calendar/getSchedule",
+                brings: "whether and until when a room is booked, its next booking, and bookings nobody came to",
             },
             Self::Accounts => Facts {
-                permission: "User.Read.All, LicenseAssignment.Read.All",
+                permissions: &["User.Read.All", "LicenseAssignment.Read.All"],
+                or: &["Organization.Read.All", "Directory.Read.All"],
                 interval: Duration::from_secs(HOUR),
                 expiry: Duration::from_secs(24 * HOUR),
                 lag: "minutes",
                 resource: "/v1.0/users",
+                brings: "whether a room's account is enabled and licensed, and licences bought and used",
             },
             Self::Intune => Facts {
-                permission: "DeviceManagementManagedDevices.Read.All",
+                permissions: &["DeviceManagementManagedDevices.Read.All"],
+                or: &[],
                 interval: Duration::from_secs(30 * MINUTE),
                 expiry: Duration::from_secs(6 * HOUR),
                 lag: "up to 8 h",
                 resource: "/v1.0/deviceManagement/managedDevices",
+                brings: "compliance, last contact, storage and operating system of room devices",
             },
             Self::ServiceHealth => Facts {
-                permission: "ServiceHealth.Read.All",
+                permissions: &["ServiceHealth.Read.All"],
+                or: &[],
                 interval: Duration::from_secs(5 * MINUTE),
                 expiry: Duration::from_secs(30 * MINUTE),
                 lag: "minutes",
                 resource: "/v1.0/admin/serviceAnnouncement",
+                brings: "whether Teams or Exchange itself has an outage",
             },
             Self::Credentials => Facts {
-                permission: "Application.Read.All",
+                permissions: &["Application.Read.All"],
+                or: &[],
                 interval: Duration::from_secs(24 * HOUR),
                 expiry: Duration::from_secs(7 * 24 * HOUR),
                 lag: "minutes",
                 resource: "/v1.0/applications",
+                brings: "when the exporter's own credential expires",
             },
         }
+    }
+}
+
+impl Facts {
+    /// The permissions as one text.
+    pub fn permission(&self) -> String {
+        self.permissions.join(", ")
     }
 }
 
@@ -149,6 +179,8 @@ pub struct Status {
     pub state: CollectorState,
     pub last_success: Option<Timestamp>,
     pub last_attempt: Option<Timestamp>,
+    /// Why the last attempt was no full success, in words for an operator.
+    pub reason: Option<Arc<str>>,
     /// Effective, that is: stretched where the fleet is larger than the rate allows.
     pub interval: Duration,
     /// Effective, like the interval.
@@ -170,6 +202,7 @@ impl Status {
             state: CollectorState::Starting,
             last_success: None,
             last_attempt: None,
+            reason: None,
             interval,
             expiry,
             duration: None,

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod calendar;
 pub mod collector;
+pub mod coverage;
 pub mod credential;
 pub mod detail;
 pub mod device;
@@ -18,6 +19,7 @@ pub mod memory;
 pub mod place;
 pub mod presence;
 pub mod record;
+pub mod report;
 pub mod room;
 pub mod rooms_file;
 pub mod service_health;

@@ -32,7 +32,7 @@ impl Poller {
     }
 
     /// Lists all devices once.
-    async fn list(&self, began: Instant) -> CollectorState {
+    pub(super) async fn list(&self, began: Instant) -> CollectorState {
         let held = self.store.snapshot().devices.rows.len();
         let trust = self.settings.trust_device_accounts;
         let take =
@@ -88,19 +88,29 @@ impl Poller {
         let rotation = pace.stretch(self.settings.rotation, cycle);
         let interval = since_last.max(pace.interval);
         let due = collectors::device_health::due(&snapshot, self.clock.now(), interval, rotation);
-        let (outcome, nothing_left) = self.read_due(&snapshot, &due, began).await;
+        let state = self.read_details_of(&snapshot, &due, began).await;
+        let failures = self.status(Collector::DeviceHealth, |status| status.consecutive_failures);
+        if state.is_success() {
+            return Duration::ZERO;
+        }
+        pace.next(state, failures, pace.interval).saturating_sub(pace.interval)
+    }
+
+    /// Reads the details of these devices.
+    pub(super) async fn read_details_of(
+        &self,
+        before: &Snapshot,
+        due: &[Arc<Device>],
+        began: Instant,
+    ) -> CollectorState {
+        let (outcome, nothing_left) = self.read_due(before, due, began).await;
         let state = match outcome.state() {
             CollectorState::Ok if nothing_left => CollectorState::Empty,
             state => state,
         };
         let items = self.store.snapshot().held(Collector::DeviceHealth);
         let finished = Finished { outcome, items, settled: Settled::default(), took: began.elapsed() };
-        let state = self.finish(Collector::DeviceHealth, state, &finished);
-        let failures = self.status(Collector::DeviceHealth, |status| status.consecutive_failures);
-        if state.is_success() {
-            return Duration::ZERO;
-        }
-        pace.next(state, failures, pace.interval).saturating_sub(pace.interval)
+        self.finish(Collector::DeviceHealth, state, &finished)
     }
 
     /// Reads these details. The second part of the answer is true if Graph reports none at all any more, which is not

@@ -4,6 +4,7 @@
 //! stand by themselves. While nobody reads the exporter all pause; the next read wakes them.
 
 mod devices;
+mod once;
 mod outcome;
 mod pace;
 mod readers;

@@ -60,6 +60,7 @@ impl Poller {
         status.state = state;
         status.last_attempt = Some(now);
         status.duration = Some(finished.took);
+        status.reason = finished.outcome.reason().map(Into::into);
         if state.is_success() {
             // A cycle that failed says nothing about how long one takes.
             status.interval = pace.interval(finished.took);
@@ -95,7 +96,7 @@ impl Poller {
             tracing::debug!(tenant, collector = name, state = state.label(), took = ?finished.took, items = finished.items, error, "collected");
             return;
         }
-        let permission = collector.facts().permission;
+        let permission = collector.facts().permission();
         match state {
             CollectorState::Ok => {
                 tracing::info!(tenant, collector = name, items = finished.items, took = ?finished.took, "collected");

@@ -80,7 +80,7 @@ impl Poller {
         drop(snapshots.wait_for(looked).await); // the sender lives in the store
     }
 
-    async fn read_source(&self, collector: Collector, began: Instant) -> CollectorState {
+    pub(super) async fn read_source(&self, collector: Collector, began: Instant) -> CollectorState {
         let deadline = began + PATIENCE;
         let (outcome, found) = match collector {
             Collector::Presence => self.read_presence(deadline).await,

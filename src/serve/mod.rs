@@ -2,6 +2,7 @@
 //!
 //! It answers from what is there: no answer waits for Graph or renders room data.
 
+pub mod api;
 mod connection;
 mod negotiate;
 pub mod page;

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::api;
 use crate::model::collector::Status;
 use crate::model::fleet::Fleet;
 use crate::model::room::{Judgement, RoomState};
@@ -21,25 +22,31 @@ table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
 th { font-weight: 600; font-size: .85rem } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
 .bad { color: var(--bad); font-weight: 600 } .warn { color: var(--warn); font-weight: 600 } .good { color: var(--good) }
+small { display: block; font-weight: 400; max-width: 28rem }
 .wrap { overflow-x: auto } p.sum b { margin-right: 1.2rem } a { color: inherit }
 ";
 
-/// The page as last made: it looks at every room, and nobody may make that happen many times a second.
-#[derive(Default)]
-pub struct Cache(Mutex<Option<(Instant, String)>>);
+/// Something as last made: it looks at every room, and nobody may make that happen many times a second.
+pub struct Cache<T>(Mutex<Option<(Instant, T)>>);
 
 /// A person does not see the difference.
 const CACHE_FOR: Duration = Duration::from_secs(1);
 
-impl Cache {
-    pub fn get(&self, make: impl FnOnce() -> String) -> String {
+impl<T> Default for Cache<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<T: Clone> Cache<T> {
+    pub fn get(&self, make: impl FnOnce() -> T) -> T {
         let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &*cached {
-            Some((at, page)) if at.elapsed() < CACHE_FOR => page.clone(),
+            Some((at, cached)) if at.elapsed() < CACHE_FOR => cached.clone(),
             _ => {
-                let page = make();
-                *cached = Some((Instant::now(), page.clone()));
-                page
+                let fresh = make();
+                *cached = Some((Instant::now(), fresh.clone()));
+                fresh
             }
         }
     }
@@ -64,8 +71,10 @@ fn write(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
          content=\"width=device-width\"><title>Teams Rooms exporter</title><style>{STYLE}</style></head><body>\
          <h1>Teams Rooms exporter {version}</h1><p><a href=\"{path}\">{path}</a> for Prometheus · \
+         <a href=\"{api}\">{api}</a> for scripts · \
          <a href=\"/-/healthy\">/-/healthy</a> · <a href=\"/-/ready\">/-/ready</a> · {now}</p>",
         path = Escaped(telemetry_path),
+        api = api::PATH,
     )?;
     for (name, snapshot) in tenants {
         write!(page, "<h2>Tenant {}</h2>", Escaped(name))?;
@@ -85,16 +94,17 @@ fn sources(page: &mut String, snapshot: &Snapshot, now: Timestamp) -> fmt::Resul
         let took = status.duration.map_or_else(String::new, |took| format!("{:.1} s", took.as_secs_f64()));
         write!(
             page,
-            "<tr><td>{}</td><td class=\"{}\">{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{took}</td>\
+            "<tr><td>{}</td><td class=\"{}\">{}{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{took}</td>\
              <td>{}</td><td>{}</td><td>{}</td></tr>",
             collector.label(),
             source_class(status),
             status.state.label(),
+            Because(status.reason.as_deref()),
             Ago(now, status.last_success),
             status.items,
             Span(status.interval),
             Span(status.expiry),
-            collector.facts().permission,
+            collector.facts().permission(),
         )?;
     }
     page.push_str("</table></div>");
@@ -165,6 +175,15 @@ impl fmt::Display for Problems<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Why a source fails, under its state.
+struct Because<'a>(Option<&'a str>);
+
+impl fmt::Display for Because<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |reason| write!(f, "<small>{}</small>", Escaped(reason)))
     }
 }
 

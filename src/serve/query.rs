@@ -14,6 +14,11 @@ pub(super) fn parse(query: &str) -> Result<Vec<(String, String)>, Malformed> {
     query.split('&').filter(|part| !part.is_empty()).map(pair).collect()
 }
 
+/// A path segment; unlike in a query a plus is one.
+pub(super) fn segment(text: &str) -> Result<String, Malformed> {
+    decode(&text.replace('+', "%2B"))
+}
+
 fn decode(text: &str) -> Result<String, Malformed> {
     let malformed = || Malformed(text.to_owned());
     let mut decoded = Vec::with_capacity(text.len());
@@ -50,6 +55,12 @@ mod tests {
         check("name[]=a&name%5B%5D=b&name%5b%5d=c", &[("name[]", "a"), ("name[]", "b"), ("name[]", "c")]);
         check("a=1+2%203&&b&c==%26%3D", &[("a", "1 2 3"), ("b", ""), ("c", "=&=")]);
         check("t=K%C3%B6ln", &[("t", "Köln")]);
+    }
+
+    #[test]
+    fn segments_keep_their_plus() {
+        assert_eq!(segment("room+1%40contoso.example").as_deref(), Ok("room+1@contoso.example"));
+        assert!(segment("%").is_err());
     }
 
     #[test]

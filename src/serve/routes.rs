@@ -4,6 +4,8 @@
 //! |---------------------|-----------|--------------------------------------------------------------------|
 //! | `/metrics` (or as set) | GET, HEAD | the exposition; `?tenant=` one tenant, `?name[]=` some families |
 //! | `/`                 | GET, HEAD | the status page                                                    |
+//! | `/api/v1/rooms`     | GET, HEAD | the rooms as JSON; `?tenant=` those of one tenant                  |
+//! | `/api/v1/rooms/{id}`| GET, HEAD | one room                                                           |
 //! | `/-/healthy`        | GET, HEAD | 200 while the process lives, whatever the data                     |
 //! | `/-/ready`          | GET, HEAD | 200, or 503 with what is awaited                                   |
 //!
@@ -18,11 +20,13 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{negotiate, query};
+use super::{api, negotiate, query};
 use crate::metrics::exporter::Asked;
 use crate::metrics::exposition::{self, Body, Exposition, Names, Selection};
+use crate::model::report::RoomReport;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
 
 /// The status page is one document with its style inside; nothing else may be loaded or run.
@@ -42,6 +46,8 @@ pub struct Routes {
     pub tail: Box<dyn Fn(Asked<'_>) -> Vec<u8> + Send + Sync>,
     /// The error says what is awaited.
     pub ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// Every room of every tenant.
+    pub rooms: Box<dyn Fn() -> Arc<[RoomReport]> + Send + Sync>,
     /// The HTML of `/`.
     pub page: Box<dyn Fn() -> String + Send + Sync>,
     /// Somebody reads the data, of one tenant or of all: a scrape or a page wakes paused collectors.
@@ -67,6 +73,11 @@ impl Routes {
                 ("metrics", get(method, || self.metrics(request.uri().query(), request.headers(), slots)))
             }
             "/" => ("page", get(method, || self.page())),
+            path if path == api::PATH
+                || path.strip_prefix(api::PATH).is_some_and(|id| id.starts_with('/')) =>
+            {
+                ("api", get(method, || self.api(path, request.uri().query())))
+            }
             "/-/healthy" => ("healthy", get(method, healthy)),
             "/-/ready" => ("ready", get(method, || self.ready())),
             _ => ("other", text(StatusCode::NOT_FOUND, "There is nothing here; see / for what is.")),
@@ -129,6 +140,20 @@ impl Routes {
         Ok(Wanted { tenant, names })
     }
 
+    fn api(&self, path: &str, query: Option<&str>) -> Answer {
+        let body = || {
+            let tenant = self.wanted(query.unwrap_or_default())?.tenant;
+            (self.on_read)(tenant.as_deref());
+            let rooms = (self.rooms)();
+            match path.strip_prefix(api::PATH).map_or("", |id| id.trim_matches('/')) {
+                "" => Ok(api::rooms(&rooms, tenant.as_deref())),
+                id => Ok(api::room(&rooms, tenant.as_deref(), &query::segment(id)?)?),
+            }
+        };
+        body()
+            .map_or_else(|refusal: Refusal| refusal.into(), |json| of_type(StatusCode::OK, JSON, json.into()))
+    }
+
     fn page(&self) -> Answer {
         (self.on_read)(None);
         let mut answer = of_type(StatusCode::OK, HTML, (self.page)().into());
@@ -160,15 +185,19 @@ enum Refusal {
     TwoTenants,
     #[error(transparent)]
     Selection(#[from] exposition::Error),
+    #[error(transparent)]
+    Room(#[from] api::Error),
 }
 
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Self {
         let status = match refusal {
-            Refusal::Selection(exposition::Error::UnknownTenant(_)) => StatusCode::NOT_FOUND,
+            Refusal::Selection(exposition::Error::UnknownTenant(_))
+            | Refusal::Room(api::Error::Unknown(_)) => StatusCode::NOT_FOUND,
             Refusal::Selection(exposition::Error::UnknownName(_))
             | Refusal::Query(_)
-            | Refusal::TwoTenants => StatusCode::BAD_REQUEST,
+            | Refusal::TwoTenants
+            | Refusal::Room(api::Error::Ambiguous(_)) => StatusCode::BAD_REQUEST,
         };
         text(status, &refusal.to_string())
     }
@@ -244,6 +273,7 @@ mod tests {
             exposition: Arc::new(exposition),
             tail: Box::new(|tail| format!("# tail of {:?}\n", tail.tenant).into()),
             ready: Box::new(|| Err("waiting for devices of contoso".to_owned())),
+            rooms: Box::new(|| Arc::new([])),
             page: Box::new(|| "<!doctype html>".to_owned()),
             on_read: Box::new(move |_| read("read".to_owned())),
             on_response: Box::new(move |handler, code| response(format!("{handler} {code}"))),
@@ -283,6 +313,11 @@ mod tests {
         check("/", 200, "<!doctype html>", &["read", "page 200"]);
         check("/-/healthy", 200, "teams-rooms-exporter is healthy.\n", &["healthy 200"]);
         check("/-/ready", 503, "waiting for devices of contoso\n", &["ready 503"]);
+        check("/api/v1/rooms", 200, "{\"rooms\":[]}\n", &["read", "api 200"]);
+        check("/api/v1/rooms?tenant=nope", 404, "there is no tenant \"nope\"\n", &["api 404"]);
+        let unknown = "there is no room \"oslo@x\"; /api/v1/rooms lists them\n";
+        check("/api/v1/rooms/oslo%40x", 404, unknown, &["read", "api 404"]);
+        check("/api/v1/roomsx", 404, "There is nothing here; see / for what is.\n", &["other 404"]);
         check("/nope", 404, "There is nothing here; see / for what is.\n", &["other 404"]);
         check("/metrics/", 404, "There is nothing here; see / for what is.\n", &["other 404"]);
     }

@@ -41,6 +41,7 @@ impl Running {
             exposition: Arc::new(exposition()),
             tail: Box::new(move |_| vec![b'#'; tail]),
             ready: Box::new(|| Ok(())),
+            rooms: Box::new(|| Arc::new([])),
             page: Box::new(|| "page".to_owned()),
             on_read: Box::new(|_| ()),
             on_response: Box::new({

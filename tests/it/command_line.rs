@@ -11,9 +11,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use teams_rooms_exporter::clock::Clock;
+use teams_rooms_exporter::commands::check;
+use teams_rooms_exporter::config::{Config, MetricsFilter, Web};
+use teams_rooms_exporter::model::Timestamp;
 use teams_rooms_exporter::sim::{CLIENT_ID, CLIENT_SECRET, Sim, TENANT_ID};
 
-use crate::exporter::{parse, start_tenant};
+use crate::exporter::{parse, start_tenant, tenant};
 
 /// How long a program is waited for; far more than it takes.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -354,7 +358,7 @@ fn what_simulate_prints_lets_every_command_read_it() {
     let settings = Settings::new(&file.join("\n"));
 
     let check = run(&settings.line("check"), 0).out;
-    contains(&check, &["tenant simulated", "sign-in         ok", "devices         ok", "device_health   ok"]);
+    contains(&check, &["tenant simulated", "sign-in ok", "ok: 14 records"]);
     assert!(check.ends_with("all is well\n"), "{check}");
 
     let table = run(&settings.line("rooms"), 0).out;
@@ -409,7 +413,17 @@ fn hides_tokens(sim: &Sim, ended: &Ended) {
 async fn check_says_what_is_wrong_and_what_to_do() {
     let sim = start_tenant(8, &[]).await;
     let good = CLIENT_SECRET;
-    check(&sim, &[], good, 0, &["devices         ok: ", "all is well"]);
+    check(
+        &sim,
+        &[],
+        good,
+        0,
+        &[
+            "  devices         TeamworkDevice.Read.All                       ok: ",
+            "coverage: ",
+            "all is well",
+        ],
+    );
     check(
         &sim,
         &[],
@@ -417,19 +431,73 @@ async fn check_says_what_is_wrong_and_what_to_do() {
         1,
         &["AADSTS7000215: the client secret is wrong", "to do: mend"],
     );
-    let permission = ["FAILED (forbidden)", "application permission TeamworkDevice.Read.All", "two hours"];
-    check(&sim, &["forbidden"], good, 1, &permission);
+    let refused = ["REFUSED, though the token has the permission", "two hours", "no source tells"];
+    check(&sim, &["forbidden"], good, 1, &refused);
     check(&sim, &["retired"], good, 1, &["FAILED (retired)", "deprecated this API without a successor"]);
     check(&sim, &["html"], good, 1, &["FAILED (malformed)", "HTML"]);
     check(&sim, &["empty"], good, 1, &["FAILED (empty)", "Teams admin center"]);
-    let partial = ["devices         in part: ", "\n                  teamsPanel: ", "all is well"];
+    let partial = ["in part: ", "\n                  teamsPanel: ", "all is well"];
     check(&sim, &["broken_type=teamsPanel"], good, 0, &partial);
+
+    sim.set_roles(&["Presence.Read.All", "Mail.ReadWrite", "Files.Read.All"]);
+    let missing = [
+        "off: not permitted; unknown without it: devices",
+        "surplus: Mail.ReadWrite; no source needs it, and it can change things",
+        "surplus: Files.Read.All; no source",
+        "no source tells",
+    ];
+    check(&sim, &[], good, 1, &missing);
+    sim.set_roles(&["TeamworkDevice.Read.All", "Calendars.Read"]);
+    let wide = ["surplus: Calendars.Read; Calendars.ReadBasic.All is enough", "all is well"];
+    check(&sim, &[], good, 0, &wide);
 
     sim.set_faults(parse(&["forbidden"]));
     let settings = Settings::tenant(&sim.url(), good);
     let rooms = run(&settings.line("rooms"), 1);
     contains(&rooms.err, &["level=error", "403 Forbidden"]);
     hides_tokens(&sim, &rooms);
+}
+
+/// Lets Graph accept the token as soon as it is told that this is waited for.
+struct Consent {
+    sim: Sim,
+    told: Vec<u8>,
+}
+
+impl Write for Consent {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.told.extend_from_slice(bytes);
+        if String::from_utf8_lossy(&self.told).contains("waiting for consent to spread: devices of contoso") {
+            self.sim.set_faults(Vec::new());
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The token has the permission and Graph refuses it for a while, as after each consent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_waits_for_a_consent_that_is_on_its_way() {
+    let sim = start_tenant(8, &["forbidden"]).await;
+    let config = Config {
+        tenants: vec![tenant("contoso", &sim)],
+        web: Web { listen_addresses: Vec::new(), telemetry_path: "/metrics".to_owned() },
+        storage_path: None,
+        idle_after: None,
+        metrics: MetricsFilter::default(),
+    };
+    let clock = Clock::new(|| Timestamp::from_seconds(1_795_244_591));
+    for (at_most, expected) in [(Duration::ZERO, false), (PATIENCE, true)] {
+        let waiting = check::Waiting { at_most, every: Duration::from_millis(10) };
+        let mut out = Consent { sim: sim.clone(), told: Vec::new() };
+        let good = check::run(&config, &clock, Some(waiting), &mut out).await.expect("it can write");
+        let told = String::from_utf8(out.told).expect("text");
+        assert_eq!((good, told.contains("FAILED (forbidden)")), (expected, !expected), "{told}");
+        assert_eq!(told.contains("waiting for consent"), expected, "{told}");
+    }
 }
 
 #[test]
@@ -439,7 +507,7 @@ fn check_says_that_nobody_answers() {
     drop(closed);
     let settings = Settings::tenant(&root, CLIENT_SECRET);
     let ended = run(&settings.line("check"), 1);
-    contains(&ended.out, &["sign-in         FAILED", "refused or reset", "HTTPS_PROXY"]);
+    contains(&ended.out, &["sign-in FAILED", "refused or reset", "HTTPS_PROXY"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

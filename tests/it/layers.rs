@@ -43,10 +43,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "store",
         ],
     ),
-    (
-        "commands",
-        &["app", "cli", "clock", "collectors", "config", "graph", "metrics", "model", "stats", "store"],
-    ),
+    ("commands", &["app", "cli", "clock", "config", "graph", "metrics", "model", "poll", "store"]),
     ("main", &["app", "cli", "clock", "commands", "config", "logging", "metrics", "model", "sim"]),
     ("lib", &[]),
 ];

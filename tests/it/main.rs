@@ -4,6 +4,7 @@
 mod exporter;
 
 /// What users may name: catalogue, README and example metrics agree.
+mod api;
 mod catalogue;
 /// The binary itself: arguments, exit codes, signals, logs.
 mod command_line;

@@ -1,0 +1,48 @@
+//! `/api/v1/rooms`: says what the metrics say, for whoever has no PromQL.
+
+use serde_json::Value;
+
+use crate::exporter::{Exporter, Scenario, label};
+
+async fn json(exporter: &Exporter, path: &str) -> Value {
+    let (status, body) = exporter.get(path).await;
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str(&body).expect("JSON")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rooms_are_those_of_the_metrics() {
+    let exporter = Exporter::start(Scenario { rooms: 40, ..Scenario::every_source() }).await;
+    let scrape = exporter.wait_for_every_source().await;
+    let rooms = json(&exporter, "/api/v1/rooms?tenant=contoso").await;
+    let rooms = rooms["rooms"].as_array().expect("a list");
+    assert_eq!(rooms.len(), scrape.count("teams_rooms_room_info"));
+
+    let text = |room: &Value, key: &str| room[key].as_str().unwrap_or_default().to_owned();
+    for room in rooms {
+        let (id, state) = (text(room, "room_id"), text(room, "state"));
+        let (id_label, state_label) = (format!("room_id=\"{id}\""), format!("state=\"{state}\""));
+        assert_eq!(scrape.total("teams_rooms_room_state", &[&id_label, &state_label]), 1, "{room}");
+        let problems = room["problems"].as_array().expect("a list").len();
+        let counted = scrape.total("teams_rooms_room_problem", &[&id_label]);
+        assert_eq!(usize::try_from(counted), Ok(problems), "{room}");
+        let devices = room["devices"].as_array().expect("a list").len();
+        let listed = scrape.keys("teams_rooms_device_info");
+        let of_room = listed.iter().filter(|key| label(key, "room_id") == id).count();
+        assert_eq!(of_room, devices, "{room}");
+    }
+    let ranks = rooms.iter().map(|room| match text(room, "state").as_str() {
+        "down" => 0,
+        "degraded" => 1,
+        "unknown" => 2,
+        _ => 3,
+    });
+    assert!(ranks.is_sorted(), "the worst come first");
+
+    let first = &rooms[0];
+    let id = text(first, "room_id").to_uppercase().replace('@', "%40");
+    assert_eq!(json(&exporter, &format!("/api/v1/rooms/{id}")).await["room"], first["room"]);
+    assert_eq!(exporter.get("/api/v1/rooms/nobody@contoso.example").await.0, 404);
+    assert_eq!(exporter.get("/api/v1/rooms?tenant=fabrikam").await.0, 404);
+    exporter.stop().await;
+}
