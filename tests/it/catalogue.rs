@@ -1,12 +1,14 @@
 //! What users may name: catalogue, live scrape, README and the example metrics agree.
 //!
-//! `UPDATE_GOLDEN=1` writes README's metric table and `docs/example-metrics.txt` anew.
+//! `UPDATE_GOLDEN=1` writes README's tables and `docs/example-metrics.txt` anew.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::json;
 use teams_rooms_exporter::metrics::catalogue::{FAMILIES, Family, Kind};
+use teams_rooms_exporter::model::collector::Collector;
+use teams_rooms_exporter::model::{Span, State};
 use teams_rooms_exporter::{cli, commands, config};
 
 use crate::exporter::{Exporter, Scenario, Scrape, parse};
@@ -29,9 +31,6 @@ const NOT_IN_HEALTHY: [(&str, &str); 8] = [
 
 /// Flags in README that are those of other programs.
 const FOREIGN_FLAGS: [&str; 1] = ["--release"];
-
-const TABLE_BEGINS: &str = "<!-- metrics: written by UPDATE_GOLDEN=1 cargo test -->\n";
-const TABLE_ENDS: &str = "<!-- end of metrics -->\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_healthy_scrape_has_every_family_and_no_other() {
@@ -140,12 +139,34 @@ async fn the_example_metrics_are_those_of_a_small_tenant() {
 }
 
 #[test]
-fn the_table_in_readme_is_the_catalogue() {
-    let readme = readme();
-    let (before, rest) = readme.split_once(TABLE_BEGINS).expect("README has the marker");
-    let (_, after) = rest.split_once(TABLE_ENDS).expect("README has the end marker");
-    let table = commands::metrics::markdown();
-    golden::compare_text("README.md", &format!("{before}{TABLE_BEGINS}\n{table}\n{TABLE_ENDS}{after}"));
+fn the_tables_in_readme_are_those_of_the_code() {
+    let readme = with_table(&readme(), "metrics", &commands::metrics::markdown());
+    golden::compare_text("README.md", &with_table(&readme, "sources", &sources()));
+}
+
+/// The text with the table of this name replaced.
+fn with_table(text: &str, name: &str, table: &str) -> String {
+    let (begins, ends) = (
+        format!("<!-- {name}: written by UPDATE_GOLDEN=1 cargo test -->\n"),
+        format!("<!-- end of {name} -->\n"),
+    );
+    let (before, rest) = text.split_once(&begins).expect("the text has the marker");
+    let (_, after) = rest.split_once(&ends).expect("the text has the end marker");
+    format!("{before}{begins}\n{table}\n{ends}{after}")
+}
+
+/// What each collector needs and brings, as a table.
+fn sources() -> String {
+    let head = "| collector | permission (application) | what it brings | read every | kept for | Graph is behind by |\n\
+                |---|---|---|---|---|---|\n";
+    let row = |collector: &Collector| {
+        let facts = collector.facts();
+        let permissions: Vec<String> = facts.permissions.iter().map(|name| format!("`{name}`")).collect();
+        let (interval, expiry) = (Span(facts.interval), Span(facts.expiry));
+        let (name, permissions) = (collector.label(), permissions.join(", "));
+        format!("| `{name}` | {permissions} | {} | {interval} | {expiry} | {} |\n", facts.brings, facts.lag)
+    };
+    Collector::ALL.iter().fold(head.to_owned(), |table, collector| table + &row(collector))
 }
 
 #[test]
