@@ -15,6 +15,8 @@ pub struct Pace {
 
 /// Looking once an hour for what was withdrawn or never granted costs nothing and needs no restart.
 pub const PROBE: Duration = Duration::from_hours(1);
+/// After a failure a source is not left alone for its whole interval, which may be hours; the first wait is at most ...
+const FIRST_RETRY: Duration = Duration::from_mins(5);
 /// A refused sign-in is not tried more seldom than this: consent takes minutes to two hours to spread.
 const LONGEST_REFUSED: Duration = Duration::from_mins(10);
 /// Refusals, ten minutes apart, until the two hours have passed that consent may take; then it is not on its way.
@@ -39,13 +41,18 @@ impl Pace {
                 self.probe.max(interval)
             }
             CollectorState::Unauthorized | CollectorState::Forbidden | CollectorState::Disabled => {
-                let doublings =
-                    u32::try_from(consecutive_failures.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
-                interval.saturating_mul(1 << doublings).min(LONGEST_REFUSED).max(interval)
+                doubled(interval.min(FIRST_RETRY), consecutive_failures).min(LONGEST_REFUSED)
             }
-            _ => interval,
+            CollectorState::Ok | CollectorState::Partial => interval,
+            _ => doubled(interval.min(FIRST_RETRY), consecutive_failures).min(interval),
         }
     }
+}
+
+/// The wait before a retry, twice as long after each failure.
+fn doubled(first: Duration, failures: u64) -> Duration {
+    let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
+    first.saturating_mul(1 << doublings)
 }
 
 #[cfg(test)]
@@ -77,6 +84,18 @@ mod tests {
         check_next(CollectorState::Disabled, 1, 120);
         check_next(CollectorState::Disabled, 15, 600);
         check_next(CollectorState::Disabled, 16, 3600);
+    }
+
+    #[test]
+    fn a_source_that_is_read_each_few_hours_is_not_left_alone_after_a_failure() {
+        let places = Pace { interval: Duration::from_hours(6), ..PACE };
+        let next = |state, failures| places.next(state, failures, places.interval).as_secs();
+        assert_eq!(next(CollectorState::Ok, 0), 21_600);
+        assert_eq!(next(CollectorState::Unreachable, 1), 300);
+        assert_eq!(next(CollectorState::Unreachable, 3), 1200);
+        assert_eq!(next(CollectorState::Unreachable, 99), 21_600);
+        assert_eq!(next(CollectorState::Forbidden, 1), 300);
+        assert_eq!(next(CollectorState::Disabled, 15), 600);
     }
 
     #[test]
