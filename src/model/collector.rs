@@ -116,6 +116,11 @@ impl Collector {
     pub const fn must_have_items(self) -> bool {
         matches!(self, Self::Devices | Self::Presence | Self::Places | Self::ServiceHealth)
     }
+
+    /// Whether many tenants are in order without it: they have no Intune, or the application is registered elsewhere.
+    pub const fn is_often_absent(self) -> bool {
+        matches!(self, Self::Intune | Self::Credentials)
+    }
 }
 
 /// How a collector's last attempt went, or why there was none.

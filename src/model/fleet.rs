@@ -8,6 +8,7 @@ use crate::model::collector::Collector;
 use crate::model::detail::{Basis, Detail, Reading, Software, SoftwareKind};
 use crate::model::device::{Activity, Device, DeviceType, Role};
 use crate::model::identity::Room;
+use crate::model::managed_device::{ManagedDevice, Serials};
 use crate::model::memory::{self, DeviceMemory, PresenceMemory};
 use crate::model::place::Place;
 use crate::model::presence::Presence;
@@ -41,6 +42,8 @@ pub struct FleetDevice<'a> {
     pub reading: Option<&'a Reading>,
     /// Replaced by another core device of its room; counts no more.
     pub superseded: bool,
+    /// What Intune last said of it, while that has not expired.
+    pub managed: Option<&'a ManagedDevice>,
 }
 
 #[derive(Debug)]
@@ -54,6 +57,8 @@ pub struct FleetRoom<'a> {
     pub in_service: bool,
     /// The last answer, while it has not expired, and how it came to be.
     pub presence: Option<(Presence, PresenceMemory)>,
+    /// What Intune says of a device that only the account of the room tells to be its own.
+    pub managed: Option<&'a ManagedDevice>,
     /// Indices into the fleet's devices.
     members: Vec<usize>,
 }
@@ -89,9 +94,10 @@ impl<'a> Fleet<'a> {
                 room_index: None,
                 reading: reading.filter(|reading| until.holds(reading.read_at, detail_expiry)),
                 superseded: false,
+                managed: None,
             });
         }
-        let rooms = rooms_of(snapshot, &devices, &mut until);
+        let mut rooms = rooms_of(snapshot, &devices, &mut until);
         for (room_index, room) in rooms.iter().enumerate() {
             for index in &room.members {
                 if let Some(device) = devices.get_mut(*index) {
@@ -105,6 +111,7 @@ impl<'a> Fleet<'a> {
                 device.superseded = true;
             }
         }
+        join_managed(snapshot, &mut devices, &mut rooms, &mut until);
         let frozen = is_frozen(snapshot, now, &mut until);
         Self { now, devices, rooms, frozen, until: until.next, cohorts: OnceLock::new() }
     }
@@ -257,6 +264,7 @@ fn rooms_of<'a>(
         site: None,
         in_service: true,
         presence: None,
+        managed: None,
         members: Vec::new(),
     };
     for (index, device) in devices.iter().enumerate() {
@@ -312,6 +320,53 @@ fn superseded(devices: &[FleetDevice<'_>], rooms: &[FleetRoom<'_>], until: &mut 
         );
     }
     superseded
+}
+
+/// Joins what Intune manages: by serial number, else by account. Of several enrolments of a device the one that synced
+/// last counts; those of replaced hardware stay in Intune for long, so the account only speaks for a room of which no
+/// core device is found by its serial number.
+fn join_managed<'a>(
+    snapshot: &'a Snapshot,
+    devices: &mut [FleetDevice<'a>],
+    rooms: &mut [FleetRoom<'a>],
+    until: &mut Horizon,
+) {
+    let expiry = snapshot.expiry(Collector::Intune);
+    let numbered = devices.iter().enumerate();
+    let serials =
+        Serials::new(numbered.map(|(index, device)| (device.device.serial_number.as_deref(), index)));
+    for record in snapshot.intune.values().filter(|record| until.holds(record.read_at, expiry)) {
+        let managed = &*record.value;
+        let index = managed.serial_number.as_deref().and_then(|serial| serials.find(serial));
+        let joined = match index.and_then(|index| devices.get_mut(index)) {
+            Some(device) => &mut device.managed,
+            None => match account_of(snapshot, rooms, managed) {
+                Some(room) => &mut room.managed,
+                None => continue,
+            },
+        };
+        if joined.is_none_or(|other| other.last_sync <= managed.last_sync) {
+            *joined = Some(managed);
+        }
+    }
+    for room in rooms {
+        let mut members = room.members.iter().filter_map(|index| devices.get(*index));
+        if members.any(|device| device.managed.is_some() && device.role() == Role::Core && !device.superseded)
+        {
+            room.managed = None;
+        }
+    }
+}
+
+/// The room whose account is the primary user of a managed device.
+fn account_of<'r, 'a>(
+    snapshot: &Snapshot,
+    rooms: &'r mut [FleetRoom<'a>],
+    managed: &ManagedDevice,
+) -> Option<&'r mut FleetRoom<'a>> {
+    let room = room_of(snapshot, managed.room_id.as_deref()?)?;
+    let index = rooms.binary_search_by(|other| other.room.id.cmp(&room.id)).ok()?;
+    rooms.get_mut(index)
 }
 
 /// Collects the next moment at which something expires.

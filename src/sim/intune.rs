@@ -1,7 +1,9 @@
 //! `deviceManagement/managedDevices`: what Intune manages, devices of rooms among the laptops of people.
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
+use super::faults::Kind;
 use super::odata::Filter;
 use super::pages::{self, List, MostTop};
 use super::reply::Reply;
@@ -65,10 +67,15 @@ enum Enrolment {
 }
 
 fn answer(call: &Call<'_>) -> Result<Reply, Reply> {
+    if let Some(fault) = call.faults.strikes(Kind::NoIntune) {
+        return Err(unlicensed(fault.number_or(400)));
+    }
     let wanted = operating_system(call);
     let mut enrolments = enrolments(call);
     enrolments.retain(|enrolment| {
-        wanted.as_ref().is_none_or(|wanted| enrolment.operating_system().eq_ignore_ascii_case(wanted))
+        let row = enrolment.write(call);
+        let system = row.get("operatingSystem").and_then(Value::as_str).unwrap_or_default();
+        wanted.as_ref().is_none_or(|wanted| system.eq_ignore_ascii_case(wanted))
     });
     let list = List {
         context: "deviceManagement/managedDevices",
@@ -81,8 +88,20 @@ fn answer(call: &Call<'_>) -> Result<Reply, Reply> {
     pages::answer(call, &list, enrolments, |enrolment| enrolment.id(call), |enrolment| enrolment.write(call))
 }
 
+/// Both are reported: Graph's own words, and those of the service behind it in an envelope.
+fn unlicensed(status: u16) -> Reply {
+    if status == 401 {
+        let inner = json!({"ErrorCode": "Forbidden", "Message": "An error has occurred", "Target": null});
+        return Reply::error(401, "UnknownError", inner.to_string());
+    }
+    Reply::error(status, "BadRequest", "Request not applicable to target tenant.")
+}
+
 /// The one filter that works; every other is ignored without a word.
 fn operating_system(call: &Call<'_>) -> Option<String> {
+    if call.faults.strikes(Kind::IgnoreFilter).is_some() {
+        return None;
+    }
     match Filter::parse(call.query.get("$filter")?).ok()? {
         Filter::Equal { property, value } if property == "operatingSystem" => Some(value),
         _ => None,
@@ -120,6 +139,15 @@ impl Enrolment {
         }
     }
 
+    /// What it is edited by: the device, or the owner of the laptop.
+    fn edited(&self) -> Option<Uuid> {
+        match self {
+            Self::Room { device, is_former: false, .. } => Some(device.id),
+            Self::Room { .. } => None,
+            Self::Laptop(user) => Some(user.account.id),
+        }
+    }
+
     fn id(&self, call: &Call<'_>) -> String {
         let draw = call.tenant.world.seed().named("enrolment");
         match self {
@@ -138,6 +166,9 @@ impl Enrolment {
         if let Some(members) = row.as_object_mut() {
             members.insert("id".to_owned(), self.id(call).into());
             members.insert("operatingSystem".to_owned(), self.operating_system().into());
+        }
+        if let Some(patch) = self.edited().and_then(|id| call.tenant.edits_of(id)) {
+            patch.apply("managedDevice", &mut row);
         }
         row
     }

@@ -4,6 +4,7 @@
 
 pub mod storage;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -13,6 +14,7 @@ use crate::model::detail::{Basis, Detail, Reading};
 use crate::model::device::Device;
 use crate::model::identity::{Claim, Registry, Trust};
 use crate::model::listing::{Census, Settled};
+use crate::model::managed_device::ManagedDevice;
 use crate::model::memory::{Event, Moment, Sighting};
 use crate::model::place::Place;
 use crate::model::presence::Presence;
@@ -21,7 +23,7 @@ use crate::model::rooms_file::Rooms;
 use crate::model::service_health::ServiceHealth;
 use crate::model::{Snapshot, Timestamp};
 
-/// A listing with a smaller share of the rooms held than this takes none away; they age.
+/// A listing with a smaller share of the records held than this takes none away; they age.
 const BELIEVED_PERCENT: usize = 80;
 
 /// What is held of one tenant.
@@ -142,6 +144,31 @@ impl Store {
                 Registry::assign(&mut memory.rooms, &Claim::of_file(email));
             }
             snapshot.rooms_file = Arc::new(rooms);
+        });
+    }
+
+    /// Takes devices of rooms that Intune manages, by its id of each.
+    pub fn take_managed_devices(&self, devices: Vec<(Arc<str>, ManagedDevice)>, now: Timestamp) {
+        if devices.is_empty() {
+            return; // pages and pages of laptops
+        }
+        self.change(|snapshot| {
+            let records = devices.into_iter().map(|(id, device)| (id, Record::new(device, now)));
+            Arc::make_mut(&mut snapshot.intune).extend(records);
+        });
+    }
+
+    /// Ends a complete listing of managed devices: those that it lacks leave; where it lacks many, once they have expired.
+    pub fn settle_managed_devices(&self, seen: &HashSet<Arc<str>>, now: Timestamp) {
+        self.change(|snapshot| {
+            let expiry = snapshot.expiry(Collector::Intune);
+            let fell = seen.len() * 100 < snapshot.intune.len() * BELIEVED_PERCENT;
+            let is_gone = |id: &Arc<str>, record: &Record<ManagedDevice>| {
+                !seen.contains(id) && (!fell || now.since(record.read_at) > expiry)
+            };
+            if snapshot.intune.iter().any(|(id, record)| is_gone(id, record)) {
+                Arc::make_mut(&mut snapshot.intune).retain(|id, record| !is_gone(id, record));
+            }
         });
     }
 
