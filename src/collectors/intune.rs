@@ -33,7 +33,7 @@ pub async fn collect(
     for os in Os::ALL {
         let name = graph_name(*os);
         match read_all(client, *os, deadline, take, &mut outcome).await {
-            Ok(()) => outcome.parts_read += 1,
+            Ok(()) => {}
             // What Intune answers for a tenant without a licence for it: "Request not applicable to target tenant."
             Err(Error::Rejected { status: 400, .. }) => {
                 outcome.failures.push((name.to_owned(), Error::Absent { status: 400 }));
@@ -55,7 +55,9 @@ async fn read_all(
     let path = format!("/v1.0/deviceManagement/managedDevices?{filter}&$select={FIELDS}");
     let mut pages = client.pages("intune", &path, deadline)?;
     while let Some(page) = pages.next().await {
-        take(page?.items.iter().filter_map(|item| read(item, os, outcome)).collect());
+        let page = page?;
+        outcome.parts_read += 1;
+        take(page.items.iter().filter_map(|item| read(item, os, outcome)).collect());
     }
     Ok(())
 }

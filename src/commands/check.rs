@@ -8,13 +8,17 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::collectors::{Outcome, device_health, devices, places, presence, service_health};
+use crate::collectors::{
+    Outcome, credentials, device_health, devices, intune, places, presence, service_health,
+};
 use crate::commands::client;
 use crate::config::{Config, Enabled, Tenant};
 use crate::graph::{Client, Error, batch};
 use crate::model::collector::{Collector, CollectorState};
 use crate::model::device::{Device, Role};
-use crate::model::{Span, State};
+use crate::model::managed_device::Sieve;
+use crate::model::{Snapshot, Span, State};
+use crate::store::Store;
 
 /// A person waits for the answer.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -47,7 +51,9 @@ async fn check_tenant(tenant: &Tenant, clock: &Clock, out: &mut (dyn Write + Sen
     sources.push(check_detail(&client, tenant, &found.devices, out).await?);
     sources.push(check_places(&client, tenant, out).await?);
     sources.push(check_presence(&client, tenant, &found.devices, out).await?);
+    sources.push(check_intune(&client, tenant, &found.devices, clock, out).await?);
     sources.push(check_service_health(&client, tenant, out).await?);
+    sources.push(check_credentials(&client, tenant, clock, out).await?);
     let required = sources.iter().all(|source| source.works != Some(false) || source.enabled != Enabled::Yes);
     let tells = |source: &Checked| source.collector.tells_room_state() && source.works == Some(true);
     if !sources.iter().any(tells) {
@@ -156,6 +162,58 @@ async fn check_presence(
     tell(Collector::Presence, shown, &summary, &outcome, enabled, out)
 }
 
+/// Asks for all, as there is no other way; the devices that were found tell which are those of rooms.
+async fn check_intune(
+    client: &Client,
+    tenant: &Tenant,
+    found: &[Arc<Device>],
+    clock: &Clock,
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<Checked> {
+    let enabled = tenant.collectors.intune.enabled;
+    if enabled == Enabled::No {
+        return tell_off(Collector::Intune, "off by configuration", enabled, out);
+    }
+    let store = Store::new(Snapshot::default());
+    store.take_devices(found, crate::app::trust(tenant), clock.now());
+    let snapshot = store.snapshot();
+    let sieve = Sieve::new(&snapshot);
+    let seen = Mutex::new((0, 0));
+    let take = |enrolled: Vec<intune::Enrolled>| {
+        let (all, of_rooms) = &mut *seen.lock().unwrap_or_else(PoisonError::into_inner);
+        *all += enrolled.len();
+        let kept = |(_, user, device): intune::Enrolled| sieve.keep(user.as_ref(), device);
+        *of_rooms += enrolled.into_iter().filter_map(kept).count();
+    };
+    let outcome = intune::collect(client, Instant::now() + PATIENCE, &take).await;
+    let (all, of_rooms) = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let summary = format!("{of_rooms} of {all} managed devices are those of rooms; no other is kept");
+    tell(Collector::Intune, of_rooms, &summary, &outcome, enabled, out)
+}
+
+/// The date that the metric would show, and whose word it is.
+async fn check_credentials(
+    client: &Client,
+    tenant: &Tenant,
+    clock: &Clock,
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<Checked> {
+    let enabled = tenant.collectors.credentials.enabled;
+    if enabled == Enabled::No {
+        return tell_off(Collector::Credentials, "off by configuration", enabled, out);
+    }
+    let (configured, now) = (tenant.client_secret_expires, clock.now());
+    let (outcome, told) =
+        credentials::collect(client, configured.is_some(), now, Instant::now() + PATIENCE).await;
+    let source = if told.is_some() { "Graph" } else { "the configuration" };
+    let summary = told.or(configured).map_or_else(String::new, |expires| {
+        let (word, span) =
+            if expires > now { ("in", expires.since(now)) } else { ("since", now.since(expires)) };
+        format!("the client secret expires {expires} ({word} {}), as {source} says", Span(span))
+    });
+    tell(Collector::Credentials, usize::from(!summary.is_empty()), &summary, &outcome, enabled, out)
+}
+
 async fn check_service_health(
     client: &Client,
     tenant: &Tenant,
@@ -228,6 +286,13 @@ fn by_error(failures: &[(String, Error)]) -> Vec<(Vec<&str>, &Error)> {
 fn cure(collector: Collector, state: CollectorState) -> Option<String> {
     let permission = collector.facts().permission;
     Some(match state {
+        CollectorState::Forbidden | CollectorState::Retired if collector == Collector::Credentials => format!(
+            "write the date down as `auth: {{ client_secret_expires: 2027-01-31 }}`, or grant the application \
+             permission {permission}; an application that is registered in another tenant can only do the former"
+        ),
+        CollectorState::Empty if collector == Collector::Credentials => {
+            "Graph lists no secret of this application, though it signs in with one".to_owned()
+        }
         CollectorState::Forbidden => format!(
             "grant the application permission {permission} (not the delegated one) and have an admin consent; \
              after consent Graph may refuse for up to two hours"

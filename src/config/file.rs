@@ -51,6 +51,7 @@ pub(super) struct RawTenant {
 pub(super) struct RawAuth {
     pub(super) client_secret: Option<Spanned<Secret>>,
     pub(super) client_secret_file: Option<Text>,
+    pub(super) client_secret_expires: Option<Text>,
 }
 
 pub(super) enum RawCloud {

@@ -2,7 +2,7 @@
 //!
 //! `/metrics` has its families in this order; README's table and `teams-rooms-exporter metrics` are made of it.
 
-use crate::metrics::{Out, collectors, devices, intune, rooms, service_health};
+use crate::metrics::{Out, collectors, credentials, devices, intune, rooms, service_health};
 use crate::model::collector::{Collector, Status};
 use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
 use crate::model::managed_device::ManagedDevice;
@@ -200,6 +200,8 @@ pub static FAMILIES: &[Family] = &[
         "1 for the state of Microsoft's own service (serviceHealth.status), of products teams and exchange: operational, degraded, interrupted, recovering, unknown."),
     gauge("teams_rooms_service_issues", &["tenant", "product", "classification"], Source::Tenant(Some(SERVICES), service_health::issues),
         "Open issues of Microsoft's own service (serviceHealthIssue), by classification: incident or advisory."),
+    gauge("teams_rooms_credential_expiry_timestamp_seconds", &["tenant", "credential"], Source::Tenant(Some(Collector::Credentials), credentials::expiry),
+        "When what the exporter signs in with expires, Unix time; credential is client_secret. From Graph (passwordCredential.endDateTime), else the configured date. Past it nothing is read any more: alert weeks before."),
     gauge("teams_rooms_up", TENANT, Source::Tenant(None, collectors::up),
         "1 if at least one source that tells whether rooms are up is fresh, 0 if none is."),
     gauge("teams_rooms_collector_state", &["tenant", "collector", "state"], Source::Collector(collectors::state),

@@ -6,6 +6,7 @@
 pub mod block;
 pub mod catalogue;
 pub mod collectors;
+pub mod credentials;
 pub mod devices;
 pub mod exporter;
 pub mod exposition;

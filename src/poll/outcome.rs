@@ -107,7 +107,7 @@ impl Poller {
                     tenant,
                     collector = name,
                     error,
-                    "off: this tenant does not have it; it is looked for again each hour"
+                    "off: this tenant does not have it; it is looked for again"
                 )
             }
             CollectorState::Disabled => tracing::info!(

@@ -1,4 +1,4 @@
-//! The sources that stand by themselves: presence, places, Intune, service health and the rooms file.
+//! The sources that stand by themselves: presence, places, Intune, service health, credentials and the rooms file.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -89,6 +89,7 @@ impl Poller {
             Collector::Places => self.read_places(deadline).await,
             Collector::Intune => self.read_intune(deadline).await,
             Collector::ServiceHealth => self.read_service_health(deadline).await,
+            Collector::Credentials => self.read_credentials(deadline).await,
             _ => return CollectorState::Starting, // devices and their details have their own loops
         };
         // "Nothing" after something was known is doubted, whatever the source.
@@ -155,5 +156,15 @@ impl Poller {
         let products = products.into_iter().map(|(product, health)| (product.into(), health)).collect();
         self.store.take_service_health(products, self.clock.now());
         (outcome, found)
+    }
+
+    async fn read_credentials(&self, deadline: Instant) -> (Outcome, usize) {
+        let (now, is_configured) = (self.clock.now(), self.store.snapshot().secret_expires.is_some());
+        let (outcome, expires) =
+            collectors::credentials::collect(&self.client, is_configured, now, deadline).await;
+        if let Some(expires) = expires {
+            self.store.take_secret_expiry(expires, now);
+        }
+        (outcome, usize::from(expires.is_some() || is_configured))
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::model::collector::{Collector, Status};
+use crate::model::credential::{CLIENT_SECRET, Credential};
 use crate::model::detail::{Basis, Detail, Reading};
 use crate::model::device::Device;
 use crate::model::identity::{Claim, Registry, Trust};
@@ -178,6 +179,13 @@ impl Store {
             for (product, health) in products {
                 records.insert(product, Record::new(health, now));
             }
+        });
+    }
+
+    pub fn take_secret_expiry(&self, expires: Timestamp, now: Timestamp) {
+        self.change(|snapshot| {
+            let secret = Record::new(Credential { expires }, now);
+            Arc::make_mut(&mut snapshot.credentials).insert(CLIENT_SECRET.into(), secret);
         });
     }
 

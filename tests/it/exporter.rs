@@ -399,6 +399,7 @@ pub(crate) fn tenant(name: &str, sim: &Sim) -> Tenant {
         tenant_id: sim::TENANT_ID.to_owned(),
         client_id: sim::CLIENT_ID.to_owned(),
         credential: Credential::Secret(Secret::new(sim.secret())),
+        client_secret_expires: None,
         authority: root.clone(),
         graph: root,
         trust_device_accounts: Trust::Auto,
