@@ -124,6 +124,8 @@ fn open(
     let restored = !(snapshot.devices.rows.is_empty() && snapshot.places.is_empty());
     snapshot.frozen_after = Some(settings.frozen_after);
     snapshot.sites = settings.sites.clone().into();
+    let is_off = settings.collectors.credentials.enabled == Enabled::No;
+    snapshot.secret_expires = settings.client_secret_expires.filter(|_| !is_off);
     let sources = sources(settings, poll::PROBE);
     let first = |collector| Status {
         last_success: last_read(&snapshot, collector),

@@ -3,8 +3,10 @@
 //! A collector hands over what it reads while it reads, and returns an [`Outcome`]: what it could not use counts
 //! there and costs nothing else.
 
+pub mod credentials;
 pub mod device_health;
 pub mod devices;
+pub mod intune;
 pub mod places;
 pub mod presence;
 pub mod service_health;

@@ -77,6 +77,11 @@ impl<'a> Node<'a> {
         u32::try_from(self.value(name)?.as_u64()?).ok()
     }
 
+    /// A number of bytes.
+    pub(super) fn size(self, name: &str) -> Option<u64> {
+        self.value(name)?.as_u64()
+    }
+
     pub(super) fn time(self, name: &str) -> Option<Timestamp> {
         Timestamp::parse(self.value(name)?.as_str()?)
     }

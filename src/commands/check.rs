@@ -128,6 +128,12 @@ impl<'a> Findings<'a> {
         if !signed_in.tells_room_state() {
             writeln!(out, "\n  no source tells whether rooms are up: neither devices nor presence")?;
         }
+        for (name, credential) in signed_in.snapshot.credentials.iter() {
+            let (expires, now) = (credential.value.expires, self.clock.now());
+            let (word, span) =
+                if expires > now { ("in", expires.since(now)) } else { ("since", now.since(expires)) };
+            writeln!(out, "  credential {name} expires {expires} ({word} {})", Span(span))?;
+        }
         self.tell_surplus(signed_in, out)?;
         self.tell_coverage(signed_in, out)
     }
@@ -195,7 +201,7 @@ fn tell_source(
 ) -> anyhow::Result<()> {
     let (facts, label) = (collector.facts(), collector.label());
     let said = match status.state {
-        CollectorState::Disabled if !is_refused(status) => "off by configuration".to_owned(),
+        CollectorState::Disabled if is_off(status) => "off by configuration".to_owned(),
         CollectorState::Disabled if permitted => {
             "REFUSED, though the token has the permission: consent may take two hours to spread".to_owned()
         }
@@ -210,7 +216,7 @@ fn tell_source(
     if let Some(reason) = status.reason.as_ref().filter(|_| !quiet) {
         writeln!(out, "  {:<15} {reason}", "")?;
     }
-    if let Some(cure) = cure(collector, status.state) {
+    if let Some(cure) = cure(collector, status.state).filter(|_| !is_off(status)) {
         writeln!(out, "  {:<15} to do: {cure}", "")?;
     }
     if status.skipped_items > 0 {
@@ -228,17 +234,32 @@ fn one_batch(mut devices: Vec<Arc<Device>>) -> Vec<Arc<Device>> {
 
 /// Forbidden, or off because of that.
 fn is_refused(status: &Status) -> bool {
-    let asked = status.last_attempt.is_some();
-    status.state == CollectorState::Forbidden || (status.state == CollectorState::Disabled && asked)
+    matches!(status.state, CollectorState::Forbidden | CollectorState::Disabled) && !is_off(status)
+}
+
+/// By configuration.
+fn is_off(status: &Status) -> bool {
+    status.state == CollectorState::Disabled && status.last_attempt.is_none()
 }
 
 /// What an operator can do about a state.
 fn cure(collector: Collector, state: CollectorState) -> Option<String> {
+    let permission = collector.facts().permission();
     Some(match state {
+        CollectorState::Forbidden | CollectorState::Disabled | CollectorState::Retired
+            if collector == Collector::Credentials =>
+        {
+            format!(
+                "write the date down as `auth: {{ client_secret_expires: 2027-01-31 }}`, or grant {permission}; \
+                 an application that is registered in another tenant can only do the former"
+            )
+        }
+        CollectorState::Empty if collector == Collector::Credentials => {
+            "Graph lists no secret of this application, though it signs in with one".to_owned()
+        }
         CollectorState::Forbidden => format!(
-            "grant the application permission {} (not the delegated one) and have an admin consent; \
-             after consent Graph may refuse for up to two hours",
-            collector.facts().permission()
+            "grant the application permission {permission} (not the delegated one) and have an admin consent; \
+             after consent Graph may refuse for up to two hours"
         ),
         CollectorState::Unauthorized => {
             "check tenant, client id and secret; Graph does not accept the token".to_owned()

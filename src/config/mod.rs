@@ -25,6 +25,7 @@ use self::file::{RawMetrics, Source, Text};
 pub use self::secret::{Credential, Secret};
 pub use self::web::Web;
 use crate::cli;
+use crate::model::Timestamp;
 use crate::model::collector::Collector;
 use crate::model::site::Site;
 use crate::spelling;
@@ -59,6 +60,8 @@ pub struct Tenant {
     /// A GUID in lower case.
     pub client_id: String,
     pub credential: Credential,
+    /// When its secret expires, as far as somebody wrote it down.
+    pub client_secret_expires: Option<Timestamp>,
     /// Root of the sign-in endpoints; ends in `/`.
     pub authority: Url,
     /// Root of Graph, without a version; ends in `/`.
@@ -292,6 +295,7 @@ pub fn demo(
         tenant_id: tenant_id.to_owned(),
         client_id: client_id.to_owned(),
         credential: Credential::Secret(secret),
+        client_secret_expires: None,
         authority: root.clone(),
         graph: root,
         trust_device_accounts: Trust::Auto,

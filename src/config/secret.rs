@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::Error;
+use crate::model::Timestamp;
 
 /// A secret is a line of text; a file of more than this is a mistake that shall not fill the memory.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
@@ -21,7 +22,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself; for the sign-in request alone.
+    /// The text itself; for the sign-in request, and to tell which of the application's secrets it is.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -80,6 +81,15 @@ pub(super) fn in_file(text: &str, folder: &Path) -> Result<Credential, String> {
         }
         Err(reason) => Err(format!("the secret file `{}` {reason}", path.display())),
     }
+}
+
+/// Reads a date, by which its first moment is meant, or a time. The text itself is not shown: the secret stands beside it.
+pub(super) fn expiry(text: &str) -> Result<Timestamp, String> {
+    let is_date = text.len() == "2027-01-31".len();
+    let time = if is_date { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    Timestamp::parse(&time).ok_or_else(|| {
+        "is no date; write it like 2027-01-31, or with the time like 2027-01-31T12:00:00Z".to_owned()
+    })
 }
 
 fn read_file(path: &Path) -> Result<Secret, String> {
@@ -165,6 +175,24 @@ mod tests {
         ] {
             let error = in_file(name, folder.path()).expect_err(name);
             assert_eq!(error, format!("the secret file `{}` {reason}", folder.path().join(name).display()));
+        }
+    }
+
+    #[test]
+    fn an_expiry_is_a_date_or_a_time() {
+        for (text, expected) in [
+            ("2027-01-31", Some(1_801_353_600)),
+            ("2027-01-31T12:00:00Z", Some(1_801_396_800)),
+            ("2027-01-31T12:00:00+01:00", Some(1_801_393_200)),
+            ("2027-02-30", None),
+            ("31.01.2027", None),
+            ("2027-1-31", None),
+            ("2027-01-31T12:00:00", None),
+            ("0001-01-01", None),
+            ("never", None),
+            ("", None),
+        ] {
+            assert_eq!(expiry(text).ok().map(Timestamp::seconds), expected, "{text}");
         }
     }
 

@@ -11,6 +11,7 @@ use super::error::{Error, quoted};
 use super::file::{RawAuth, RawCloud, RawTenant, Source, Text};
 use super::secret::{self, Credential, Secret};
 use super::{Collectors, DEFAULT_FROZEN_AFTER, Env, Tenant, Trust, duration};
+use crate::model::Timestamp;
 
 /// Name of the tenant that the environment describes.
 const DEFAULT_TENANT_NAME: &str = "default";
@@ -44,6 +45,7 @@ pub(super) fn of_environment(env: &Env<'_>) -> Result<Option<Tenant>, Error> {
         tenant_id: checked("AZURE_TENANT_ID", check_tenant_id(&tenant_id))?,
         client_id: checked("AZURE_CLIENT_ID", check_guid(&client_id))?,
         credential,
+        client_secret_expires: None,
         authority,
         graph,
         trust_device_accounts: Trust::Auto,
@@ -125,6 +127,7 @@ impl TenantReader<'_> {
             tenant_id,
             client_id,
             credential,
+            client_secret_expires: self.client_secret_expires()?,
             authority,
             graph,
             trust_device_accounts,
@@ -139,20 +142,20 @@ impl TenantReader<'_> {
     fn credential(&self, spare: Option<&Env<'_>>) -> Result<Credential, Error> {
         let auth = self.raw.value.auth.as_ref();
         match auth.map(|auth| &auth.value) {
-            Some(RawAuth { client_secret: Some(secret), client_secret_file: None }) => {
+            Some(RawAuth { client_secret: Some(secret), client_secret_file: None, .. }) => {
                 self.check("auth.client_secret", secret, secret::given)
             }
-            Some(RawAuth { client_secret: None, client_secret_file: Some(path) }) => {
+            Some(RawAuth { client_secret: None, client_secret_file: Some(path), .. }) => {
                 self.check("auth.client_secret_file", path, |path| {
                     secret::in_file(path, self.source.folder())
                 })
             }
-            Some(RawAuth { client_secret: Some(_), client_secret_file: Some(path) }) => Err(self.wrong(
+            Some(RawAuth { client_secret: Some(_), client_secret_file: Some(path), .. }) => Err(self.wrong(
                 path,
                 "auth",
                 "has both client_secret and client_secret_file; keep one of them",
             )),
-            Some(RawAuth { client_secret: None, client_secret_file: None }) | None => {
+            Some(RawAuth { client_secret: None, client_secret_file: None, .. }) | None => {
                 let found = spare.map(credential_of_environment).transpose()?.flatten();
                 found.ok_or_else(|| {
                     let others = match spare {
@@ -163,6 +166,12 @@ impl TenantReader<'_> {
                 })
             }
         }
+    }
+
+    fn client_secret_expires(&self) -> Result<Option<Timestamp>, Error> {
+        let text = self.raw.value.auth.as_ref().and_then(|auth| auth.value.client_secret_expires.as_ref());
+        text.map(|text| self.check("auth.client_secret_expires", text, |text| secret::expiry(text)))
+            .transpose()
     }
 
     fn cloud(&self) -> Result<Cloud, Error> {

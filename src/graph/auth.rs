@@ -98,6 +98,15 @@ impl Auth {
         Ok(Self { client, secret: identity.secret, scope, http, stats, held: Mutex::default() })
     }
 
+    pub fn client_id(&self) -> &str {
+        self.client.client_id()
+    }
+
+    /// Whether the secret, as it is now, begins so; of a secret that cannot be read nothing is known.
+    pub fn secret_begins_with(&self, start: &str) -> bool {
+        (self.secret)().is_ok_and(|secret| secret.starts_with(start))
+    }
+
     /// The token, signing in if there is none; others that need it meanwhile wait for the same sign-in.
     pub async fn token(&self) -> Result<Token, Error> {
         let mut held = self.held.lock().await;

@@ -55,6 +55,11 @@ impl Error {
     /// The case of an answer that is not 2xx.
     pub(super) fn from_status(status: u16, body: &[u8]) -> Self {
         match status {
+            // Graph itself names the fault of a token. The service behind it refuses the application: Intune says 401
+            // where others say 403 (microsoft-graph-explorer-v4#706).
+            401 if code_of(body).as_deref() == Some("UnknownError") => {
+                Self::Forbidden { code: code_of(body) }
+            }
             401 => Self::Unauthorized { advice: "Graph does not accept the token (401)".to_owned() },
             403 => Self::Forbidden { code: code_of(body) },
             404 | 410 | 501 => Self::Absent { status },

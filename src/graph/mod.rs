@@ -136,6 +136,32 @@ impl Client {
         Ok(items)
     }
 
+    /// One entity, as JSON.
+    pub async fn entity(
+        &self,
+        operation: &'static str,
+        path: &str,
+        deadline: Instant,
+    ) -> Result<serde_json::Value, Error> {
+        let outgoing = Outgoing { operation, url: self.url(path)?, body: None, items: 1 };
+        let read = |body: &[u8]| {
+            serde_json::from_slice(body).map_err(|error| Error::malformed(page::shape(body, &error)))
+        };
+        let value = self.exchange(&outgoing, deadline, |reply| read(&reply.body)).await?;
+        self.auth.accepted().await;
+        Ok(value)
+    }
+
+    /// Whom this signs in as.
+    pub fn client_id(&self) -> &str {
+        self.auth.client_id()
+    }
+
+    /// Whether the secret that this signs in with begins so: Graph shows no more of secrets than their start.
+    pub fn secret_begins_with(&self, start: &str) -> bool {
+        self.auth.secret_begins_with(start)
+    }
+
     /// `path` starts with `/` and the API version.
     fn url(&self, path: &str) -> Result<Url, Error> {
         self.root.join(path.trim_start_matches('/')).map_err(|_| Error::malformed("the path is not a URL"))

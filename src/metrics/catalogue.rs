@@ -2,9 +2,10 @@
 //!
 //! `/metrics` has its families in this order; README's table and `teams-rooms-exporter metrics` are made of it.
 
-use crate::metrics::{Out, collectors, devices, rooms, service_health};
+use crate::metrics::{Out, collectors, credentials, devices, intune, rooms, service_health};
 use crate::model::collector::{Collector, Status};
 use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
+use crate::model::managed_device::ManagedDevice;
 use crate::model::room::Judgement;
 use crate::model::{Snapshot, State, Timestamp};
 
@@ -45,6 +46,8 @@ pub enum Stability {
 pub enum Source {
     Device(Collector, for<'f> fn(&mut Out<'_>, &Fleet<'f>, &FleetDevice<'f>)),
     Room(Collector, fn(&mut Out<'_>, &Fleet<'_>, &FleetRoom<'_>, &Judgement)),
+    /// Of Intune.
+    Managed(fn(&mut Out<'_>, &ManagedDevice)),
     Tenant(Option<Collector>, fn(&mut Out<'_>, &Fleet<'_>, &Snapshot, Timestamp)),
     Collector(fn(&mut Out<'_>, &Status)),
     /// Made anew for each scrape, and kept apart by tenant where it has that label.
@@ -58,6 +61,7 @@ impl Family {
             Source::Device(collector, _)
             | Source::Room(collector, _)
             | Source::Tenant(Some(collector), _) => collector.label(),
+            Source::Managed(_) => Collector::Intune.label(),
             Source::Tenant(None, _) | Source::Collector(_) | Source::Exporter => "",
         }
     }
@@ -94,6 +98,7 @@ const D_STATE: &[&str] = &["tenant", "device_id", "room", "state"];
 const D_LOGIN: &[&str] = &["tenant", "device_id", "room", "login"];
 const D_PERIPHERAL: &[&str] = &["tenant", "device_id", "room", "peripheral"];
 const D_SOFTWARE: &[&str] = &["tenant", "device_id", "room", "software"];
+const D_MANAGED: &[&str] = &["tenant", "device_id", "room", "room_id"];
 const R: &[&str] = &["tenant", "room", "room_id"];
 const R_STATE: &[&str] = &["tenant", "room", "room_id", "state"];
 const R_PROBLEM: &[&str] = &["tenant", "room", "room_id", "problem", "area"];
@@ -177,6 +182,17 @@ pub static FAMILIES: &[Family] = &[
         "When the exporter saw the pending update become available, Unix time; absent where it did not see it, and where none is pending."),
     gauge("teams_rooms_software_changed_timestamp_seconds", D_SOFTWARE, Source::Device(DETAIL, devices::software_changed),
         "When the exporter last saw the installed version change, Unix time; absent until it does."),
+    // Devices, as Intune manages them
+    gauge("teams_rooms_intune_compliant", D_MANAGED, Source::Managed(intune::compliant),
+        "1 if Intune finds the device compliant (managedDevice.complianceState), 0 if it is noncompliant, in conflict or error, or in its grace period, in which it fails the policy already. Absent where Intune does not know. device_id is empty where only the account tells that the device is the room's."),
+    gauge("teams_rooms_intune_last_sync_timestamp_seconds", D_MANAGED, Source::Managed(intune::last_sync),
+        "When the device last talked to Intune (managedDevice.lastSyncDateTime), Unix time; it should every 8 hours. Of several enrolments of a device the one that did so last is shown."),
+    gauge("teams_rooms_intune_storage_free_bytes", D_MANAGED, Source::Managed(intune::storage_free),
+        "Free storage of the device (managedDevice.freeStorageSpaceInBytes); absent where it has not told."),
+    gauge("teams_rooms_intune_storage_bytes", D_MANAGED, Source::Managed(intune::storage),
+        "Storage of the device (managedDevice.totalStorageSpaceInBytes); absent where it has not told."),
+    gauge("teams_rooms_intune_info", &["tenant", "device_id", "room", "room_id", "os", "os_version"], Source::Managed(intune::info),
+        "Always 1; one series per device of a room that Intune manages (managedDevice.operatingSystem, .osVersion). os is windows or android."),
     // Tenants and collectors
     gauge("teams_rooms_devices_without_room", &["tenant", "reason"], Source::Tenant(Some(LIST), rooms::devices_without_room),
         "Devices that belong to no known room: signed_out never had an account, personal_account has one that is no room."),
@@ -184,6 +200,8 @@ pub static FAMILIES: &[Family] = &[
         "1 for the state of Microsoft's own service (serviceHealth.status), of products teams and exchange: operational, degraded, interrupted, recovering, unknown."),
     gauge("teams_rooms_service_issues", &["tenant", "product", "classification"], Source::Tenant(Some(SERVICES), service_health::issues),
         "Open issues of Microsoft's own service (serviceHealthIssue), by classification: incident or advisory."),
+    gauge("teams_rooms_credential_expiry_timestamp_seconds", &["tenant", "credential"], Source::Tenant(Some(Collector::Credentials), credentials::expiry),
+        "When what the exporter signs in with expires, Unix time; credential is client_secret. From Graph (passwordCredential.endDateTime), else the configured date. Past it nothing is read any more: alert weeks before."),
     gauge("teams_rooms_up", TENANT, Source::Tenant(None, collectors::up),
         "1 if at least one source that tells whether rooms are up is fresh, 0 if none is."),
     gauge("teams_rooms_collector_state", &["tenant", "collector", "state"], Source::Collector(collectors::state),

@@ -6,9 +6,11 @@
 pub mod block;
 pub mod catalogue;
 pub mod collectors;
+pub mod credentials;
 pub mod devices;
 pub mod exporter;
 pub mod exposition;
+pub mod intune;
 pub mod rooms;
 pub mod service_health;
 pub mod text;
@@ -17,6 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::fleet::{Fleet, room_name};
+use crate::model::identity::Room;
+use crate::model::managed_device::ManagedDevice;
 use crate::model::room::Judgement;
 use crate::model::{Snapshot, State, Timestamp};
 use block::{Block, Cutter};
@@ -33,6 +37,15 @@ pub struct View<'a> {
     judgements: Vec<Judgement>,
     device_labels: Vec<Labels>,
     room_labels: Vec<Labels>,
+    managed: Vec<Managed<'a>>,
+}
+
+/// A device that Intune manages: one of the fleet, or one that only the account of a room tells to be its own.
+struct Managed<'a> {
+    /// Of the device, else of the room.
+    id: &'a str,
+    labels: Labels,
+    device: &'a ManagedDevice,
 }
 
 impl<'a> View<'a> {
@@ -47,7 +60,8 @@ impl<'a> View<'a> {
         });
         let (device_labels, room_labels) = (device_labels.collect(), room_labels.collect());
         let judgements = fleet.rooms.iter().map(|room| Judgement::of(&fleet, room)).collect();
-        Self { tenant, snapshot, now, fleet, judgements, device_labels, room_labels }
+        let managed = managed(tenant, &fleet);
+        Self { tenant, snapshot, now, fleet, judgements, device_labels, room_labels, managed }
     }
 
     /// When this view ends by itself: a record expires, or the last success of a source does.
@@ -77,6 +91,11 @@ impl<'a> View<'a> {
                     entity(&room.room.id, labels, &|out| write(out, &self.fleet, room, judgement));
                 }
             }
+            Source::Managed(write) => {
+                for managed in &self.managed {
+                    entity(managed.id, &managed.labels, &|out| write(out, managed.device));
+                }
+            }
             Source::Tenant(_, write) => {
                 let labels = Labels::new(&[("tenant", self.tenant)]);
                 entity(self.tenant, &labels, &|out| write(out, &self.fleet, self.snapshot, self.now));
@@ -91,6 +110,23 @@ impl<'a> View<'a> {
         }
         Segment::from(cut)
     }
+}
+
+/// Rooms may be of one name: without their id two series without a device would be the same.
+fn managed<'a>(tenant: &str, fleet: &Fleet<'a>) -> Vec<Managed<'a>> {
+    let labels = |device_id, room, room_id| {
+        Labels::new(&[("tenant", tenant), ("device_id", device_id), ("room", room), ("room_id", room_id)])
+    };
+    let devices = fleet.devices.iter().filter_map(|device| {
+        let id = &*device.device.id;
+        let (room, room_id) = device.room.map_or(("", ""), |room| (&room.name, &room.id));
+        Some(Managed { id, labels: labels(id, room, room_id), device: device.managed? })
+    });
+    let rooms = fleet.rooms.iter().filter_map(|room| {
+        let Room { id, name, .. } = room.room;
+        Some(Managed { id, labels: labels("", name, id), device: room.managed? })
+    });
+    devices.chain(rooms).collect()
 }
 
 /// Writes the samples of one entity in one family.

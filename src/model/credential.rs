@@ -8,3 +8,6 @@ use crate::model::Timestamp;
 pub struct Credential {
     pub expires: Timestamp,
 }
+
+/// The name of the secret of the application: the label `credential`.
+pub const CLIENT_SECRET: &str = "client_secret";

@@ -8,6 +8,7 @@ use crate::model::collector::Collector;
 use crate::model::detail::{Basis, Detail, Reading, Software, SoftwareKind};
 use crate::model::device::{Activity, Device, DeviceType, Role};
 use crate::model::identity::Room;
+use crate::model::managed_device::{ManagedDevice, Serials};
 use crate::model::memory::{self, DeviceMemory, PresenceMemory};
 use crate::model::place::Place;
 use crate::model::presence::Presence;
@@ -41,6 +42,8 @@ pub struct FleetDevice<'a> {
     pub reading: Option<&'a Reading>,
     /// Replaced by another core device of its room; counts no more.
     pub superseded: bool,
+    /// What Intune last said of it, while that has not expired.
+    pub managed: Option<&'a ManagedDevice>,
 }
 
 #[derive(Debug)]
@@ -54,6 +57,8 @@ pub struct FleetRoom<'a> {
     pub in_service: bool,
     /// The last answer, while it has not expired, and how it came to be.
     pub presence: Option<(Presence, PresenceMemory)>,
+    /// What Intune says of a device that only the account of the room tells to be its own.
+    pub managed: Option<&'a ManagedDevice>,
     /// Indices into the fleet's devices.
     members: Vec<usize>,
 }
@@ -89,9 +94,10 @@ impl<'a> Fleet<'a> {
                 room_index: None,
                 reading: reading.filter(|reading| until.holds(reading.read_at, detail_expiry)),
                 superseded: false,
+                managed: None,
             });
         }
-        let rooms = rooms_of(snapshot, &devices, &mut until);
+        let mut rooms = rooms_of(snapshot, &devices, &mut until);
         for (room_index, room) in rooms.iter().enumerate() {
             for index in &room.members {
                 if let Some(device) = devices.get_mut(*index) {
@@ -105,6 +111,7 @@ impl<'a> Fleet<'a> {
                 device.superseded = true;
             }
         }
+        join_managed(snapshot, &mut devices, &mut rooms, &mut until);
         let frozen = is_frozen(snapshot, now, &mut until);
         Self { now, devices, rooms, frozen, until: until.next, cohorts: OnceLock::new() }
     }
@@ -257,6 +264,7 @@ fn rooms_of<'a>(
         site: None,
         in_service: true,
         presence: None,
+        managed: None,
         members: Vec::new(),
     };
     for (index, device) in devices.iter().enumerate() {
@@ -314,6 +322,53 @@ fn superseded(devices: &[FleetDevice<'_>], rooms: &[FleetRoom<'_>], until: &mut 
     superseded
 }
 
+/// Joins what Intune manages: by serial number, else by account. Of several enrolments of a device the one that synced
+/// last counts; those of replaced hardware stay in Intune for long, so the account only speaks for a room of which no
+/// core device is found by its serial number.
+fn join_managed<'a>(
+    snapshot: &'a Snapshot,
+    devices: &mut [FleetDevice<'a>],
+    rooms: &mut [FleetRoom<'a>],
+    until: &mut Horizon,
+) {
+    let expiry = snapshot.expiry(Collector::Intune);
+    let numbered = devices.iter().enumerate();
+    let serials =
+        Serials::new(numbered.map(|(index, device)| (device.device.serial_number.as_deref(), index)));
+    for record in snapshot.intune.values().filter(|record| until.holds(record.read_at, expiry)) {
+        let managed = &*record.value;
+        let index = managed.serial_number.as_deref().and_then(|serial| serials.find(serial));
+        let joined = match index.and_then(|index| devices.get_mut(index)) {
+            Some(device) => &mut device.managed,
+            None => match account_of(snapshot, rooms, managed) {
+                Some(room) => &mut room.managed,
+                None => continue,
+            },
+        };
+        if joined.is_none_or(|other| other.last_sync <= managed.last_sync) {
+            *joined = Some(managed);
+        }
+    }
+    for room in rooms {
+        let mut members = room.members.iter().filter_map(|index| devices.get(*index));
+        if members.any(|device| device.managed.is_some() && device.role() == Role::Core && !device.superseded)
+        {
+            room.managed = None;
+        }
+    }
+}
+
+/// The room whose account is the primary user of a managed device.
+fn account_of<'r, 'a>(
+    snapshot: &Snapshot,
+    rooms: &'r mut [FleetRoom<'a>],
+    managed: &ManagedDevice,
+) -> Option<&'r mut FleetRoom<'a>> {
+    let room = room_of(snapshot, managed.room_id.as_deref()?)?;
+    let index = rooms.binary_search_by(|other| other.room.id.cmp(&room.id)).ok()?;
+    rooms.get_mut(index)
+}
+
 /// Collects the next moment at which something expires.
 struct Horizon {
     now: Timestamp,
@@ -348,6 +403,7 @@ mod tests {
     use crate::model::identity::Trust;
     use crate::model::listing::tests::device;
     use crate::model::memory::{Moment, Sighting};
+    use crate::model::record::Record;
 
     const DAY: i64 = 86_400;
 
@@ -395,5 +451,42 @@ mod tests {
         let fleet = Fleet::at(&snapshot, Timestamp::from_seconds(0));
         let [room] = &fleet.rooms[..] else { panic!("one room, not {}", fleet.rooms.len()) };
         assert_eq!((&*room.room.id, fleet.members(room).count()), ("oslo@contoso.example", 2));
+    }
+
+    /// Enrolments as Intune's id, serial number, room and last sync; says which is joined to the device `core` with serial
+    /// number `HA1` and which to its room, by their systems' versions: the same as the ids.
+    #[track_caller]
+    fn check_managed(enrolments: &[(&str, &str, &str, i64)], expected: [Option<&str>; 2]) {
+        let mut snapshot = Snapshot::default();
+        let device = Device { serial_number: Some("HA1".into()), ..(*core("core", Health::Healthy)).clone() };
+        observe(&mut snapshot, &[Arc::new(device)], 0);
+        let record = |(id, serial, room, sync): &(&str, &str, &str, i64)| {
+            let managed = ManagedDevice {
+                serial_number: Some((*serial).into()),
+                room_id: Some((*room).into()),
+                last_sync: (*sync > 0).then(|| Timestamp::from_seconds(*sync)),
+                os_version: Some((*id).into()),
+                ..ManagedDevice::default()
+            };
+            ((*id).into(), Record::new(managed, Timestamp::from_seconds(0)))
+        };
+        snapshot.intune = Arc::new(enrolments.iter().map(record).collect());
+        let fleet = Fleet::at(&snapshot, Timestamp::from_seconds(0));
+        let version =
+            |managed: Option<&ManagedDevice>| managed.and_then(|managed| managed.os_version.clone());
+        let [device, room] = [version(fleet.devices[0].managed), version(fleet.rooms[0].managed)];
+        assert_eq!([device.as_deref(), room.as_deref()], expected, "{enrolments:?}");
+    }
+
+    #[test]
+    fn of_several_enrolments_the_one_that_synced_last_is_joined() {
+        let oslo = "oslo@contoso.example";
+        check_managed(&[("a", "HA1", "", 7), ("b", "ha1", "", 9), ("c", "HA1", "", 8)], [Some("b"), None]);
+        check_managed(&[("b", "HA1", "", 7), ("a", "HA1", "", 7)], [Some("b"), None]);
+        check_managed(&[("a", "HA1", "", 1), ("b", "HA1", "", 0)], [Some("a"), None]);
+        check_managed(&[("a", "OLD", oslo, 9)], [None, Some("a")]);
+        check_managed(&[("a", "OLD", oslo, 9), ("b", "0", oslo, 3)], [None, Some("a")]);
+        check_managed(&[("a", "OLD", oslo, 9), ("b", "HA1", oslo, 3)], [Some("b"), None]);
+        check_managed(&[("a", "OLD", "bergen@contoso.example", 9)], [None, None]);
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::State;
 use crate::model::account::RoomAccount;
 use crate::model::calendar::Calendar;
 use crate::model::collector::{Collector, CollectorState, Status};
@@ -21,6 +20,7 @@ use crate::model::record::Records;
 use crate::model::rooms_file::Rooms;
 use crate::model::service_health::ServiceHealth;
 use crate::model::site::Site;
+use crate::model::{State, Timestamp};
 
 /// Cheap to clone; a part that was not replaced is shared with the snapshot before.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +42,8 @@ pub struct Snapshot {
     pub intune: Arc<Records<ManagedDevice>>,
     /// By name: the label `credential`.
     pub credentials: Arc<Records<Credential>>,
+    /// When the secret expires, as configured.
+    pub secret_expires: Option<Timestamp>,
     /// By product.
     pub service_health: Arc<Records<ServiceHealth>>,
     /// By e-mail, from the rooms file.
@@ -72,7 +74,7 @@ impl Snapshot {
             Collector::Accounts => self.accounts.len(),
             Collector::Intune => self.intune.len(),
             Collector::ServiceHealth => self.service_health.len(),
-            Collector::Credentials => self.credentials.len(),
+            Collector::Credentials => self.credentials.len().max(usize::from(self.secret_expires.is_some())),
         }
     }
 

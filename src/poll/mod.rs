@@ -93,8 +93,7 @@ pub const ROOMS_FILE_EVERY: Duration = Duration::from_mins(1);
 /// Whether anybody reads is one look at a clock.
 const IDLE_CHECK_EVERY: Duration = Duration::from_secs(1);
 /// Collectors that nobody reads yet.
-pub const UNREAD: [Collector; 4] =
-    [Collector::Calendar, Collector::Accounts, Collector::Intune, Collector::Credentials];
+pub const UNREAD: [Collector; 2] = [Collector::Calendar, Collector::Accounts];
 /// Unknown values are logged once each, and strangers may send as many as they like.
 const MAX_SEEN_VALUES: usize = 1000;
 

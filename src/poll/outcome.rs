@@ -36,7 +36,9 @@ impl Poller {
             before = status.state;
             // A source that never worked and may be left out is off, not broken.
             let never = status.last_success.is_none() && finished.items == 0;
-            if state == CollectorState::Forbidden && enabled == Enabled::Auto && never {
+            let is_normal = state == CollectorState::Forbidden
+                || (state == CollectorState::Retired && collector.is_often_absent());
+            if is_normal && enabled == Enabled::Auto && never {
                 shown = CollectorState::Disabled;
             }
             self.write_status(status, collector, shown, finished, now);
@@ -100,6 +102,14 @@ impl Poller {
         match state {
             CollectorState::Ok => {
                 tracing::info!(tenant, collector = name, items = finished.items, took = ?finished.took, "collected");
+            }
+            CollectorState::Disabled if finished.outcome.state() == CollectorState::Retired => {
+                tracing::info!(
+                    tenant,
+                    collector = name,
+                    error,
+                    "off: this tenant does not have it; it is looked for again"
+                );
             }
             CollectorState::Disabled => tracing::info!(
                 tenant,

@@ -1,16 +1,18 @@
-//! The sources that stand by themselves: presence, places, service health and the rooms file.
+//! The sources that stand by themselves: presence, places, Intune, service health, credentials and the rooms file.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
+use crate::collectors::intune::Enrolled;
 use crate::collectors::{self, Outcome};
 use crate::config::Enabled;
 use crate::model::Snapshot;
 use crate::model::collector::{Collector, CollectorState};
 use crate::model::identity::Room;
 use crate::model::listing::Settled;
+use crate::model::managed_device::Sieve;
 use crate::model::presence::Presence;
 use crate::poll::outcome::Finished;
 use crate::poll::{PATIENCE, Poller, UNREAD};
@@ -22,7 +24,7 @@ impl Poller {
         if self.settings.sources.of(collector).enabled == Enabled::No || UNREAD.contains(&collector) {
             return;
         }
-        if collector == Collector::Presence {
+        if matches!(collector, Collector::Presence | Collector::Intune) {
             self.rooms_were_looked_for().await;
         }
         loop {
@@ -85,11 +87,15 @@ impl Poller {
         let (outcome, found) = match collector {
             Collector::Presence => self.read_presence(deadline).await,
             Collector::Places => self.read_places(deadline).await,
+            Collector::Intune => self.read_intune(deadline).await,
             Collector::ServiceHealth => self.read_service_health(deadline).await,
+            Collector::Credentials => self.read_credentials(deadline).await,
             _ => return CollectorState::Starting, // devices and their details have their own loops
         };
+        // "Nothing" after something was known is doubted, whatever the source.
+        let is_doubted = collector.must_have_items() || self.store.snapshot().held(collector) > 0;
         let state = match outcome.state() {
-            state if state.is_success() && found == 0 && collector.must_have_items() => CollectorState::Empty,
+            state if state.is_success() && found == 0 && is_doubted => CollectorState::Empty,
             state => state,
         };
         let items = self.store.snapshot().held(collector);
@@ -123,11 +129,42 @@ impl Poller {
         (outcome, found)
     }
 
+    /// Keeps only what belongs to rooms, as they are known now; others come with the next reading.
+    async fn read_intune(&self, deadline: Instant) -> (Outcome, usize) {
+        let snapshot = self.store.snapshot();
+        let sieve = Sieve::new(&snapshot);
+        let kept = Mutex::new(HashSet::new());
+        let take = |enrolled: Vec<Enrolled>| {
+            let of_room = |(id, user, device): Enrolled| Some((id, sieve.keep(user.as_ref(), device)?));
+            let devices: Vec<_> = enrolled.into_iter().filter_map(of_room).collect();
+            kept.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(devices.iter().map(|(id, _)| id.clone()));
+            self.store.take_managed_devices(devices, self.clock.now());
+        };
+        let outcome = collectors::intune::collect(&self.client, deadline, &take).await;
+        let kept = kept.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if outcome.failures.is_empty() && outcome.skipped.is_empty() {
+            self.store.settle_managed_devices(&kept, self.clock.now());
+        }
+        (outcome, kept.len())
+    }
+
     async fn read_service_health(&self, deadline: Instant) -> (Outcome, usize) {
         let (outcome, products) = collectors::service_health::collect(&self.client, deadline).await;
         let found = products.len();
         let products = products.into_iter().map(|(product, health)| (product.into(), health)).collect();
         self.store.take_service_health(products, self.clock.now());
         (outcome, found)
+    }
+
+    async fn read_credentials(&self, deadline: Instant) -> (Outcome, usize) {
+        let (now, is_configured) = (self.clock.now(), self.store.snapshot().secret_expires.is_some());
+        let (outcome, expires) =
+            collectors::credentials::collect(&self.client, is_configured, now, deadline).await;
+        if let Some(expires) = expires {
+            self.store.take_secret_expiry(expires, now);
+        }
+        (outcome, usize::from(expires.is_some() || is_configured))
     }
 }

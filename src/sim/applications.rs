@@ -1,6 +1,7 @@
 //! `applications`: the registration of the client itself, with the dates its credentials end.
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::CLIENT_ID;
 use super::faults::Kind;
@@ -113,7 +114,7 @@ fn write(call: &Call<'_>, id: &str) -> Value {
         "usage": "Verify",
     });
     let is_ours = id == CLIENT_ID;
-    json!({
+    let mut application = json!({
         "id": draw.named("object").guid().to_string(),
         "appId": id,
         "displayName": if is_ours { "teams-rooms-exporter" } else { "Invented Application" },
@@ -123,5 +124,10 @@ fn write(call: &Call<'_>, id: &str) -> Value {
         // The old secret is still listed, as it always is.
         "passwordCredentials": [password("last year", -10), password("this year", 45)],
         "keyCredentials": if is_ours { vec![key] } else { Vec::new() },
-    })
+    });
+    let edits = Uuid::try_parse(id).ok().and_then(|id| call.tenant.edits_of(id));
+    if let Some(patch) = edits {
+        patch.apply("application", &mut application);
+    }
+    application
 }

@@ -72,6 +72,7 @@ faults! {
     PersonInRoom "person_in_room" "a person is signed in on the device of one Windows room in sixty"
     TeamsIncident "teams_incident" "Microsoft Teams has an open incident"
     TeamsAdvisory "teams_advisory" "Microsoft Teams has an open advisory"
+    NoIntune "no_intune" "what Intune answers where the tenant has no licence for it; =400 or 401, 400 if not given"
     PresenceMasked "presence_masked" "a living console or panel keeps the account of a dead room online"
 }
 

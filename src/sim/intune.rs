@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::faults::Kind;
 use super::odata::Filter;
 use super::pages::{self, List, MostTop};
 use super::reply::Reply;
@@ -65,10 +66,13 @@ enum Enrolment {
 }
 
 fn answer(call: &Call<'_>) -> Result<Reply, Reply> {
+    if let Some(fault) = call.faults.strikes(Kind::NoIntune) {
+        return Err(unlicensed(fault.number_or(400)));
+    }
     let wanted = operating_system(call);
     let mut enrolments = enrolments(call);
     enrolments.retain(|enrolment| {
-        wanted.as_ref().is_none_or(|wanted| enrolment.operating_system().eq_ignore_ascii_case(wanted))
+        wanted.as_ref().is_none_or(|wanted| enrolment.operating_system(call).eq_ignore_ascii_case(wanted))
     });
     let list = List {
         context: "deviceManagement/managedDevices",
@@ -81,8 +85,20 @@ fn answer(call: &Call<'_>) -> Result<Reply, Reply> {
     pages::answer(call, &list, enrolments, |enrolment| enrolment.id(call), |enrolment| enrolment.write(call))
 }
 
+/// Both are reported: Graph's own words, and those of the service behind it in an envelope.
+fn unlicensed(status: u16) -> Reply {
+    if status == 401 {
+        let inner = json!({"ErrorCode": "Forbidden", "Message": "An error has occurred", "Target": null});
+        return Reply::error(401, "UnknownError", inner.to_string());
+    }
+    Reply::error(status, "BadRequest", "Request not applicable to target tenant.")
+}
+
 /// The one filter that works; every other is ignored without a word.
 fn operating_system(call: &Call<'_>) -> Option<String> {
+    if call.faults.strikes(Kind::IgnoreFilter).is_some() {
+        return None;
+    }
     match Filter::parse(call.query.get("$filter")?).ok()? {
         Filter::Equal { property, value } if property == "operatingSystem" => Some(value),
         _ => None,
@@ -113,10 +129,25 @@ fn of_device(device: &Device, mailbox: &Mailbox) -> Vec<Enrolment> {
 }
 
 impl Enrolment {
-    fn operating_system(&self) -> &'static str {
-        match self {
+    fn operating_system(&self, call: &Call<'_>) -> String {
+        let system = match self {
             Self::Room { device, .. } if !device.kind.is_windows() => "Android",
             _ => "Windows",
+        };
+        let mut row = json!({"operatingSystem": system});
+        self.edit(call, &mut row);
+        row.get("operatingSystem").and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
+    /// Lays over it what was edited on the device, or on the owner of the laptop.
+    fn edit(&self, call: &Call<'_>, row: &mut Value) {
+        let id = match self {
+            Self::Room { is_former: true, .. } => return,
+            Self::Room { device, .. } => device.id,
+            Self::Laptop(user) => user.account.id,
+        };
+        if let Some(patch) = call.tenant.edits_of(id) {
+            patch.apply("managedDevice", row);
         }
     }
 
@@ -137,8 +168,9 @@ impl Enrolment {
         };
         if let Some(members) = row.as_object_mut() {
             members.insert("id".to_owned(), self.id(call).into());
-            members.insert("operatingSystem".to_owned(), self.operating_system().into());
+            members.insert("operatingSystem".to_owned(), self.operating_system(call).into());
         }
+        self.edit(call, &mut row);
         row
     }
 }

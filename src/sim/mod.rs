@@ -149,8 +149,8 @@ impl Sim {
         entries.filter(|entry| self.0.is_present(entry.id)).map(|entry| entry.id.to_string()).collect()
     }
 
-    /// Lays an RFC 7386 merge patch over the documents `device`, `health`, `activity` and `configuration` of
-    /// a device. Patches add up; `null` in place of a document, or of all of them, takes its patches back.
+    /// Lays an RFC 7386 merge patch over the documents `device`, `health`, `activity`, `configuration` and
+    /// `managedDevice` of a device, the `managedDevice` of a person, or the `application` with a client id. Patches add up; `null` in place of a document, or of all of them, takes its patches back.
     /// The `lastModifiedDateTime` of an edited document follows unless the patch sets it.
     pub fn edit(&self, device_id: &str, patch: Value) {
         if let Ok(id) = Uuid::try_parse(device_id) {

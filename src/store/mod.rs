@@ -4,15 +4,18 @@
 
 pub mod storage;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use crate::model::collector::{Collector, Status};
+use crate::model::credential::{CLIENT_SECRET, Credential};
 use crate::model::detail::{Basis, Detail, Reading};
 use crate::model::device::Device;
 use crate::model::identity::{Claim, Registry, Trust};
 use crate::model::listing::{Census, Settled};
+use crate::model::managed_device::ManagedDevice;
 use crate::model::memory::{Event, Moment, Sighting};
 use crate::model::place::Place;
 use crate::model::presence::Presence;
@@ -21,7 +24,7 @@ use crate::model::rooms_file::Rooms;
 use crate::model::service_health::ServiceHealth;
 use crate::model::{Snapshot, Timestamp};
 
-/// A listing with a smaller share of the rooms held than this takes none away; they age.
+/// A listing with a smaller share of the records held than this takes none away; they age.
 const BELIEVED_PERCENT: usize = 80;
 
 /// What is held of one tenant.
@@ -145,12 +148,44 @@ impl Store {
         });
     }
 
+    /// Takes devices of rooms that Intune manages, by its id of each.
+    pub fn take_managed_devices(&self, devices: Vec<(Arc<str>, ManagedDevice)>, now: Timestamp) {
+        if devices.is_empty() {
+            return; // pages and pages of laptops
+        }
+        self.change(|snapshot| {
+            let records = devices.into_iter().map(|(id, device)| (id, Record::new(device, now)));
+            Arc::make_mut(&mut snapshot.intune).extend(records);
+        });
+    }
+
+    /// Ends a complete listing of managed devices: those that it lacks leave; where it lacks many, once they have expired.
+    pub fn settle_managed_devices(&self, seen: &HashSet<Arc<str>>, now: Timestamp) {
+        self.change(|snapshot| {
+            let expiry = snapshot.expiry(Collector::Intune);
+            let fell = seen.len() * 100 < snapshot.intune.len() * BELIEVED_PERCENT;
+            let is_gone = |id: &Arc<str>, record: &Record<ManagedDevice>| {
+                !seen.contains(id) && (!fell || now.since(record.read_at) > expiry)
+            };
+            if snapshot.intune.iter().any(|(id, record)| is_gone(id, record)) {
+                Arc::make_mut(&mut snapshot.intune).retain(|id, record| !is_gone(id, record));
+            }
+        });
+    }
+
     pub fn take_service_health(&self, products: Vec<(Arc<str>, ServiceHealth)>, now: Timestamp) {
         self.change(|snapshot| {
             let records = Arc::make_mut(&mut snapshot.service_health);
             for (product, health) in products {
                 records.insert(product, Record::new(health, now));
             }
+        });
+    }
+
+    pub fn take_secret_expiry(&self, expires: Timestamp, now: Timestamp) {
+        self.change(|snapshot| {
+            let secret = Record::new(Credential { expires }, now);
+            Arc::make_mut(&mut snapshot.credentials).insert(CLIENT_SECRET.into(), secret);
         });
     }
 

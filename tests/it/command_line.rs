@@ -424,6 +424,9 @@ async fn check_says_what_is_wrong_and_what_to_do() {
             "all is well",
         ],
     );
+    check(&sim, &[], good, 0, &["credential client_secret expires 2027-01-04T08:00:00Z"]);
+    check(&sim, &["no_intune"], good, 0, &["FAILED (retired): /v1.0/deviceManagement", "`enabled: false`"]);
+    check(&sim, &["forbidden_source=applications"], good, 0, &["client_secret_expires: 2027-01-31"]);
     check(
         &sim,
         &[],

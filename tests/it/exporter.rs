@@ -220,7 +220,7 @@ impl Exporter {
         async move {
             everything.await;
             self.wait_until("every source read", |scrape| {
-                ["presence", "places", "service_health"]
+                ["presence", "places", "intune", "service_health", "credentials"]
                     .iter()
                     .all(|source| scrape.collector("success", self.tenant, source) == Some(1.0))
                     && scrape.count("teams_rooms_room_presence_state") > 0
@@ -399,6 +399,7 @@ pub(crate) fn tenant(name: &str, sim: &Sim) -> Tenant {
         tenant_id: sim::TENANT_ID.to_owned(),
         client_id: sim::CLIENT_ID.to_owned(),
         credential: Credential::Secret(Secret::new(sim.secret())),
+        client_secret_expires: None,
         authority: root.clone(),
         graph: root,
         trust_device_accounts: Trust::Auto,
