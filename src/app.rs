@@ -188,6 +188,7 @@ fn not_after(snapshot: &mut Snapshot, now: Timestamp) {
     record::not_after(&mut snapshot.accounts, now);
     record::not_after(&mut snapshot.licenses, now);
     record::not_after(&mut snapshot.intune, now);
+    Arc::make_mut(&mut snapshot.incidents).not_after(now);
     for reading in Arc::make_mut(&mut snapshot.details).values_mut() {
         reading.read_at = reading.read_at.min(now);
     }

@@ -75,7 +75,9 @@ impl Renderer {
         let mut cutter = Cutter::default();
         for (index, family) in FAMILIES.iter().enumerate().filter(|(_, family)| (self.exposed)(family)) {
             let due = match family.source {
-                Source::Device(..) | Source::Room(..) | Source::Tenant(..) => fleet || status,
+                Source::Device(..) | Source::Room(..) | Source::Pushed(_) | Source::Tenant(..) => {
+                    fleet || status
+                }
                 Source::Collector(_) => status,
                 Source::Exporter => false,
             };

@@ -5,6 +5,7 @@
 
 pub mod device_health;
 pub mod devices;
+pub mod incidents;
 pub mod places;
 pub mod presence;
 pub mod service_health;

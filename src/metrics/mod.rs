@@ -9,6 +9,7 @@ pub mod collectors;
 pub mod devices;
 pub mod exporter;
 pub mod exposition;
+pub mod incidents;
 pub mod rooms;
 pub mod service_health;
 pub mod text;
@@ -71,7 +72,7 @@ impl<'a> View<'a> {
                     entity(&device.device.id, labels, &|out| write(out, &self.fleet, device));
                 }
             }
-            Source::Room(_, write) => {
+            Source::Room(_, write) | Source::Pushed(write) => {
                 let rooms = self.fleet.rooms.iter().zip(&self.judgements).zip(&self.room_labels);
                 for ((room, judgement), labels) in rooms {
                     entity(&room.room.id, labels, &|out| write(out, &self.fleet, room, judgement));

@@ -12,6 +12,7 @@ use crate::model::collector::{Collector, Status};
 use crate::model::detail::{Basis, Detail, Reading};
 use crate::model::device::Device;
 use crate::model::identity::{Claim, Registry, Trust};
+use crate::model::incident::{Event as IncidentEvent, Receipt, Reporter};
 use crate::model::listing::{Census, Settled};
 use crate::model::memory::{Event, Moment, Sighting};
 use crate::model::place::Place;
@@ -152,6 +153,20 @@ impl Store {
                 records.insert(product, Record::new(health, now));
             }
         });
+    }
+
+    /// Takes what a portal pushed; without an event it was heard and had nothing to say.
+    pub fn take_incident(&self, reporter: Reporter, event: Option<IncidentEvent>, now: Timestamp) -> Receipt {
+        self.change(|snapshot| {
+            let incidents = Arc::make_mut(&mut snapshot.incidents);
+            match event {
+                Some(event) => incidents.take(reporter, event, now),
+                None => {
+                    incidents.note(reporter, now);
+                    Receipt::Ignored
+                }
+            }
+        })
     }
 
     pub fn update_status(&self, collector: Collector, update: impl FnOnce(&mut Status)) {
