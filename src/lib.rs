@@ -12,8 +12,8 @@
 //!      model  --->  store  --->  model::fleet  --->  metrics  --->  exposition
 //!                  snapshot      joined at `now`     samples       finished bytes
 //!                  ^      \                         ^
-//!                poll      keep                   render
-//!                when      a restart              when something changed
+//!            poll, intake  keep                   render
+//!       when, or when told  a restart              when something changed
 //! ```
 //!
 //! [`poll`] asks, [`render`] writes down, [`serve`] hands out: three loops that share only the snapshot in [`store`]
@@ -26,6 +26,7 @@
 //! * [`collectors`]: one file per Graph resource; its JSON becomes the model.
 //! * [`store`]: the last good picture of each tenant, in memory and in a file.
 //! * [`poll`]: when each collector runs, and what its outcome means for its state.
+//! * [`intake`]: what Microsoft's portals push: who may, how much, and into which tenant it goes.
 //! * [`keep`]: writes the picture to disk now and then, and at the end.
 //! * [`metrics`]: from the model to samples and their text; [`metrics::catalogue`] is the table of all metrics.
 //! * [`render`]: has the changed families of a tenant written anew.
@@ -70,6 +71,7 @@ pub mod model;
 // From Graph into the model, when it is asked for, and where the result is held.
 pub mod collectors;
 pub mod graph;
+pub mod intake;
 pub mod keep;
 pub mod poll;
 pub mod store;

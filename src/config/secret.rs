@@ -84,7 +84,7 @@ pub(super) fn in_file(text: &str, folder: &Path) -> Result<Credential, String> {
 
 /// Characters of an intake secret. It faces the internet and is guessed at without a limit worth the name: 32 of them
 /// are 128 bits even where all are hexadecimal digits.
-pub const MIN_INTAKE_CHARACTERS: usize = 32;
+const MIN_INTAKE_CHARACTERS: usize = 32;
 
 /// Checks an intake secret: long enough, and the same in a path as in a header.
 pub fn check_intake(secret: &Secret) -> Result<(), String> {

@@ -107,6 +107,7 @@ fn a_file_with_every_key_is_read_in_full() {
         tenant_id: "11111111-2222-4333-8444-55555555555a".to_owned(),
         client_id: CLIENT_ID.to_owned(),
         credential: Credential::SecretFile("tests/config/secret".into()),
+        intake: Some(Credential::SecretFile("tests/config/intake_secret".into())),
         authority: url("https://login.microsoftonline.us/"),
         graph: url("https://graph.microsoft.us/"),
         trust_device_accounts: Trust::No,
@@ -136,6 +137,7 @@ fn a_file_with_every_key_is_read_in_full() {
         tenant_id: "fabrikam.onmicrosoft.com".to_owned(),
         client_id: "33333333-3333-4444-8555-666666666666".to_owned(),
         credential: Credential::Secret(Secret::new("hunter2")),
+        intake: Some(Credential::Secret(Secret::new("0123456789abcdef0123456789ABCDEF-_.~"))),
         authority: url("http://127.0.0.1:10065/"),
         graph: url("http://[::1]:10065/graph/"),
         trust_device_accounts: Trust::Auto,
@@ -154,6 +156,7 @@ fn a_file_with_every_key_is_read_in_full() {
     };
     let expected = Config {
         tenants: vec![contoso, fabrikam],
+        intake_addresses: Vec::new(),
         web: Web {
             listen_addresses: vec!["[::]:10064".parse().unwrap()],
             telemetry_path: "/metrics".to_owned(),
@@ -326,7 +329,8 @@ fn the_demo_talks_to_the_simulated_tenant_alone() {
         panic!("not demo")
     };
     let secret = Secret::new("hunter2");
-    let config = demo(&args, "http://127.0.0.1:1", TENANT_ID, CLIENT_ID, secret.clone()).expect("sound");
+    let config = demo(&args, "http://127.0.0.1:1", TENANT_ID, CLIENT_ID, secret.clone(), secret.clone())
+        .expect("sound");
     assert_eq!(config.web.listen_addresses, ["127.0.0.1:0".parse().unwrap()]);
     let tenant = only_tenant(Ok(config));
     assert_eq!(tenant.authority.as_str(), "http://127.0.0.1:1/");
@@ -338,7 +342,9 @@ fn the_demo_talks_to_the_simulated_tenant_alone() {
         assert_eq!(source.enabled, Enabled::Auto);
         assert!(source.interval <= MINUTE && source.interval < source.expiry, "{source:?}");
     }
-    assert!(demo(&args, "http://10.0.0.1", TENANT_ID, CLIENT_ID, Secret::new("x")).is_err());
+    assert!(
+        demo(&args, "http://10.0.0.1", TENANT_ID, CLIENT_ID, Secret::new("x"), Secret::new("x")).is_err()
+    );
 }
 
 /// Every slip of one character in a file with a secret in it, whatever message it leads to.
@@ -372,4 +378,39 @@ fn no_slip_of_syntax_brings_the_secret_into_a_message() {
             check(&format!("{before}: {after}"));
         }
     }
+}
+
+#[test]
+fn an_intake_needs_an_address_and_a_secret() {
+    let load = |yaml: &str, addresses: &[&str]| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("config.yaml");
+        fs::write(&path, yaml).expect("written");
+        let listen_addresses = addresses.iter().map(|&address| address.to_owned()).collect();
+        let args = cli::ServeArgs {
+            config: cli::ConfigArgs { file: Some(path) },
+            intake: cli::IntakeArgs { listen_addresses },
+            ..cli::ServeArgs::default()
+        };
+        super::load(&args, &|_| None, &KNOWN_METRICS)
+    };
+    let without = format!(
+        "tenants: [{{ name: a, tenant_id: {TENANT_ID}, client_id: {CLIENT_ID}, auth: {{ client_secret: x }} }}]"
+    );
+    let with = without.replace("auth:", "intake: { secret: 0123456789abcdef0123456789abcdef }, auth:");
+    check_error(
+        load(&without, &[":1"]),
+        "--intake.listen-address: no tenant has a secret for it; give one `intake: { secret_file: ... }` in the \
+         configuration file",
+    );
+    check_error(
+        load(&with, &["here"]),
+        "--intake.listen-address: `here` is no address to listen on; write it like :10064, 127.0.0.1:10064 or \
+         [::1]:10064",
+    );
+    assert!(load(&without, &[]).expect("sound").intake_addresses.is_empty());
+    // `check` and `rooms` read the same file and take no pushes.
+    assert!(load(&with, &[]).expect("sound").intake_addresses.is_empty());
+    let both = load(&with, &[":1", "127.0.0.1:2", ":1"]).expect("sound").intake_addresses;
+    assert_eq!(both.iter().map(ToString::to_string).collect::<Vec<_>>(), ["[::]:1", "127.0.0.1:2"]);
 }
