@@ -4,7 +4,7 @@ use super::error::is_plain_key;
 
 /// Keys whose values may be shown. Every other key, misspelled ones included, hides what follows it: it may be a
 /// secret, or an identifier into whose place a secret was pasted.
-const SHOWN: [&str; 35] = [
+const SHOWN: [&str; 34] = [
     "tenants",
     "name",
     "cloud",
@@ -39,7 +39,6 @@ const SHOWN: [&str; 35] = [
     "intune",
     "service_health",
     "credentials",
-    "intake",
 ];
 
 /// A longer line is cut; the message before it has the column.

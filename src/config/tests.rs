@@ -350,13 +350,15 @@ fn the_demo_talks_to_the_simulated_tenant_alone() {
 /// Every slip of one character in a file with a secret in it, whatever message it leads to.
 #[test]
 fn no_slip_of_syntax_brings_the_secret_into_a_message() {
-    const LAYOUTS: [&str; 7] = [
+    const LAYOUTS: [&str; 9] = [
         "tenants:\n- name: a\n  cloud: global\n  auth:\n    client_secret: hunter2hunter2\n  frozen_after: 1d\n",
         "tenants:\n- name: \"a\"\n  auth: { client_secret: \"hunter2hunter2\" }\n  trust_device_accounts: \"auto\"\n",
         "{tenants: [{name: a, collectors: {devices: {types: [sip]}}, auth: {client_secret: 'hunter2hunter2'}}]}",
         "{\"tenants\":[{\"frozen_after\":\"1d\",\"auth\":{\"client_secret\":\"hunter2hunter2\"},\"name\":\"a\"}]}",
         "tenants:\n- {name: a, tenant_id: a.b, client_id: 22222222-3333-4444-8555-666666666666, sites: [{name: 'b', match: {email: ['*']}, service_hours: 'Mon 07:00-20:00', time_zone: UTC}], auth: {client_secret: hunter2hunter2}}",
         "tenants:\n- name: a\n  tenant_id: a.b\n  client_id: 22222222-3333-4444-8555-666666666666\n  room_lists: ['a@b']\n  auth: {client_secret: 'hunter2hunter2'}\n  frozen_after: \"1d\"",
+        "tenants:\n- name: a\n  intake:\n    secret: hunter2hunter2hunter2hunter2hunter2\n  cloud: global\n",
+        "tenants:\n- {name: a, intake: { 'secret': hunter2/hunter2hunter2hunter2hunter2 }, cloud: global}\n",
         "tenants:\n- frozen_after: 1d\n  auth:\n    client_secret: >-\n      hunter2hunter2\n      hunter2hunter2\n  name: a\n",
     ];
     let args = cli::ServeArgs::default();
@@ -382,7 +384,7 @@ fn no_slip_of_syntax_brings_the_secret_into_a_message() {
 
 #[test]
 fn an_intake_needs_an_address_and_a_secret() {
-    let load = |yaml: &str, addresses: &[&str]| {
+    let read = |yaml: &str, addresses: &[&str]| {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("config.yaml");
         fs::write(&path, yaml).expect("written");
@@ -392,25 +394,25 @@ fn an_intake_needs_an_address_and_a_secret() {
             intake: cli::IntakeArgs { listen_addresses },
             ..cli::ServeArgs::default()
         };
-        super::load(&args, &|_| None, &KNOWN_METRICS)
+        load(&args, &|_| None, &KNOWN_METRICS)
     };
     let without = format!(
         "tenants: [{{ name: a, tenant_id: {TENANT_ID}, client_id: {CLIENT_ID}, auth: {{ client_secret: x }} }}]"
     );
     let with = without.replace("auth:", "intake: { secret: 0123456789abcdef0123456789abcdef }, auth:");
     check_error(
-        load(&without, &[":1"]),
+        read(&without, &[":1"]),
         "--intake.listen-address: no tenant has a secret for it; give one `intake: { secret_file: ... }` in the \
          configuration file",
     );
     check_error(
-        load(&with, &["here"]),
+        read(&with, &["here"]),
         "--intake.listen-address: `here` is no address to listen on; write it like :10064, 127.0.0.1:10064 or \
          [::1]:10064",
     );
-    assert!(load(&without, &[]).expect("sound").intake_addresses.is_empty());
+    assert!(read(&without, &[]).expect("sound").intake_addresses.is_empty());
     // `check` and `rooms` read the same file and take no pushes.
-    assert!(load(&with, &[]).expect("sound").intake_addresses.is_empty());
-    let both = load(&with, &[":1", "127.0.0.1:2", ":1"]).expect("sound").intake_addresses;
+    assert!(read(&with, &[]).expect("sound").intake_addresses.is_empty());
+    let both = read(&with, &[":1", "127.0.0.1:2", ":1"]).expect("sound").intake_addresses;
     assert_eq!(both.iter().map(ToString::to_string).collect::<Vec<_>>(), ["[::]:1", "127.0.0.1:2"]);
 }

@@ -11,6 +11,8 @@ mod command_line;
 mod faults;
 /// Whole scrapes, compared with files.
 mod golden;
+/// What Microsoft's portals push: who may, what is taken, what becomes of it.
+mod intake;
 /// Imports run one way, every file says what it is for.
 mod layers;
 /// Any snapshot makes an exposition that every scraper takes.
