@@ -56,10 +56,13 @@
 //!    are refused by the tests in [`metrics::catalogue`], and `tests/it/catalogue.rs` holds every sample to its row.
 //! 8. The exporter only reads, and a token goes to the Graph root alone (`tests/it/requests.rs`).
 //! 9. Settings are read once, at start, and so is the environment (`disallowed-methods` in `.clippy.toml`). Only a
-//!    secret in a file is read anew at each sign-in, so that it can be replaced, and the rooms file when it changed.
+//!    secret in a file is read anew, so that it can be replaced (at each sign-in, that of the intake every few seconds),
+//!    and the rooms file when it changed.
 //! 10. A secret has no `Debug` and no `Display` that shows it ([`config::Secret`]); `tests/it/command_line.rs` searches
 //!     what the program prints.
-//! 11. Unknown is absent, never 0: nothing that is missing reads as healthy (`tests/golden` shows each situation).
+//! 11. What strangers reach is a listener of its own: [`serve::intake`] knows no metrics, [`intake`] believes nobody without
+//!     a secret, and of what it is told no free text is kept (`tests/it/intake.rs`).
+//! 12. Unknown is absent, never 0: nothing that is missing reads as healthy (`tests/golden` shows each situation).
 //!
 //! # Where a new thing goes
 //!
