@@ -40,7 +40,7 @@ mod tests {
     fn only_the_whole_secret_fits() {
         let mut seal = Seal::of(b"hunter2");
         assert!(seal.fits(b"hunter2"));
-        for wrong in [&b""[..], b"hunter", b"hunter22", b"Hunter2", b"hunter2\n", &[0xff; 70_000]] {
+        for wrong in [&b""[..], b"hunter", b"hunter22", b"Hunter2", b"hunter2\n", &[0xff; 1000]] {
             assert!(!seal.fits(wrong));
         }
         assert!(!seal.replace(b"hunter2"));

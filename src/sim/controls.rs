@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::faults::{Fault, fault_table};
 use super::reply::Reply;
 use super::tenant::Tenant;
-use super::webhooks::Webhook;
+use super::webhooks::{self, Webhook};
 use super::world::{Episode, timestamp};
 use super::{CLIENT_ID, CLIENT_SECRET, TENANT_ID};
 
@@ -59,8 +59,8 @@ pub(super) fn answer(method: &str, path: &str, query: &str, body: &[u8], tenant:
         ("PUT", "speed") => set_speed(query, tenant),
         ("GET", "rooms") => Reply::json(rooms(tenant)),
         ("GET", "requests") => Reply::json(requests(tenant)),
-        ("GET", "incident") => pushed(query, "New", tenant, |webhook, tenant| webhook.incident(tenant)),
-        ("GET", "alert") => pushed(query, "offline", tenant, |webhook, tenant| webhook.alert(tenant)),
+        ("GET", "incident") => pushed(query, "New", tenant, webhooks::incident),
+        ("GET", "alert") => pushed(query, "offline", tenant, webhooks::alert),
         ("PATCH", room) if room.starts_with("rooms/") => change_room(room, body, tenant),
         ("PATCH" | "DELETE", _) => change_device(method, below, body, tenant),
         _ => Reply::error(404, "NotFound", "No such control; GET /_sim/ lists them."),
@@ -176,7 +176,7 @@ fn pushed(
     query: &str,
     state: &str,
     tenant: &Tenant,
-    body: fn(Webhook<'_>, &Tenant) -> Option<Value>,
+    body: fn(&Webhook<'_>, &Tenant) -> Option<Value>,
 ) -> Reply {
     let value = |name: &str, default: &str| {
         let mut pairs = url::form_urlencoded::parse(query.as_bytes());
@@ -187,7 +187,7 @@ fn pushed(
     let (id, signal) = (value("id", "INC-2026-004211"), value("signal", "Heartbeat"));
     let (severity, state) = (value("severity", "Critical"), value("state", state));
     let webhook = Webhook { room: &room, id: &id, signal: &signal, severity: &severity, state: &state };
-    body(webhook, tenant).map_or_else(|| Reply::error(404, "NotFound", "Room not found."), Reply::json)
+    body(&webhook, tenant).map_or_else(|| Reply::error(404, "NotFound", "Room not found."), Reply::json)
 }
 
 fn requests(tenant: &Tenant) -> Value {

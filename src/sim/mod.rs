@@ -190,12 +190,12 @@ impl Sim {
 
     /// What the Pro Management portal pushes of a room; `None` where there is no such room.
     pub fn incident(&self, webhook: Webhook<'_>) -> Option<Value> {
-        webhook.incident(&self.0)
+        webhooks::incident(&webhook, &self.0)
     }
 
     /// What the Teams admin center pushes of a room's first device.
     pub fn alert(&self, webhook: Webhook<'_>) -> Option<Value> {
-        webhook.alert(&self.0)
+        webhooks::alert(&webhook, &self.0)
     }
 
     /// A name that stands in every free text of a push, to search for where it should not be.

@@ -23,48 +23,46 @@ pub struct Webhook<'a> {
     pub state: &'a str,
 }
 
-impl Webhook<'_> {
-    /// Incident webhook of Teams Rooms Pro Management; `data` is a text. The documentation of this page was not to be had:
-    /// the shape is that of a receiver.
-    /// <https://learn.microsoft.com/microsoftteams/rooms/pmp-incident-webhook-integration>
-    pub(super) fn incident(self, tenant: &Tenant) -> Option<Value> {
-        let (name, device_id) = room(tenant, self.room)?;
-        let data = json!({
-            "ID": self.id,
-            "signal": self.signal,
-            "severity": self.severity,
-            "state": self.state,
-            "description": format!("{PERSON} says: {} is not detected by the Teams Rooms app.", self.signal),
-            "devices": [{
-                "ID": device_id,
-                "displayName": name,
-                "hostname": format!("MTR-{}", name.replace(' ', "-").to_uppercase()),
-                "roomAccount": self.room,
-            }],
-        });
-        let subscription = Uuid::from_u128(0x8d2f_6f0e_7c41_4c0f_9a55_1b2c_3d4e_5f60);
-        Some(json!({"ID": subscription.to_string(), "eventType": "Incident", "data": data.to_string()}))
-    }
+/// Incident webhook of Teams Rooms Pro Management; `data` is a text. The documentation of this page was not to be had:
+/// the shape is that of a receiver.
+/// <https://learn.microsoft.com/microsoftteams/rooms/pmp-incident-webhook-integration>
+pub(super) fn incident(webhook: &Webhook<'_>, tenant: &Tenant) -> Option<Value> {
+    let (name, device_id) = room(tenant, webhook.room)?;
+    let data = json!({
+        "ID": webhook.id,
+        "signal": webhook.signal,
+        "severity": webhook.severity,
+        "state": webhook.state,
+        "description": format!("{PERSON} says: {} is not detected by the Teams Rooms app.", webhook.signal),
+        "devices": [{
+            "ID": device_id,
+            "displayName": name,
+            "hostname": format!("MTR-{}", name.replace(' ', "-").to_uppercase()),
+            "roomAccount": webhook.room,
+        }],
+    });
+    let subscription = Uuid::from_u128(0x8d2f_6f0e_7c41_4c0f_9a55_1b2c_3d4e_5f60);
+    Some(json!({"ID": subscription.to_string(), "eventType": "Incident", "data": data.to_string()}))
+}
 
-    /// Device-state webhook of the Teams admin center; the state is `offline` or `online`.
-    /// <https://learn.microsoft.com/microsoftteams/alerts/device-health-status>
-    pub(super) fn alert(self, tenant: &Tenant) -> Option<Value> {
-        let (name, device_id) = room(tenant, self.room)?;
-        let account = tenant.world.mailbox_at(self.room)?.room.account.id.to_string();
-        Some(json!({
-            "AlertTitle": format!("{name} of {PERSON} has become {}", self.state),
-            "DeviceLoggedInUserId": account,
-            "DeviceId": device_id,
-            "MetricValues": {"DeviceHealthStatus": self.state},
-            "RuleName": "Device state rule",
-            "RuleDescription": "Alerts when device health status is detected as offline",
-            "RuleFrequency": "Real-time",
-            "RuleType": "Device Management",
-            "TenantId": super::TENANT_ID,
-            "RuleCondition": "DeviceHealthStatus = Offline",
-            "AlertRaisedAt": tenant.clock.now().to_string(),
-        }))
-    }
+/// Device-state webhook of the Teams admin center; the state is `offline` or `online`.
+/// <https://learn.microsoft.com/microsoftteams/alerts/device-health-status>
+pub(super) fn alert(webhook: &Webhook<'_>, tenant: &Tenant) -> Option<Value> {
+    let (name, device_id) = room(tenant, webhook.room)?;
+    let account = tenant.world.mailbox_at(webhook.room)?.room.account.id.to_string();
+    Some(json!({
+        "AlertTitle": format!("{name} of {PERSON} has become {}", webhook.state),
+        "DeviceLoggedInUserId": account,
+        "DeviceId": device_id,
+        "MetricValues": {"DeviceHealthStatus": webhook.state},
+        "RuleName": "Device state rule",
+        "RuleDescription": "Alerts when device health status is detected as offline",
+        "RuleFrequency": "Real-time",
+        "RuleType": "Device Management",
+        "TenantId": super::TENANT_ID,
+        "RuleCondition": "DeviceHealthStatus = Offline",
+        "AlertRaisedAt": tenant.clock.now().to_string(),
+    }))
 }
 
 /// Name and first device of the room with this account.

@@ -159,13 +159,11 @@ impl Store {
     pub fn take_incident(&self, reporter: Reporter, event: Option<IncidentEvent>, now: Timestamp) -> Receipt {
         self.change(|snapshot| {
             let incidents = Arc::make_mut(&mut snapshot.incidents);
-            match event {
-                Some(event) => incidents.take(reporter, event, now),
-                None => {
-                    incidents.note(reporter, now);
-                    Receipt::Ignored
-                }
-            }
+            let Some(event) = event else {
+                incidents.note(reporter, now);
+                return Receipt::Ignored;
+            };
+            incidents.take(reporter, event, now)
         })
     }
 

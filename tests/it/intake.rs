@@ -35,11 +35,11 @@ fn alert(exporter: &Exporter, room: &RoomFacts, state: &str) -> Value {
 }
 
 /// The same with its incident as an object, after a change.
-fn with(mut push: Value, change: impl FnOnce(&mut Value)) -> Value {
-    let mut data = serde_json::from_str(push["data"].as_str().expect("a text")).expect("JSON");
+fn with(push: &Value, change: impl FnOnce(&mut Value)) -> Value {
+    let text = push.get("data").and_then(Value::as_str).expect("a text");
+    let mut data = serde_json::from_str(text).expect("JSON");
     change(&mut data);
-    push["data"] = data;
-    push
+    json!({"eventType": "incident", "data": data})
 }
 
 fn open(scrape: &Scrape, room: &RoomFacts, signal: &str) -> Option<i64> {
@@ -81,7 +81,7 @@ async fn an_incident_comes_and_goes() {
 
     // As an object, with the secret in a header.
     let url = format!("{}/{PORTAL}/{}", exporter.intake_url, exporter.tenant);
-    let closed = with(incident(&exporter, &room, "Heartbeat", "closed"), |_| {}).to_string();
+    let closed = with(&incident(&exporter, &room, "Heartbeat", "closed"), |_| {}).to_string();
     let bearer = format!("Bearer {INTAKE_SECRET}");
     assert_eq!(exporter.post(&url, &[("authorization", &bearer)], closed.clone()).await.0, 204);
     let ok = exporter.wait_until("a room up again", |scrape| state(scrape, &room) == "ok").await;
@@ -258,8 +258,8 @@ async fn a_large_body_is_not_read() {
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     let stranger = announced.replace(INTAKE_SECRET, OTHER_SECRET);
     assert!(ask(&exporter, &stranger).await.starts_with("HTTP/1.1 401 "));
-    let large = with(incident(&exporter, &room, "Camera", "New"), |data| {
-        data["description"] = "x".repeat(60_000).into()
+    let large = with(&incident(&exporter, &room, "Camera", "New"), |data| {
+        data["description"] = "x".repeat(60_000).into();
     });
     assert_eq!(exporter.push(PORTAL, &large).await, 204);
     assert_eq!(counted(&exporter.scrape().await, exporter.tenant, "oversized"), 2);
@@ -354,11 +354,11 @@ async fn incidents_survive_a_restart() {
     let other = exporter.sim.rooms().remove(1);
     exporter.push(PORTAL, &incident(&exporter, &room, "Heartbeat", "New")).await;
     for state in ["New", "Resolved"] {
-        let push = with(incident(&exporter, &other, "Camera", state), |data| data["ID"] = "INC-2".into());
+        let push = with(&incident(&exporter, &other, "Camera", state), |data| data["ID"] = "INC-2".into());
         exporter.push(PORTAL, &push).await;
     }
     let before = exporter.wait_until("a room down", |scrape| state(scrape, &room) == "down").await;
-    let late = with(incident(&exporter, &other, "Camera", "New"), |data| data["ID"] = "INC-2".into());
+    let late = with(&incident(&exporter, &other, "Camera", "New"), |data| data["ID"] = "INC-2".into());
     let sim = exporter.stop().await;
     let kept = std::fs::read_to_string(storage.path().join("intake-restart.json")).expect("kept");
     assert!(kept.contains("INC-1") && !kept.contains(sim.person()) && !kept.contains(INTAKE_SECRET));
@@ -396,7 +396,7 @@ async fn an_incident_whose_end_was_lost_expires() {
 async fn values_that_are_not_documented_are_counted_and_never_refused() {
     let (exporter, room) = start(Scenario { tenant: "intake-unknown", ..Scenario::with_intake() }).await;
     let sentence = format!("Ask {}, she was there", exporter.sim.person());
-    let push = with(incident(&exporter, &room, "x", "New"), |data| {
+    let push = with(&incident(&exporter, &room, "x", "New"), |data| {
         data["signal"] = sentence.into();
         data["severity"] = "Apocalyptic".into();
     });
@@ -420,7 +420,7 @@ async fn values_that_are_not_documented_are_counted_and_never_refused() {
 async fn an_incident_never_makes_a_room() {
     let (exporter, room) = start(Scenario { tenant: "intake-roomless", ..Scenario::with_intake() }).await;
     let before = exporter.scrape().await;
-    let push = with(incident(&exporter, &room, "Camera", "New"), |data| {
+    let push = with(&incident(&exporter, &room, "Camera", "New"), |data| {
         data["devices"] =
             json!([{"ID": "nothing", "displayName": "Ada Lovelace", "roomAccount": "ada@contoso.example"}]);
     });
