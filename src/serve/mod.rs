@@ -67,7 +67,7 @@ impl Default for Settings {
 
 impl Settings {
     /// For listeners that face the internet, where a connection is held by whoever likes to. A reverse proxy keeps its own
-    /// for a minute; half of the file descriptors that the other listeners leave are enough for it.
+    /// for a minute; a quarter of the file descriptors that the other listeners leave is enough for it.
     pub fn of_intake() -> Self {
         Self { connections: 128, idle: Duration::from_secs(75), ..Self::default() }
     }
