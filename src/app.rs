@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use futures_util::FutureExt as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -12,6 +13,7 @@ use crate::clock::Clock;
 use crate::collectors;
 use crate::config::{self, Config, Enabled, Trust};
 use crate::graph::{Client, Limits, auth};
+use crate::intake::{self, Intake, Recipient};
 use crate::keep::{self, Keeper};
 use crate::metrics::catalogue::{FAMILIES, Family};
 use crate::metrics::exposition::Exposition;
@@ -35,7 +37,17 @@ pub struct Tuning {
     /// How often the rooms file is looked at for a change.
     pub rooms_file: Duration,
     pub save_interval: Duration,
+    /// How often the secret files of the intake are read for a new secret.
+    pub intake_secrets: Duration,
     pub serve: serve::Settings,
+    pub intake: serve::Settings,
+}
+
+/// Bound listeners, by what they answer.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    pub web: Vec<TcpListener>,
+    pub intake: Vec<TcpListener>,
 }
 
 impl Default for Tuning {
@@ -45,7 +57,9 @@ impl Default for Tuning {
             probe: poll::PROBE,
             rooms_file: poll::ROOMS_FILE_EVERY,
             save_interval: keep::INTERVAL,
+            intake_secrets: intake::SECRETS_EVERY,
             serve: serve::Settings::default(),
+            intake: serve::Settings::of_intake(),
         }
     }
 }
@@ -63,7 +77,7 @@ struct Tenant {
 /// Runs the exporter on bound listeners until `shutdown` resolves.
 pub async fn run(
     config: Config,
-    listeners: Vec<TcpListener>,
+    listeners: Listeners,
     clock: Clock,
     tuning: Tuning,
     shutdown: impl Future<Output = ()>,
@@ -99,8 +113,15 @@ pub async fn run(
         tenants.push(tenant);
     }
     let tenants: Arc<[Tenant]> = tenants.into();
+    let (gate, shutdown) = (open_intake(&config, &tenants, &listeners, &stats, &clock)?, shutdown.shared());
+    let following = gate.clone();
+    tasks.spawn(async move { following.follow_secrets(tuning.intake_secrets).await });
+    let pushes = intake_routes(gate, stats.clone());
     let routes = routes(&config, &tenants, exposition, exposed, stats, clock);
-    serve::run(listeners, Arc::new(routes), tuning.serve, shutdown).await;
+    tokio::join!(
+        serve::run(listeners.web, serve::Service::Web(routes), tuning.serve, shutdown.clone()),
+        serve::run(listeners.intake, serve::Service::Intake(pushes), tuning.intake, shutdown),
+    );
 
     tasks.shutdown().await;
     for keeper in tenants.iter().filter_map(|tenant| tenant.keeper.as_ref()) {
@@ -157,6 +178,37 @@ pub(crate) fn reader(
     Ok((poller(settings, None, &tenant, &stats, clock, tuning)?, tenant.store))
 }
 
+/// The gates of the tenants that have a secret for it; none where nothing listens.
+fn open_intake(
+    config: &Config,
+    tenants: &[Tenant],
+    listeners: &Listeners,
+    stats: &Arc<Stats>,
+    clock: &Clock,
+) -> anyhow::Result<Arc<Intake>> {
+    let mut recipients = Vec::new();
+    for (settings, tenant) in config.tenants.iter().zip(tenants) {
+        let Some(secret) = settings.intake.clone() else { continue };
+        let (tenant, store) = (tenant.name.clone(), tenant.store.clone());
+        if listeners.intake.is_empty() {
+            tracing::warn!(
+                tenant = &*tenant,
+                "has an intake secret, but nothing is taken: --intake.listen-address is not given"
+            );
+        } else {
+            recipients.push(Recipient { tenant, secret, store });
+        }
+    }
+    Ok(Arc::new(Intake::open(recipients, stats, clock).context("the intake")?))
+}
+
+fn intake_routes(gate: Arc<Intake>, stats: Arc<Stats>) -> serve::intake::Intake {
+    serve::intake::Intake {
+        receive: Box::new(move |push| gate.receive(push)),
+        on_response: Box::new(move |handler, code| stats.http_request(handler, code)),
+    }
+}
+
 fn restore(tenant: &str, storage: &Storage, settings: &config::Tenant, clock: &Clock) -> Snapshot {
     match storage.restore() {
         Ok(None) => Snapshot::default(),
@@ -201,6 +253,7 @@ fn not_after(snapshot: &mut Snapshot, now: Timestamp) {
     record::not_after(&mut snapshot.accounts, now);
     record::not_after(&mut snapshot.licenses, now);
     record::not_after(&mut snapshot.intune, now);
+    Arc::make_mut(&mut snapshot.incidents).not_after(now);
     for reading in Arc::make_mut(&mut snapshot.details).values_mut() {
         reading.read_at = reading.read_at.min(now);
     }

@@ -66,6 +66,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub web: WebArgs,
     #[command(flatten)]
+    pub intake: IntakeArgs,
+    #[command(flatten)]
     pub storage: StorageArgs,
     #[command(flatten)]
     pub log: LogArgs,
@@ -74,12 +76,14 @@ pub struct ServeArgs {
 impl ServeArgs {
     fn over(self, before: Self) -> Self {
         let listen_addresses = [before.web.listen_addresses, self.web.listen_addresses].concat();
+        let intake_addresses = [before.intake.listen_addresses, self.intake.listen_addresses].concat();
         Self {
             config: ConfigArgs { file: self.config.file.or(before.config.file) },
             web: WebArgs {
                 listen_addresses,
                 telemetry_path: self.web.telemetry_path.or(before.web.telemetry_path),
             },
+            intake: IntakeArgs { listen_addresses: intake_addresses },
             storage: StorageArgs { path: self.storage.path.or(before.storage.path) },
             log: LogArgs {
                 level: self.log.level.or(before.log.level),
@@ -96,6 +100,8 @@ pub struct DemoArgs {
     pub world: WorldArgs,
     #[command(flatten)]
     pub web: WebArgs,
+    #[command(flatten)]
+    pub intake: IntakeArgs,
     #[command(flatten)]
     pub storage: StorageArgs,
     #[command(flatten)]
@@ -177,6 +183,14 @@ pub struct WebArgs {
     /// Path of the metrics [default: /metrics]
     #[arg(long = "web.telemetry-path", value_name = "PATH")]
     pub telemetry_path: Option<String>,
+}
+
+/// Where Microsoft's portals push incidents.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+pub struct IntakeArgs {
+    /// Address on which incidents are taken from Microsoft's webhooks; may be repeated; off without it
+    #[arg(id = "intake.listen-address", long = "intake.listen-address", value_name = "[ADDRESS]:PORT")]
+    pub listen_addresses: Vec<String>,
 }
 
 /// Where state is kept between starts.
@@ -275,11 +289,12 @@ mod tests {
                 listen_addresses: vec![":9".into(), "[::1]:9".into()],
                 telemetry_path: Some("/m".into()),
             },
+            intake: IntakeArgs { listen_addresses: vec![":8".into()] },
             storage: StorageArgs { path: Some("s".into()) },
             log: LogArgs { level: Some(LogLevel::Debug), format: Some(LogFormat::Json) },
         });
         let flags = "--config.file=x --web.listen-address=:9 --web.listen-address [::1]:9 \
-                     --web.telemetry-path /m --storage.path=s --log.level debug --log.format=json";
+                     --web.telemetry-path /m --intake.listen-address=:8 --storage.path=s --log.level debug --log.format=json";
         assert_eq!(parsed(flags), expected);
         assert_eq!(parsed(&format!("serve {flags}")), expected);
         assert_eq!(parsed(&format!("{flags} serve")), expected);
@@ -346,6 +361,7 @@ mod tests {
         refused("rooms --json --csv", ErrorKind::ArgumentConflict, 2);
         refused("demo --config.file=x", ErrorKind::UnknownArgument, 2);
         refused("simulate --web.listen-address=:1", ErrorKind::UnknownArgument, 2);
+        refused("simulate --intake.listen-address=:1", ErrorKind::UnknownArgument, 2);
         refused("--config.file=x demo", ErrorKind::ArgumentConflict, 2);
         for speed in ["-1", "nan", "inf", "fast"] {
             refused(&format!("demo --speed={speed}"), ErrorKind::ValueValidation, 2);

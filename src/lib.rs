@@ -12,8 +12,8 @@
 //!      model  --->  store  --->  model::fleet  --->  metrics  --->  exposition
 //!                  snapshot      joined at `now`     samples       finished bytes
 //!                  ^      \                         ^
-//!                poll      keep                   render
-//!                when      a restart              when something changed
+//!            poll, intake  keep                   render
+//!       when, or when told  a restart              when something changed
 //! ```
 //!
 //! [`poll`] asks, [`render`] writes down, [`serve`] hands out: three loops that share only the snapshot in [`store`]
@@ -26,6 +26,7 @@
 //! * [`collectors`]: one file per Graph resource; its JSON becomes the model.
 //! * [`store`]: the last good picture of each tenant, in memory and in a file.
 //! * [`poll`]: when each collector runs, and what its outcome means for its state.
+//! * [`intake`]: what Microsoft's portals push: who may, how much, and into which tenant it goes.
 //! * [`keep`]: writes the picture to disk now and then, and at the end.
 //! * [`metrics`]: from the model to samples and their text; [`metrics::catalogue`] is the table of all metrics.
 //! * [`render`]: has the changed families of a tenant written anew.
@@ -55,10 +56,13 @@
 //!    are refused by the tests in [`metrics::catalogue`], and `tests/it/catalogue.rs` holds every sample to its row.
 //! 8. The exporter only reads, and a token goes to the Graph root alone (`tests/it/requests.rs`).
 //! 9. Settings are read once, at start, and so is the environment (`disallowed-methods` in `.clippy.toml`). Only a
-//!    secret in a file is read anew at each sign-in, so that it can be replaced, and the rooms file when it changed.
+//!    secret in a file is read anew, so that it can be replaced (at each sign-in, that of the intake every few seconds),
+//!    and the rooms file when it changed.
 //! 10. A secret has no `Debug` and no `Display` that shows it ([`config::Secret`]); `tests/it/command_line.rs` searches
 //!     what the program prints.
-//! 11. Unknown is absent, never 0: nothing that is missing reads as healthy (`tests/golden` shows each situation).
+//! 11. What strangers reach is a listener of its own: [`serve::intake`] knows no metrics, [`intake`] believes nobody without
+//!     a secret, and of what it is told no free text is kept (`tests/it/intake.rs`).
+//! 12. Unknown is absent, never 0: nothing that is missing reads as healthy (`tests/golden` shows each situation).
 //!
 //! # Where a new thing goes
 //!
@@ -70,6 +74,7 @@ pub mod model;
 // From Graph into the model, when it is asked for, and where the result is held.
 pub mod collectors;
 pub mod graph;
+pub mod intake;
 pub mod keep;
 pub mod poll;
 pub mod store;

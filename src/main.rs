@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use teams_rooms_exporter::app::{self, Tuning};
+use teams_rooms_exporter::app::{self, Listeners, Tuning};
 use teams_rooms_exporter::cli::{self, Command};
 use teams_rooms_exporter::clock::Clock;
 use teams_rooms_exporter::commands::{check, metrics, rooms};
@@ -114,9 +114,12 @@ fn start_logging(args: &cli::LogArgs) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config, clock: Clock, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let listeners = listen(&config.web.listen_addresses).await?;
-    for listener in &listeners {
+    let listeners = listen(&config).await?;
+    for listener in &listeners.web {
         tracing::info!(address = %listener.local_addr()?, path = config.web.telemetry_path, "listening");
+    }
+    for listener in &listeners.intake {
+        tracing::info!(address = %listener.local_addr()?, path = "/intake/", "listening");
     }
     app::run(config, listeners, clock, Tuning::default(), stop).await
 }
@@ -127,15 +130,17 @@ async fn demo(args: cli::DemoArgs, stop: impl Future<Output = ()>) -> anyhow::Re
     let world_clock = tenant.clone();
     let clock = Clock::new(move || Timestamp::from_seconds(world_clock.now().as_second()));
     let secret = Secret::new(tenant.secret());
-    let config = config::demo(&args, &tenant.url(), sim::TENANT_ID, sim::CLIENT_ID, secret)?;
-    let listeners = listen(&config.web.listen_addresses).await?;
-    let port =
-        listeners.first().map_or(Ok(0), |listener| listener.local_addr().map(|address| address.port()))?;
+    let intake_secret = uuid::Uuid::new_v4().simple().to_string();
+    let pushed = Secret::new(intake_secret.as_str());
+    let config = config::demo(&args, &tenant.url(), sim::TENANT_ID, sim::CLIENT_ID, secret, pushed)?;
+    let listeners = listen(&config).await?;
+    let (port, intake_port) = (first_port(&listeners.web)?, first_port(&listeners.intake)?);
     write!(
         io::stdout(),
         "{} simulated rooms:  http://localhost:{port}/\n\
          their metrics:       http://localhost:{port}{}\n\
          break something:     curl {}/_sim/\n\
+         tell an incident to: http://localhost:{intake_port}/intake/pro-management/demo/{intake_secret}\n\
          stop:                Ctrl-C\n",
         args.world.rooms,
         config.web.telemetry_path,
@@ -193,18 +198,29 @@ async fn start_world(
     Ok(sim::start(listener, settings)?)
 }
 
+async fn listen(config: &Config) -> anyhow::Result<Listeners> {
+    Ok(Listeners {
+        web: bind("--web.listen-address", &config.web.listen_addresses).await?,
+        intake: bind("--intake.listen-address", &config.intake_addresses).await?,
+    })
+}
+
 /// Binds all addresses; where the machine has no IPv6, `[::]` means every IPv4 address.
-async fn listen(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
+async fn bind(flag: &str, addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     for address in addresses {
         let mut bound = TcpListener::bind(address).await;
         if bound.is_err() && address.is_ipv6() && address.ip().is_unspecified() {
             bound = TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await;
         }
-        let cure = "is another exporter running? --web.listen-address takes another port";
-        listeners.push(bound.with_context(|| format!("cannot listen on {address}; {cure}"))?);
+        let cure = || format!("is another exporter running? {flag} takes another port");
+        listeners.push(bound.with_context(|| format!("cannot listen on {address}; {}", cure()))?);
     }
     Ok(listeners)
+}
+
+fn first_port(listeners: &[TcpListener]) -> io::Result<u16> {
+    listeners.first().map_or(Ok(0), |listener| listener.local_addr().map(|address| address.port()))
 }
 
 /// Runs until it ends by itself; the first signal asks it to end, the second one does not wait.

@@ -75,11 +75,9 @@ impl Renderer {
         let mut cutter = Cutter::default();
         for (index, family) in FAMILIES.iter().enumerate().filter(|(_, family)| (self.exposed)(family)) {
             let due = match family.source {
-                Source::Device(..) | Source::Room(..) | Source::Managed(_) | Source::Tenant(..) => {
-                    fleet || status
-                }
                 Source::Collector(_) => status,
                 Source::Exporter => false,
+                _ => fleet || status,
             };
             if due {
                 let previous = self.exposition.segment(index, &self.tenant).unwrap_or_default();

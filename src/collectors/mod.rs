@@ -6,6 +6,7 @@
 pub mod credentials;
 pub mod device_health;
 pub mod devices;
+pub mod incidents;
 pub mod intune;
 pub mod places;
 pub mod presence;

@@ -55,6 +55,11 @@ impl<'a> Node<'a> {
         (!text.is_empty()).then(|| cut(text).into())
     }
 
+    /// A text as it is, also one that is too long to show.
+    pub(super) fn whole_text(self, name: &str) -> Option<&'a str> {
+        self.value(name)?.as_str()
+    }
+
     /// A text that tells one entity from another: whole, and the same as a label. Graph's are GUIDs and addresses.
     pub(super) fn id(self, name: &str) -> Option<Arc<str>> {
         self.text(name).filter(|id| id.chars().count() <= MAX_ID && !id.chars().any(char::is_control))

@@ -202,6 +202,9 @@ fn tell_source(
     let (facts, label) = (collector.facts(), collector.label());
     let said = match status.state {
         CollectorState::Disabled if is_off(status) => "off by configuration".to_owned(),
+        CollectorState::Disabled if collector == Collector::Intune && permitted => {
+            format!("off: not offered; unknown without it: {}", facts.brings)
+        }
         CollectorState::Disabled if permitted => {
             "REFUSED, though the token has the permission: consent may take two hours to spread".to_owned()
         }

@@ -38,6 +38,7 @@ pub(super) struct RawTenant {
     pub(super) client_id: Option<Text>,
     pub(super) auth: Option<Spanned<RawAuth>>,
     pub(super) cloud: Option<Spanned<RawCloud>>,
+    pub(super) intake: Option<Spanned<RawIntake>>,
     pub(super) trust_device_accounts: Option<Text>,
     pub(super) collectors: Option<RawCollectors>,
     pub(super) frozen_after: Option<Text>,
@@ -53,6 +54,13 @@ pub(super) struct RawAuth {
     pub(super) client_secret: Option<Spanned<Secret>>,
     pub(super) client_secret_file: Option<Text>,
     pub(super) client_secret_expires: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawIntake {
+    pub(super) secret: Option<Spanned<Secret>>,
+    pub(super) secret_file: Option<Text>,
 }
 
 pub(super) enum RawCloud {
@@ -250,7 +258,9 @@ fn unknown_key(key: &str, known: &[&str]) -> String {
     }
     let hint = spelling::did_you_mean(key, known);
     // In `auth: { hunter2 }` the unknown key is the secret itself.
-    if hint.is_empty() && (!is_plain_key(key) || known.contains(&"client_secret")) {
+    if hint.is_empty()
+        && (!is_plain_key(key) || (known.contains(&"client_secret") || known.contains(&"secret")))
+    {
         return format!("unknown key\nallowed here: {allowed}");
     }
     format!("unknown key `{key}`{hint}\nallowed here: {allowed}")

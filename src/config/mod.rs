@@ -14,6 +14,7 @@ mod secret;
 mod tenant;
 mod web;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use url::Url;
 pub use self::error::Error;
 use self::error::quoted;
 use self::file::{RawMetrics, Source, Text};
-pub use self::secret::{Credential, Secret};
+pub use self::secret::{Credential, Secret, check_intake};
 pub use self::web::Web;
 use crate::cli;
 use crate::model::Timestamp;
@@ -36,6 +37,8 @@ pub struct Config {
     /// At least one, with different names.
     pub tenants: Vec<Tenant>,
     pub web: Web,
+    /// Where pushes are taken; each once. Some tenant has a secret for it where there is one.
+    pub intake_addresses: Vec<SocketAddr>,
     /// Where state is kept; nothing is written without.
     pub storage_path: Option<PathBuf>,
     /// How long a tenant is polled without being read; none is forever.
@@ -62,6 +65,8 @@ pub struct Tenant {
     pub credential: Credential,
     /// When its secret expires, as far as somebody wrote it down.
     pub client_secret_expires: Option<Timestamp>,
+    /// What Microsoft's portals prove themselves with when they push.
+    pub intake: Option<Credential>,
     /// Root of the sign-in endpoints; ends in `/`.
     pub authority: Url,
     /// Root of Graph, without a version; ends in `/`.
@@ -272,7 +277,21 @@ fn checked(
         listed => tenant::of_file(source, &listed, env)?,
     };
     let web = Web::read(&args.web)?;
-    Ok(Config { tenants, web, storage_path: args.storage.path.clone(), idle_after, metrics })
+    let intake_addresses = web::addresses("--intake.listen-address", &args.intake.listen_addresses)?;
+    if !intake_addresses.is_empty() && tenants.iter().all(|tenant| tenant.intake.is_none()) {
+        let reason = "no tenant has a secret for it; give one `intake: { secret_file: ... }` in the \
+                      configuration file"
+            .to_owned();
+        return Err(Error::Setting { setting: "--intake.listen-address", reason });
+    }
+    Ok(Config {
+        tenants,
+        web,
+        intake_addresses,
+        storage_path: args.storage.path.clone(),
+        idle_after,
+        metrics,
+    })
 }
 
 /// The configuration of `demo`: one tenant whose sign-in and Graph are both the simulated one at this root.
@@ -282,6 +301,7 @@ pub fn demo(
     tenant_id: &str,
     client_id: &str,
     secret: Secret,
+    intake_secret: Secret,
 ) -> Result<Config, Error> {
     // Real Graph is spared; the simulated one shall show its next move while somebody watches.
     const INTERVAL: Duration = Duration::from_secs(10);
@@ -296,6 +316,7 @@ pub fn demo(
         client_id: client_id.to_owned(),
         credential: Credential::Secret(secret),
         client_secret_expires: None,
+        intake: Some(Credential::Secret(intake_secret)),
         authority: root.clone(),
         graph: root,
         trust_device_accounts: Trust::Auto,
@@ -318,6 +339,10 @@ pub fn demo(
     Ok(Config {
         tenants: vec![tenant],
         web: Web::read(&args.web)?,
+        intake_addresses: match &args.intake.listen_addresses[..] {
+            [] => vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
+            given => web::addresses("--intake.listen-address", given)?,
+        },
         storage_path: args.storage.path.clone(),
         idle_after: Some(DEFAULT_IDLE_AFTER),
         metrics: MetricsFilter::default(),

@@ -46,11 +46,11 @@ impl fmt::Display for Secret {
     }
 }
 
-/// How a tenant's sign-in proves who it is.
+/// What proves who somebody is: the exporter at sign-in, a portal at the intake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
     Secret(Secret),
-    /// Read at every sign-in, so that a renewed secret needs no restart.
+    /// Read anew again and again, so that a renewed secret needs no restart.
     SecretFile(PathBuf),
 }
 
@@ -90,6 +90,41 @@ pub(super) fn expiry(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(&time).ok_or_else(|| {
         "is no date; write it like 2027-01-31, or with the time like 2027-01-31T12:00:00Z".to_owned()
     })
+}
+
+/// Characters of an intake secret. It faces the internet and is guessed at without a limit worth the name: 32 of them
+/// are 128 bits even where all are hexadecimal digits.
+const MIN_INTAKE_CHARACTERS: usize = 32;
+
+/// Checks an intake secret: long enough, and the same in a path as in a header.
+pub fn check_intake(secret: &Secret) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
+    if !secret.expose().chars().all(plain) {
+        return Err(
+            "has characters other than a-z, A-Z, 0-9, `-`, `_`, `.` and `~`, which stand in a URL as they \
+                    are; `openssl rand -hex 32` makes a good one"
+                .to_owned(),
+        );
+    }
+    if secret.expose().len() < MIN_INTAKE_CHARACTERS {
+        return Err(format!(
+            "has fewer than {MIN_INTAKE_CHARACTERS} characters, and anybody on the internet may guess; \
+             `openssl rand -hex 32` makes a good one"
+        ));
+    }
+    Ok(())
+}
+
+/// Checks that this secret, as given or in its file, may guard an intake.
+pub(super) fn for_intake(credential: Credential) -> Result<Credential, String> {
+    let secret = credential.read().map_err(|error| error.to_string())?;
+    match check_intake(&secret) {
+        Ok(()) => Ok(credential),
+        Err(reason) => Err(match &credential {
+            Credential::Secret(_) => format!("the secret {reason}"),
+            Credential::SecretFile(path) => format!("the secret in `{}` {reason}", path.display()),
+        }),
+    }
 }
 
 fn read_file(path: &Path) -> Result<Secret, String> {

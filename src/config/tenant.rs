@@ -8,7 +8,7 @@ use serde_saphyr::Spanned;
 
 use super::cloud::{self, Cloud};
 use super::error::{Error, quoted};
-use super::file::{RawAuth, RawCloud, RawTenant, Source, Text};
+use super::file::{RawAuth, RawCloud, RawIntake, RawTenant, Source, Text};
 use super::secret::{self, Credential, Secret};
 use super::{Collectors, DEFAULT_FROZEN_AFTER, Env, Tenant, Trust, duration};
 use crate::model::Timestamp;
@@ -46,6 +46,7 @@ pub(super) fn of_environment(env: &Env<'_>) -> Result<Option<Tenant>, Error> {
         client_id: checked("AZURE_CLIENT_ID", check_guid(&client_id))?,
         credential,
         client_secret_expires: None,
+        intake: None,
         authority,
         graph,
         trust_device_accounts: Trust::Auto,
@@ -128,6 +129,7 @@ impl TenantReader<'_> {
             client_id,
             credential,
             client_secret_expires: self.client_secret_expires()?,
+            intake: self.intake()?,
             authority,
             graph,
             trust_device_accounts,
@@ -172,6 +174,26 @@ impl TenantReader<'_> {
         let text = self.raw.value.auth.as_ref().and_then(|auth| auth.value.client_secret_expires.as_ref());
         text.map(|text| self.check("auth.client_secret_expires", text, |text| secret::expiry(text)))
             .transpose()
+    }
+
+    fn intake(&self) -> Result<Option<Credential>, Error> {
+        let Some(intake) = &self.raw.value.intake else { return Ok(None) };
+        match &intake.value {
+            RawIntake { secret: Some(secret), secret_file: None } => self
+                .check("intake.secret", secret, |secret| secret::given(secret).and_then(secret::for_intake))
+                .map(Some),
+            RawIntake { secret: None, secret_file: Some(path) } => self
+                .check("intake.secret_file", path, |path| {
+                    secret::in_file(path, self.source.folder()).and_then(secret::for_intake)
+                })
+                .map(Some),
+            RawIntake { secret: Some(_), secret_file: Some(path) } => {
+                Err(self.wrong(path, "intake", "has both secret and secret_file; keep one of them"))
+            }
+            RawIntake { secret: None, secret_file: None } => {
+                Err(self.wrong(intake, "intake", "needs secret_file or secret; without them leave it out"))
+            }
+        }
     }
 
     fn cloud(&self) -> Result<Cloud, Error> {

@@ -108,6 +108,7 @@ fn a_file_with_every_key_is_read_in_full() {
         client_id: CLIENT_ID.to_owned(),
         credential: Credential::SecretFile("tests/config/secret".into()),
         client_secret_expires: Timestamp::parse("2027-01-31T00:00:00Z"),
+        intake: Some(Credential::SecretFile("tests/config/intake_secret".into())),
         authority: url("https://login.microsoftonline.us/"),
         graph: url("https://graph.microsoft.us/"),
         trust_device_accounts: Trust::No,
@@ -138,6 +139,7 @@ fn a_file_with_every_key_is_read_in_full() {
         client_id: "33333333-3333-4444-8555-666666666666".to_owned(),
         credential: Credential::Secret(Secret::new("hunter2")),
         client_secret_expires: None,
+        intake: Some(Credential::Secret(Secret::new("0123456789abcdef0123456789ABCDEF-_.~"))),
         authority: url("http://127.0.0.1:10065/"),
         graph: url("http://[::1]:10065/graph/"),
         trust_device_accounts: Trust::Auto,
@@ -156,6 +158,7 @@ fn a_file_with_every_key_is_read_in_full() {
     };
     let expected = Config {
         tenants: vec![contoso, fabrikam],
+        intake_addresses: Vec::new(),
         web: Web {
             listen_addresses: vec!["[::]:10064".parse().unwrap()],
             telemetry_path: "/metrics".to_owned(),
@@ -328,7 +331,8 @@ fn the_demo_talks_to_the_simulated_tenant_alone() {
         panic!("not demo")
     };
     let secret = Secret::new("hunter2");
-    let config = demo(&args, "http://127.0.0.1:1", TENANT_ID, CLIENT_ID, secret.clone()).expect("sound");
+    let config = demo(&args, "http://127.0.0.1:1", TENANT_ID, CLIENT_ID, secret.clone(), secret.clone())
+        .expect("sound");
     assert_eq!(config.web.listen_addresses, ["127.0.0.1:0".parse().unwrap()]);
     let tenant = only_tenant(Ok(config));
     assert_eq!(tenant.authority.as_str(), "http://127.0.0.1:1/");
@@ -340,19 +344,23 @@ fn the_demo_talks_to_the_simulated_tenant_alone() {
         assert_eq!(source.enabled, Enabled::Auto);
         assert!(source.interval <= MINUTE && source.interval < source.expiry, "{source:?}");
     }
-    assert!(demo(&args, "http://10.0.0.1", TENANT_ID, CLIENT_ID, Secret::new("x")).is_err());
+    assert!(
+        demo(&args, "http://10.0.0.1", TENANT_ID, CLIENT_ID, Secret::new("x"), Secret::new("x")).is_err()
+    );
 }
 
 /// Every slip of one character in a file with a secret in it, whatever message it leads to.
 #[test]
 fn no_slip_of_syntax_brings_the_secret_into_a_message() {
-    const LAYOUTS: [&str; 7] = [
+    const LAYOUTS: [&str; 9] = [
         "tenants:\n- name: a\n  cloud: global\n  auth:\n    client_secret: hunter2hunter2\n  frozen_after: 1d\n",
         "tenants:\n- name: \"a\"\n  auth: { client_secret: \"hunter2hunter2\" }\n  trust_device_accounts: \"auto\"\n",
         "{tenants: [{name: a, collectors: {devices: {types: [sip]}}, auth: {client_secret: 'hunter2hunter2'}}]}",
         "{\"tenants\":[{\"frozen_after\":\"1d\",\"auth\":{\"client_secret\":\"hunter2hunter2\"},\"name\":\"a\"}]}",
         "tenants:\n- {name: a, tenant_id: a.b, client_id: 22222222-3333-4444-8555-666666666666, sites: [{name: 'b', match: {email: ['*']}, service_hours: 'Mon 07:00-20:00', time_zone: UTC}], auth: {client_secret: hunter2hunter2}}",
         "tenants:\n- name: a\n  tenant_id: a.b\n  client_id: 22222222-3333-4444-8555-666666666666\n  room_lists: ['a@b']\n  auth: {client_secret: 'hunter2hunter2'}\n  frozen_after: \"1d\"",
+        "tenants:\n- name: a\n  intake:\n    secret: hunter2hunter2hunter2hunter2hunter2\n  cloud: global\n",
+        "tenants:\n- {name: a, intake: { 'secret': hunter2/hunter2hunter2hunter2hunter2 }, cloud: global}\n",
         "tenants:\n- frozen_after: 1d\n  auth:\n    client_secret: >-\n      hunter2hunter2\n      hunter2hunter2\n  name: a\n",
     ];
     let args = cli::ServeArgs::default();
@@ -374,4 +382,39 @@ fn no_slip_of_syntax_brings_the_secret_into_a_message() {
             check(&format!("{before}: {after}"));
         }
     }
+}
+
+#[test]
+fn an_intake_needs_an_address_and_a_secret() {
+    let read = |yaml: &str, addresses: &[&str]| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("config.yaml");
+        fs::write(&path, yaml).expect("written");
+        let listen_addresses = addresses.iter().map(|&address| address.to_owned()).collect();
+        let args = cli::ServeArgs {
+            config: cli::ConfigArgs { file: Some(path) },
+            intake: cli::IntakeArgs { listen_addresses },
+            ..cli::ServeArgs::default()
+        };
+        load(&args, &|_| None, &KNOWN_METRICS)
+    };
+    let without = format!(
+        "tenants: [{{ name: a, tenant_id: {TENANT_ID}, client_id: {CLIENT_ID}, auth: {{ client_secret: x }} }}]"
+    );
+    let with = without.replace("auth:", "intake: { secret: 0123456789abcdef0123456789abcdef }, auth:");
+    check_error(
+        read(&without, &[":1"]),
+        "--intake.listen-address: no tenant has a secret for it; give one `intake: { secret_file: ... }` in the \
+         configuration file",
+    );
+    check_error(
+        read(&with, &["here"]),
+        "--intake.listen-address: `here` is no address to listen on; write it like :10064, 127.0.0.1:10064 or \
+         [::1]:10064",
+    );
+    assert!(read(&without, &[]).expect("sound").intake_addresses.is_empty());
+    // `check` and `rooms` read the same file and take no pushes.
+    assert!(read(&with, &[]).expect("sound").intake_addresses.is_empty());
+    let both = read(&with, &[":1", "127.0.0.1:2", ":1"]).expect("sound").intake_addresses;
+    assert_eq!(both.iter().map(ToString::to_string).collect::<Vec<_>>(), ["[::]:1", "127.0.0.1:2"]);
 }

@@ -21,14 +21,7 @@ const OTHER_FOLDERS: [&str; 3] = ["/-/", "/api/", "/intake/"];
 
 impl Web {
     pub(super) fn read(args: &cli::WebArgs) -> Result<Self, Error> {
-        let mut listen_addresses = Vec::new();
-        for text in &args.listen_addresses {
-            let address =
-                address(text).map_err(|reason| Error::Setting { setting: "--web.listen-address", reason })?;
-            if !listen_addresses.contains(&address) || address.port() == 0 {
-                listen_addresses.push(address);
-            }
-        }
+        let mut listen_addresses = addresses("--web.listen-address", &args.listen_addresses)?;
         if listen_addresses.is_empty() {
             listen_addresses.push(SocketAddr::from((Ipv6Addr::UNSPECIFIED, cli::DEFAULT_PORT)));
         }
@@ -39,6 +32,18 @@ impl Web {
         };
         Ok(Self { listen_addresses, telemetry_path })
     }
+}
+
+/// The addresses that a flag names, each once.
+pub(super) fn addresses(setting: &'static str, texts: &[String]) -> Result<Vec<SocketAddr>, Error> {
+    let mut addresses = Vec::new();
+    for text in texts {
+        let address = address(text).map_err(|reason| Error::Setting { setting, reason })?;
+        if !addresses.contains(&address) || address.port() == 0 {
+            addresses.push(address);
+        }
+    }
+    Ok(addresses)
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

@@ -2,7 +2,7 @@
 //!
 //! `/metrics` has its families in this order; README's table and `teams-rooms-exporter metrics` are made of it.
 
-use crate::metrics::{Out, collectors, credentials, devices, intune, rooms, service_health};
+use crate::metrics::{Out, collectors, credentials, devices, incidents, intune, rooms, service_health};
 use crate::model::collector::{Collector, Status};
 use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
 use crate::model::managed_device::ManagedDevice;
@@ -48,6 +48,8 @@ pub enum Source {
     Room(Collector, fn(&mut Out<'_>, &Fleet<'_>, &FleetRoom<'_>, &Judgement)),
     /// Of Intune.
     Managed(fn(&mut Out<'_>, &ManagedDevice)),
+    /// Of a room, too, but pushed: no collector reads it.
+    Pushed(fn(&mut Out<'_>, &Fleet<'_>, &FleetRoom<'_>, &Judgement)),
     Tenant(Option<Collector>, fn(&mut Out<'_>, &Fleet<'_>, &Snapshot, Timestamp)),
     Collector(fn(&mut Out<'_>, &Status)),
     /// Made anew for each scrape, and kept apart by tenant where it has that label.
@@ -62,7 +64,7 @@ impl Family {
             | Source::Room(collector, _)
             | Source::Tenant(Some(collector), _) => collector.label(),
             Source::Managed(_) => Collector::Intune.label(),
-            Source::Tenant(None, _) | Source::Collector(_) | Source::Exporter => "",
+            Source::Pushed(_) | Source::Tenant(None, _) | Source::Collector(_) | Source::Exporter => "",
         }
     }
 
@@ -102,6 +104,7 @@ const D_MANAGED: &[&str] = &["tenant", "device_id", "room", "room_id"];
 const R: &[&str] = &["tenant", "room", "room_id"];
 const R_STATE: &[&str] = &["tenant", "room", "room_id", "state"];
 const R_PROBLEM: &[&str] = &["tenant", "room", "room_id", "problem", "area"];
+const R_INCIDENT: &[&str] = &["tenant", "room", "room_id", "incident_signal", "incident_severity"];
 const TENANT: &[&str] = &["tenant"];
 const COLLECTOR: &[&str] = &["tenant", "collector"];
 
@@ -115,7 +118,7 @@ pub static FAMILIES: &[Family] = &[
     gauge("teams_rooms_room_up", R, Source::Room(LIST, rooms::up),
         "1 if the room is usable (ok or degraded), 0 if it is down, absent where no source tells."),
     gauge("teams_rooms_room_source_up", &["tenant", "room", "room_id", "source"], Source::Room(LIST, rooms::source_up),
-        "How each source votes on the room: 1 up, 0 down, absent where it does not know. device says down if every core device is offline, disconnected or signed out; presence if the room account is offline for two polls."),
+        "How each source votes on the room: 1 up, 0 down, absent where it does not know. device says down if every core device is offline, disconnected or signed out; presence if the room account is offline for two polls; incident, which never says up, while a critical incident is open that means offline, heartbeat or sign-in."),
     gauge("teams_rooms_room_problem", R_PROBLEM, Source::Room(LIST, rooms::problem),
         "1 while the room has this problem, absent otherwise; area says whose job it is (room, account, monitoring)."),
     gauge("teams_rooms_room_problem_since_timestamp_seconds", R_PROBLEM, Source::Room(LIST, rooms::problem_since),
@@ -134,6 +137,10 @@ pub static FAMILIES: &[Family] = &[
         "Where the room is, for maps (room.geoCoordinates.longitude)."),
     gauge("teams_rooms_room_devices", &["tenant", "room", "room_id", "role"], Source::Room(LIST, rooms::devices),
         "Devices of the room by role: core runs the meeting, console and panel belong to it, other is the rest. Superseded devices do not count."),
+    gauge("teams_rooms_incidents_open", R_INCIDENT, Source::Pushed(incidents::open),
+        "Open incidents that Microsoft's portals pushed, by what they are about and how grave they are; 0 for an hour after the last was closed. An open one that is not heard of for 7 days is taken for closed."),
+    gauge("teams_rooms_incident_opened_timestamp_seconds", R_INCIDENT, Source::Pushed(incidents::opened),
+        "When the oldest of these incidents began, Unix time: by its own word, else when it was first heard of. Absent where none is open."),
     // Devices, from the list
     gauge("teams_rooms_device_info", &["tenant", "device_id", "room", "room_id", "device_type", "role", "manufacturer", "model", "serial_number", "asset_tag", "building", "floor", "site", "owner"], Source::Device(LIST, devices::info),
         "Always 1; one series per device (teamworkDevice.hardwareDetail, .deviceType, .companyAssetTag). Join on (job, instance, tenant, device_id). room is that of the account signed in last."),
@@ -202,6 +209,10 @@ pub static FAMILIES: &[Family] = &[
         "Open issues of Microsoft's own service (serviceHealthIssue), by classification: incident or advisory."),
     gauge("teams_rooms_credential_expiry_timestamp_seconds", &["tenant", "credential"], Source::Tenant(Some(Collector::Credentials), credentials::expiry),
         "When what the exporter signs in with expires, Unix time; credential is client_secret. From Graph (passwordCredential.endDateTime), else the configured date. Past it nothing is read any more: alert weeks before."),
+    gauge("teams_rooms_incidents_without_room", TENANT, Source::Tenant(None, incidents::without_room),
+        "Open incidents whose devices and accounts lead to no known room; they count for a room as soon as one is known. Absent until anything was pushed."),
+    gauge("teams_rooms_intake_last_received_timestamp_seconds", &["tenant", "intake"], Source::Tenant(None, incidents::last_received),
+        "When a portal last pushed something that could be read, Unix time; absent until one has. Silence may mean that nothing happens, or that the webhook is gone."),
     gauge("teams_rooms_up", TENANT, Source::Tenant(None, collectors::up),
         "1 if at least one source that tells whether rooms are up is fresh, 0 if none is."),
     gauge("teams_rooms_collector_state", &["tenant", "collector", "state"], Source::Collector(collectors::state),
@@ -246,7 +257,9 @@ pub static FAMILIES: &[Family] = &[
     gauge("teams_rooms_api_deprecation_timestamp_seconds", TENANT, Source::Exporter,
         "Since when Graph last said that an API that is read here is deprecated (header Deprecation), Unix time; absent until it does."),
     counter("teams_rooms_unknown_values_total", &["tenant", "field"], Source::Exporter,
-        "Enum values from Graph that it does not document; they read as unknown and are logged once each."),
+        "Enum values from Graph or a webhook that are not documented; they read as unknown and are logged once each."),
+    counter("teams_rooms_intake_requests_total", &["tenant", "intake", "result"], Source::Exporter,
+        "Pushes from Microsoft's portals by what became of them: accepted, duplicate, outdated, ignored (nothing to keep), malformed, oversized, throttled, unauthorized. tenant is empty where the path names none with an intake."),
     gauge("teams_rooms_storage_last_write_timestamp_seconds", &[], Source::Exporter,
         "When the state was last written to --storage.path, Unix time; absent without storage."),
     counter("teams_rooms_storage_write_failures_total", &[], Source::Exporter,

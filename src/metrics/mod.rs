@@ -10,6 +10,7 @@ pub mod credentials;
 pub mod devices;
 pub mod exporter;
 pub mod exposition;
+pub mod incidents;
 pub mod intune;
 pub mod rooms;
 pub mod service_health;
@@ -85,7 +86,7 @@ impl<'a> View<'a> {
                     entity(&device.device.id, labels, &|out| write(out, &self.fleet, device));
                 }
             }
-            Source::Room(_, write) => {
+            Source::Room(_, write) | Source::Pushed(write) => {
                 let rooms = self.fleet.rooms.iter().zip(&self.judgements).zip(&self.room_labels);
                 for ((room, judgement), labels) in rooms {
                     entity(&room.room.id, labels, &|out| write(out, &self.fleet, room, judgement));

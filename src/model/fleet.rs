@@ -8,6 +8,7 @@ use crate::model::collector::Collector;
 use crate::model::detail::{Basis, Detail, Reading, Software, SoftwareKind};
 use crate::model::device::{Activity, Device, DeviceType, Role};
 use crate::model::identity::Room;
+use crate::model::incident::{Incident, Target};
 use crate::model::managed_device::{ManagedDevice, Serials};
 use crate::model::memory::{self, DeviceMemory, PresenceMemory};
 use crate::model::place::Place;
@@ -28,6 +29,8 @@ pub struct Fleet<'a> {
     pub frozen: bool,
     /// When this picture ends by itself, because a record expires.
     pub until: Option<Timestamp>,
+    /// Open incidents that lead to no known room.
+    pub incidents_without_room: usize,
     cohorts: OnceLock<Cohorts<Cohort<'a>>>,
 }
 
@@ -59,8 +62,17 @@ pub struct FleetRoom<'a> {
     pub presence: Option<(Presence, PresenceMemory)>,
     /// What Intune says of a device that only the account of the room tells to be its own.
     pub managed: Option<&'a ManagedDevice>,
+    /// Open, or closed a short while ago.
+    pub incidents: Vec<RoomIncident<'a>>,
     /// Indices into the fleet's devices.
     members: Vec<usize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct RoomIncident<'a> {
+    pub incident: &'a Incident,
+    /// It is about more than a console, a panel or a device that was replaced.
+    pub concerns_core: bool,
 }
 
 /// Devices whose software versions are compared with each other.
@@ -112,8 +124,10 @@ impl<'a> Fleet<'a> {
             }
         }
         join_managed(snapshot, &mut devices, &mut rooms, &mut until);
+        let incidents_without_room = join_incidents(snapshot, &devices, &mut rooms, &mut until);
         let frozen = is_frozen(snapshot, now, &mut until);
-        Self { now, devices, rooms, frozen, until: until.next, cohorts: OnceLock::new() }
+        let until = until.next;
+        Self { now, devices, rooms, frozen, until, incidents_without_room, cohorts: OnceLock::new() }
     }
 
     pub fn members<'f>(&'f self, room: &'f FleetRoom<'_>) -> impl Iterator<Item = &'f FleetDevice<'a>> {
@@ -265,6 +279,7 @@ fn rooms_of<'a>(
         in_service: true,
         presence: None,
         managed: None,
+        incidents: Vec::new(),
         members: Vec::new(),
     };
     for (index, device) in devices.iter().enumerate() {
@@ -367,6 +382,54 @@ fn account_of<'r, 'a>(
     let room = room_of(snapshot, managed.room_id.as_deref()?)?;
     let index = rooms.binary_search_by(|other| other.room.id.cmp(&room.id)).ok()?;
     rooms.get_mut(index)
+}
+
+/// Gives each room its incidents; counts the open ones that lead to none. They never make a room.
+fn join_incidents<'a>(
+    snapshot: &'a Snapshot,
+    devices: &[FleetDevice<'a>],
+    rooms: &mut [FleetRoom<'a>],
+    until: &mut Horizon,
+) -> usize {
+    let mut without_room = 0;
+    for incident in snapshot.incidents.held() {
+        let (from, span) = incident.shown();
+        if !until.holds(from, span) {
+            continue;
+        }
+        let mut found = BTreeMap::new();
+        for target in &incident.targets {
+            if let Some((room, is_core)) = room_of_target(snapshot, devices, target) {
+                *found.entry(&*room.id).or_insert(false) |= is_core;
+            }
+        }
+        let mut known = false;
+        for (room_id, concerns_core) in found {
+            let index = rooms.binary_search_by(|room| (*room.room.id).cmp(room_id));
+            if let Some(room) = index.ok().and_then(|index| rooms.get_mut(index)) {
+                known = true;
+                room.incidents.push(RoomIncident { incident, concerns_core });
+            }
+        }
+        without_room += usize::from(!known && incident.is_open());
+    }
+    without_room
+}
+
+/// The room of a device that an incident names, and whether it may be the device that runs the meeting.
+fn room_of_target<'a>(
+    snapshot: &'a Snapshot,
+    devices: &[FleetDevice<'a>],
+    target: &Target,
+) -> Option<(&'a Room, bool)> {
+    let id = target.device_id.as_deref();
+    let listed = id.and_then(|id| devices.binary_search_by(|device| (*device.device.id).cmp(id)).ok());
+    let listed = listed.and_then(|index| devices.get(index));
+    let is_core = listed.is_none_or(|device| device.role() == Role::Core && !device.superseded);
+    let home = id.and_then(|id| snapshot.memory.devices.get(id)?.home.as_deref());
+    let by_device = home.and_then(|home| room_of(snapshot, home));
+    let room = by_device.or_else(|| room_of(snapshot, target.account.as_deref()?))?;
+    Some((room, is_core))
 }
 
 /// Collects the next moment at which something expires.

@@ -12,6 +12,7 @@ pub mod detail;
 pub mod device;
 pub mod fleet;
 pub mod identity;
+pub mod incident;
 pub mod license;
 pub mod listing;
 pub mod managed_device;

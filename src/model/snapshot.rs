@@ -10,6 +10,7 @@ use crate::model::collector::{Collector, CollectorState, Status};
 use crate::model::credential::Credential;
 use crate::model::detail::Reading;
 use crate::model::identity::Room;
+use crate::model::incident::Incidents;
 use crate::model::license::License;
 use crate::model::listing::Listing;
 use crate::model::managed_device::ManagedDevice;
@@ -46,6 +47,8 @@ pub struct Snapshot {
     pub secret_expires: Option<Timestamp>,
     /// By product.
     pub service_health: Arc<Records<ServiceHealth>>,
+    /// Pushed, not read.
+    pub incidents: Arc<Incidents>,
     /// By e-mail, from the rooms file.
     pub rooms_file: Arc<Rooms>,
     /// As configured; the first that matches a room is its site.
@@ -101,6 +104,7 @@ impl Snapshot {
             && Arc::ptr_eq(&self.intune, &before.intune)
             && Arc::ptr_eq(&self.credentials, &before.credentials)
             && Arc::ptr_eq(&self.service_health, &before.service_health)
+            && Arc::ptr_eq(&self.incidents, &before.incidents)
             && Arc::ptr_eq(&self.rooms_file, &before.rooms_file)
             && Arc::ptr_eq(&self.memory, &before.memory))
     }

@@ -9,10 +9,11 @@ mod outcome;
 mod pace;
 mod readers;
 mod sources;
+mod unknown;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -20,7 +21,6 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::collectors::UnknownValue;
 use crate::config::Enabled;
 use crate::graph::Client;
 use crate::model::State;
@@ -31,6 +31,7 @@ use crate::stats::TenantStats;
 use crate::store::Store;
 pub use pace::{PROBE, Pace};
 pub use readers::Readers;
+pub use unknown::UnknownValues;
 
 /// What one tenant's collectors are to do.
 #[derive(Clone, Debug)]
@@ -81,7 +82,7 @@ pub struct Poller {
     pub clock: Clock,
     pub readers: Arc<Readers>,
     paused: watch::Sender<bool>,
-    seen_values: Mutex<HashSet<UnknownValue>>,
+    unknown_values: UnknownValues,
 }
 
 /// The time a cycle may take beyond its planned requests: five timeouts of a request in a row, doubled.
@@ -94,8 +95,6 @@ pub const ROOMS_FILE_EVERY: Duration = Duration::from_mins(1);
 const IDLE_CHECK_EVERY: Duration = Duration::from_secs(1);
 /// Collectors that nobody reads yet.
 pub const UNREAD: [Collector; 2] = [Collector::Calendar, Collector::Accounts];
-/// Unknown values are logged once each, and strangers may send as many as they like.
-const MAX_SEEN_VALUES: usize = 1000;
 
 impl Poller {
     pub fn new(
@@ -108,6 +107,7 @@ impl Poller {
         readers: Arc<Readers>,
     ) -> Self {
         Self {
+            unknown_values: UnknownValues::new(tenant.clone(), stats.clone()),
             tenant,
             client,
             store,
@@ -116,7 +116,6 @@ impl Poller {
             clock,
             readers,
             paused: watch::Sender::new(false),
-            seen_values: Mutex::default(),
         }
     }
 

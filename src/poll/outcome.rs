@@ -1,15 +1,14 @@
 //! What an attempt means for the status of its collector, and what is said of it.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
-use crate::collectors::{Outcome, UnknownValue};
+use crate::collectors::Outcome;
 use crate::config::Enabled;
 use crate::model::collector::{Collector, CollectorState, Status};
 use crate::model::listing::Settled;
 use crate::model::memory::Event;
 use crate::model::{State, Timestamp};
-use crate::poll::{MAX_SEEN_VALUES, Poller};
+use crate::poll::Poller;
 
 /// What an attempt brought.
 #[derive(Default)]
@@ -87,7 +86,7 @@ impl Poller {
         finished: &Finished,
     ) {
         let (tenant, name) = (&*self.tenant, collector.label());
-        self.report_unknown(&finished.outcome.unknown_values);
+        self.unknown_values.report(&finished.outcome.unknown_values);
         for reason in &finished.outcome.skipped {
             tracing::debug!(tenant, collector = name, reason, "record skipped");
         }
@@ -145,21 +144,6 @@ impl Poller {
             ),
             _ => {
                 tracing::warn!(tenant, collector = name, state = state.label(), part, error, "not collected");
-            }
-        }
-    }
-
-    fn report_unknown(&self, values: &[UnknownValue]) {
-        let mut seen = self.seen_values.lock().unwrap_or_else(PoisonError::into_inner);
-        for value in values {
-            self.stats.unknown_value(value.field);
-            if seen.len() < MAX_SEEN_VALUES && seen.insert(value.clone()) {
-                tracing::warn!(
-                    tenant = &*self.tenant,
-                    field = value.field,
-                    value = value.value,
-                    "Graph sends a value that it does not document; it reads as unknown"
-                );
             }
         }
     }

@@ -25,7 +25,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use super::routes::Answer;
-use super::{Server, Settings};
+use super::{Server, Service, Settings};
 use crate::metrics::exposition;
 
 /// Longest request head. Cookies of a login proxy are the largest thing to expect, and those stay below 8 KiB.
@@ -41,7 +41,10 @@ where
     let io = TokioIo::new(Watched { stream, watch: watch.clone() });
     let service = {
         let watch = watch.clone();
-        service_fn(move |request| future::ready(Ok::<_, Infallible>(respond(&server, &request, &watch))))
+        service_fn(move |request| {
+            let (server, watch) = (Arc::clone(&server), watch.clone());
+            async move { Ok::<_, Infallible>(respond(&server, request, &watch).await) }
+        })
     };
     let connection = http1::Builder::new()
         .header_read_timeout(None)
@@ -67,15 +70,21 @@ where
     .await;
 }
 
-fn respond(server: &Server, request: &Request<Incoming>, watch: &Watch) -> Response<Sending> {
-    // Nothing here takes a body. It is not read; without the rest of the connection nobody needs to.
-    let has_body = !request.body().is_end_stream();
-    let Answer { mut response, slot } = server.answer(request);
-    if has_body {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
+async fn respond(server: &Server, request: Request<Incoming>, watch: &Watch) -> Response<Sending> {
+    let Answer { response, slot } = match &server.service {
+        Service::Web(routes) => without_body(&request, routes.answer(&request, &server.slots)),
+        Service::Intake(intake) => intake.answer(request).await,
+    };
     watch.responding(slot);
     response.map(|body| Sending::new(body, watch.clone()))
+}
+
+/// Where no body is taken, one is not read; without the rest of the connection nobody needs to.
+fn without_body(request: &Request<Incoming>, mut answer: Answer) -> Answer {
+    if !request.body().is_end_stream() {
+        answer.response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
 }
 
 /// What a connection is doing and how long it may.

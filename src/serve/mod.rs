@@ -4,6 +4,7 @@
 
 pub mod api;
 mod connection;
+pub mod intake;
 mod negotiate;
 pub mod page;
 mod query;
@@ -19,14 +20,14 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use hyper::Request;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use self::routes::{Answer, Routes};
+use self::intake::Intake;
+use self::routes::Routes;
 
 /// Pause after a failed accept: the usual reason is that all file descriptors are in use, which lasts.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
@@ -40,7 +41,8 @@ pub struct Settings {
     /// Responses with exposition on their way at once; more get a 503. As in `node_exporter`. Each may pin the
     /// blocks of one generation.
     pub scrapes: usize,
-    /// For a request head to arrive, so that a client which never ends one cannot hold a connection.
+    /// For a request head to arrive, with the body where one is taken, so that a client which never ends one cannot hold
+    /// a connection.
     pub head: Duration,
     /// For a connection between requests. Prometheus keeps its own for five minutes, and who waits for the other
     /// side to close first never meets a closing connection with a request.
@@ -64,28 +66,36 @@ impl Default for Settings {
     }
 }
 
-/// What all connections share.
-struct Server {
-    routes: Arc<Routes>,
-    slots: Arc<Semaphore>,
-    settings: Settings,
+impl Settings {
+    /// For listeners that face the internet, where a connection is held by whoever likes to. A reverse proxy keeps its own
+    /// for a minute; a quarter of the file descriptors that the other listeners leave is enough for it.
+    pub fn of_intake() -> Self {
+        Self { connections: 128, idle: Duration::from_secs(75), ..Self::default() }
+    }
 }
 
-impl Server {
-    fn answer<B>(&self, request: &Request<B>) -> Answer {
-        self.routes.answer(request, &self.slots)
-    }
+/// Who answers on some listeners.
+pub enum Service {
+    Web(Routes),
+    Intake(Intake),
+}
+
+/// What all connections share.
+struct Server {
+    service: Service,
+    slots: Arc<Semaphore>,
+    settings: Settings,
 }
 
 /// Serves until `shutdown`, then lets responses in flight end.
 pub async fn run(
     listeners: Vec<TcpListener>,
-    routes: Arc<Routes>,
+    service: Service,
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) {
     let slots = Arc::new(Semaphore::new(settings.scrapes));
-    let server = Arc::new(Server { routes, slots, settings });
+    let server = Arc::new(Server { service, slots, settings });
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let mut accepting = Accepting::default();

@@ -223,7 +223,7 @@ fn get(method: &Method, answer: impl FnOnce() -> Answer) -> Answer {
     answer
 }
 
-fn text(status: StatusCode, message: &str) -> Answer {
+pub(super) fn text(status: StatusCode, message: &str) -> Answer {
     of_type(status, PLAIN, format!("{message}\n").into())
 }
 

@@ -37,7 +37,7 @@ impl Running {
         let address = listener.local_addr().unwrap();
         let responses = Arc::new(Mutex::new(Vec::new()));
         let (stop, stopped) = oneshot::channel();
-        let routes = Arc::new(Routes {
+        let routes = Service::Web(Routes {
             exposition: Arc::new(exposition()),
             tail: Box::new(move |_| vec![b'#'; tail]),
             ready: Box::new(|| Ok(())),

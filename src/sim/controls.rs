@@ -9,11 +9,12 @@ use uuid::Uuid;
 use super::faults::{Fault, fault_table};
 use super::reply::Reply;
 use super::tenant::Tenant;
+use super::webhooks::{self, Webhook};
 use super::world::{Episode, timestamp};
 use super::{CLIENT_ID, CLIENT_SECRET, TENANT_ID};
 
 /// Method, path and meaning of every control; shown by `GET /_sim/`.
-const CONTROLS: [(&str, &str, &str); 10] = [
+const CONTROLS: [(&str, &str, &str); 12] = [
     ("GET", "/_sim/", "this page"),
     ("GET", "/_sim/faults", "the active faults as a JSON list"),
     (
@@ -36,6 +37,16 @@ const CONTROLS: [(&str, &str, &str); 10] = [
         "merge patch over a device, body: {\"device\": {...}, \"health\": {...}}; null takes it back",
     ),
     ("DELETE", "/_sim/devices/{id}", "deletes a device from the tenant"),
+    (
+        "GET",
+        "/_sim/incident?room=UPN",
+        "what the Pro Management portal pushes, to be posted on; also &id= &signal=Heartbeat &severity=Critical &state=New",
+    ),
+    (
+        "GET",
+        "/_sim/alert?room=UPN",
+        "what the Teams admin center pushes of a device, to be posted on; also &state=online",
+    ),
 ];
 
 pub(super) fn answer(method: &str, path: &str, query: &str, body: &[u8], tenant: &Tenant) -> Reply {
@@ -48,6 +59,8 @@ pub(super) fn answer(method: &str, path: &str, query: &str, body: &[u8], tenant:
         ("PUT", "speed") => set_speed(query, tenant),
         ("GET", "rooms") => Reply::json(rooms(tenant)),
         ("GET", "requests") => Reply::json(requests(tenant)),
+        ("GET", "incident") => pushed(query, "New", tenant, webhooks::incident),
+        ("GET", "alert") => pushed(query, "offline", tenant, webhooks::alert),
         ("PATCH", room) if room.starts_with("rooms/") => change_room(room, body, tenant),
         ("PATCH" | "DELETE", _) => change_device(method, below, body, tenant),
         _ => Reply::error(404, "NotFound", "No such control; GET /_sim/ lists them."),
@@ -156,6 +169,25 @@ fn change_room(below: &str, body: &[u8], tenant: &Tenant) -> Reply {
             Reply::json(json!({"edited": mailbox.room.account.user_principal_name}))
         }
     }
+}
+
+/// The body of a push; without a room that of the first one.
+fn pushed(
+    query: &str,
+    state: &str,
+    tenant: &Tenant,
+    body: fn(&Webhook<'_>, &Tenant) -> Option<Value>,
+) -> Reply {
+    let value = |name: &str, default: &str| {
+        let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+        pairs.find(|(key, _)| key == name).map_or_else(|| default.to_owned(), |(_, value)| value.into_owned())
+    };
+    let first = tenant.world.rooms().next().map(|(room, _)| room.account.user_principal_name);
+    let room = value("room", &first.unwrap_or_default());
+    let (id, signal) = (value("id", "INC-2026-004211"), value("signal", "Heartbeat"));
+    let (severity, state) = (value("severity", "Critical"), value("state", state));
+    let webhook = Webhook { room: &room, id: &id, signal: &signal, severity: &severity, state: &state };
+    body(&webhook, tenant).map_or_else(|| Reply::error(404, "NotFound", "Room not found."), Reply::json)
 }
 
 fn requests(tenant: &Tenant) -> Value {

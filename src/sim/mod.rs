@@ -27,6 +27,7 @@ mod spoil;
 mod tenant;
 mod token;
 mod users;
+mod webhooks;
 mod world;
 
 #[cfg(test)]
@@ -43,6 +44,7 @@ use uuid::Uuid;
 pub use faults::{Fault, FaultError, fault_table};
 pub use requests::RecordedRequest;
 use tenant::Tenant;
+pub use webhooks::Webhook;
 
 pub const TENANT_ID: &str = "11111111-2222-4333-8444-555555555555";
 pub const CLIENT_ID: &str = "22222222-3333-4444-8555-666666666666";
@@ -184,6 +186,21 @@ impl Sim {
         if let Some(mailbox) = self.0.world.mailbox_at(upn) {
             self.0.edit(mailbox.room.account.id, patch);
         }
+    }
+
+    /// What the Pro Management portal pushes of a room; `None` where there is no such room.
+    pub fn incident(&self, webhook: Webhook<'_>) -> Option<Value> {
+        webhooks::incident(&webhook, &self.0)
+    }
+
+    /// What the Teams admin center pushes of a room's first device.
+    pub fn alert(&self, webhook: Webhook<'_>) -> Option<Value> {
+        webhooks::alert(&webhook, &self.0)
+    }
+
+    /// A name that stands in every free text of a push, to search for where it should not be.
+    pub fn person(&self) -> &str {
+        webhooks::PERSON
     }
 
     /// Deletes the device from the tenant.

@@ -29,6 +29,7 @@ pub struct Stats {
     sunset: GaugeVec,
     deprecation: GaugeVec,
     unknown_values: IntCounterVec,
+    intake_requests: IntCounterVec,
     storage_last_write: IntGauge,
     pub storage_failures: IntCounter,
     http_requests: IntCounterVec,
@@ -65,6 +66,11 @@ impl Stats {
             sunset: gauges(&registry, "teams_rooms_api_sunset_timestamp_seconds", &["tenant"]),
             deprecation: gauges(&registry, "teams_rooms_api_deprecation_timestamp_seconds", &["tenant"]),
             unknown_values: counters(&registry, "teams_rooms_unknown_values_total", &["tenant", "field"]),
+            intake_requests: counters(
+                &registry,
+                "teams_rooms_intake_requests_total",
+                &["tenant", "intake", "result"],
+            ),
             storage_last_write: IntGauge::with_opts(opts("teams_rooms_storage_last_write_timestamp_seconds"))
                 .expect("a constant name"),
             storage_failures: IntCounter::with_opts(opts("teams_rooms_storage_write_failures_total"))
@@ -102,6 +108,11 @@ impl Stats {
 
     pub fn http_request(&self, handler: &str, code: u16) {
         self.http_requests.with_label_values(&[handler, &code.to_string()]).inc();
+    }
+
+    /// What becomes of the pushes of one reporter for one tenant.
+    pub fn intake_request(&self, tenant: &str, intake: &str, result: &str) -> IntCounter {
+        self.intake_requests.with_label_values(&[tenant, intake, result])
     }
 
     /// Every family that has a series.

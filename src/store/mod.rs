@@ -14,6 +14,7 @@ use crate::model::credential::{CLIENT_SECRET, Credential};
 use crate::model::detail::{Basis, Detail, Reading};
 use crate::model::device::Device;
 use crate::model::identity::{Claim, Registry, Trust};
+use crate::model::incident::{Event as IncidentEvent, Receipt, Reporter};
 use crate::model::listing::{Census, Settled};
 use crate::model::managed_device::ManagedDevice;
 use crate::model::memory::{Event, Moment, Sighting};
@@ -187,6 +188,18 @@ impl Store {
             let secret = Record::new(Credential { expires }, now);
             Arc::make_mut(&mut snapshot.credentials).insert(CLIENT_SECRET.into(), secret);
         });
+    }
+
+    /// Takes what a portal pushed; without an event it was heard and had nothing to say.
+    pub fn take_incident(&self, reporter: Reporter, event: Option<IncidentEvent>, now: Timestamp) -> Receipt {
+        self.change(|snapshot| {
+            let incidents = Arc::make_mut(&mut snapshot.incidents);
+            let Some(event) = event else {
+                incidents.note(reporter, now);
+                return Receipt::Ignored;
+            };
+            incidents.take(reporter, event, now)
+        })
     }
 
     pub fn update_status(&self, collector: Collector, update: impl FnOnce(&mut Status)) {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::account::RoomAccount;
 use crate::model::detail::Reading;
+use crate::model::incident::Incidents;
 use crate::model::license::License;
 use crate::model::listing::Listing;
 use crate::model::managed_device::ManagedDevice;
@@ -61,6 +62,7 @@ struct Written<'a> {
     accounts: &'a Records<RoomAccount>,
     licenses: &'a Records<License>,
     intune: &'a Records<ManagedDevice>,
+    incidents: &'a Incidents,
     memory: &'a Memory,
 }
 
@@ -85,6 +87,8 @@ struct Restored {
     licenses: Records<License>,
     #[serde(default)]
     intune: Records<ManagedDevice>,
+    #[serde(default)]
+    incidents: Incidents,
     memory: Memory,
 }
 
@@ -127,6 +131,7 @@ impl Storage {
             accounts: Arc::new(restored.accounts),
             licenses: Arc::new(restored.licenses),
             intune: Arc::new(restored.intune),
+            incidents: Arc::new(restored.incidents),
             memory: Arc::new(restored.memory),
             ..Snapshot::default()
         };
@@ -147,6 +152,7 @@ impl Storage {
             accounts: &snapshot.accounts,
             licenses: &snapshot.licenses,
             intune: &snapshot.intune,
+            incidents: &snapshot.incidents,
             memory: &snapshot.memory,
         };
         let temporary = self.file.with_extension("json.new");

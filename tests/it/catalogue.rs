@@ -9,13 +9,14 @@ use serde_json::json;
 use teams_rooms_exporter::metrics::catalogue::{FAMILIES, Family, Kind};
 use teams_rooms_exporter::model::collector::Collector;
 use teams_rooms_exporter::model::{Span, State};
+use teams_rooms_exporter::sim::Webhook;
 use teams_rooms_exporter::{cli, commands, config};
 
-use crate::exporter::{Exporter, Scenario, Scrape, parse};
+use crate::exporter::{Exporter, INTAKE_SECRET, Scenario, Scrape, parse};
 use crate::golden;
 
 /// Families that a healthy tenant does not show, and why.
-const NOT_IN_HEALTHY: [(&str, &str); 8] = [
+const NOT_IN_HEALTHY: [(&str, &str); 13] = [
     ("teams_rooms_device_health_since_timestamp_seconds", "absent until a change of health is seen"),
     (
         "teams_rooms_software_update_pending_since_timestamp_seconds",
@@ -25,6 +26,11 @@ const NOT_IN_HEALTHY: [(&str, &str); 8] = [
     ("teams_rooms_api_sunset_timestamp_seconds", "absent while Graph sends no Sunset header"),
     ("teams_rooms_api_deprecation_timestamp_seconds", "absent while Graph sends no Deprecation header"),
     ("teams_rooms_unknown_values_total", "one series per field that had an unknown value"),
+    ("teams_rooms_incidents_open", "absent until an incident is pushed"),
+    ("teams_rooms_incident_opened_timestamp_seconds", "absent until an incident is pushed"),
+    ("teams_rooms_incidents_without_room", "absent until anything is pushed"),
+    ("teams_rooms_intake_last_received_timestamp_seconds", "absent until anything is pushed"),
+    ("teams_rooms_intake_requests_total", "absent where no tenant has an intake"),
     ("teams_rooms_storage_last_write_timestamp_seconds", "absent without --storage.path"),
     ("teams_rooms_storage_write_failures_total", "absent without --storage.path"),
 ];
@@ -53,8 +59,11 @@ async fn a_healthy_scrape_has_every_family_and_no_other() {
 async fn every_other_family_appears_when_something_happens() {
     let storage = tempfile::tempdir().expect("a folder");
     let storage_path = Some(storage.path().to_owned());
-    let exporter = Exporter::start(Scenario { storage_path, ..Scenario::default() }).await;
+    let exporter = Exporter::start(Scenario { storage_path, ..Scenario::with_intake() }).await;
     let before = exporter.wait_for_everything().await;
+    let room = exporter.sim.rooms().remove(0).upn;
+    let camera = Webhook { room: &room, id: "INC-1", signal: "Camera", severity: "Important", state: "New" };
+    assert_eq!(exporter.push("pro-management", &exporter.sim.incident(camera).expect("a room")).await, 204);
     let current = "software=\"teams_client\"";
     let (series, _) = before
         .family("teams_rooms_software_update_available")
@@ -197,6 +206,8 @@ fn the_settings_in_readme_are_those_that_work() {
     let folder = tempfile::tempdir().expect("a folder");
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "a secret").expect("written");
+    let intake_secret = folder.path().join("intake");
+    std::fs::write(&intake_secret, INTAKE_SECRET).expect("written");
     let names: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
     let readme = readme();
     let rooms = blocks(&readme, "csv").next().expect("README shows a rooms file");
@@ -205,7 +216,8 @@ fn the_settings_in_readme_are_those_that_work() {
     assert!(!examples.is_empty(), "README shows no configuration");
     for example in &examples {
         let path = folder.path().join("exporter.yaml");
-        std::fs::write(&path, example.replace("/run/secrets/graph", &secret.display().to_string()))
+        let example = example.replace("/run/secrets/graph", &secret.display().to_string());
+        std::fs::write(&path, example.replace("/run/secrets/intake", &intake_secret.display().to_string()))
             .expect("written");
         let args =
             cli::ServeArgs { config: cli::ConfigArgs { file: Some(path) }, ..cli::ServeArgs::default() };

@@ -191,6 +191,21 @@ fn get(address: &str, path: &str) -> (u16, String) {
     (status, body.to_owned())
 }
 
+/// Status of a push.
+fn post(address: &str, path: &str, body: &str) -> u16 {
+    let mut stream = TcpStream::connect(address).expect("somebody listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    let length = body.len();
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer in text");
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+}
+
 /// The address that `demo` prints.
 fn address_of(demo: &mut Program) -> String {
     let line = demo.out.wait_for(&["simulated rooms:  http://"]);
@@ -217,6 +232,7 @@ fn misuse_ends_with_2_and_says_what_to_write() {
     contains(&run("serve --config.file /nowhere.yaml", 2).err, &["/nowhere.yaml"]);
     contains(&run("demo --fault thottle", 2).err, &["--fault", "thottle", "known are throttle"]);
     contains(&run("demo --web.listen-address here", 2).err, &["--web.listen-address", "`here`", ":10064"]);
+    contains(&run("demo --intake.listen-address here", 2).err, &["--intake.listen-address", "`here`"]);
     contains(&run("simulate --listen-address here", 2).err, &["--listen-address", "`here`"]);
 }
 
@@ -241,6 +257,9 @@ fn a_port_that_is_taken_is_told_with_the_cure() {
     let address = taken.local_addr().expect("bound");
     let ended = run(&format!("demo --rooms 2 --web.listen-address {address}"), 1);
     contains(&ended.err, &[&address.to_string(), "--web.listen-address takes another port"]);
+    let ended =
+        run(&format!("demo --rooms 2 --web.listen-address 127.0.0.1:0 --intake.listen-address {address}"), 1);
+    contains(&ended.err, &[&address.to_string(), "--intake.listen-address takes another port"]);
     let ended = run(&format!("simulate --listen-address {address}"), 1);
     contains(&ended.err, &[&address.to_string()]);
 }
@@ -425,7 +444,7 @@ async fn check_says_what_is_wrong_and_what_to_do() {
         ],
     );
     check(&sim, &[], good, 0, &["credential client_secret expires 2027-01-04T08:00:00Z"]);
-    check(&sim, &["no_intune"], good, 0, &["FAILED (retired): /v1.0/deviceManagement", "`enabled: false`"]);
+    check(&sim, &["no_intune"], good, 0, &["off: not offered; unknown without it: compliance"]);
     check(&sim, &["forbidden_source=applications"], good, 0, &["client_secret_expires: 2027-01-31"]);
     check(
         &sim,
@@ -488,6 +507,7 @@ async fn check_waits_for_a_consent_that_is_on_its_way() {
     let config = Config {
         tenants: vec![tenant("contoso", &sim)],
         web: Web { listen_addresses: Vec::new(), telemetry_path: "/metrics".to_owned() },
+        intake_addresses: Vec::new(),
         storage_path: None,
         idle_after: None,
         metrics: MetricsFilter::default(),
@@ -537,4 +557,68 @@ async fn logs_are_logfmt_and_hold_neither_secret_nor_token() {
     assert!(!sim.tokens().is_empty());
     hides_tokens(&sim, &ended);
     assert!(!metrics.contains(CLIENT_SECRET));
+}
+
+#[test]
+fn demo_takes_an_incident() {
+    let mut demo = Program::start("demo --rooms 3 --speed 0 --web.listen-address 127.0.0.1:0");
+    let address = address_of(&mut demo);
+    let of_line = |line: &str| {
+        let (address, path) = line.rsplit_once("http://").expect("a URL").1.split_once('/').expect("a path");
+        (address.replace("localhost", "127.0.0.1"), format!("/{path}"))
+    };
+    let (sim, _) = of_line(&demo.out.wait_for(&["/_sim/"]));
+    let (intake, path) = of_line(&demo.out.wait_for(&["tell an incident to:"]));
+    wait_until_ready(&address);
+    let (status, incident) = get(&sim, "/_sim/incident?signal=Heartbeat");
+    assert_eq!((status, post(&intake, &path, &incident)), (200, 204));
+    let began = Instant::now();
+    while !get(&address, "/metrics")
+        .1
+        .contains("incident_signal=\"heartbeat\",incident_severity=\"critical\"} 1")
+    {
+        assert!(began.elapsed() < PATIENCE, "the incident never shows");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    demo.signal("TERM");
+    let ended = demo.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let secret = path.rsplit('/').next().expect("the last part");
+    assert!(secret.len() >= 32 && !ended.err.contains(secret), "{}", ended.err);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pushes_are_taken_where_an_address_and_a_secret_say_so() {
+    const SECRET: &str = "1ntake-Secret_that.is~long_enough-1";
+    let sim = start_tenant(3, &[]).await;
+    let settings = Settings::new(&format!(
+        "tenants:\n  - name: contoso\n    tenant_id: {TENANT_ID}\n    client_id: {CLIENT_ID}\n    \
+         auth: {{ client_secret: {CLIENT_SECRET} }}\n    intake: {{ secret: {SECRET} }}\n    \
+         cloud: {{ authority: {root}, graph: {root} }}\n",
+        root = sim.url()
+    ));
+    let line = settings.line("serve --log.level debug --web.listen-address 127.0.0.1:0");
+    let mut without = Program::start(&line);
+    without.err.wait_for(&["level=warn", "tenant=contoso", "--intake.listen-address is not given"]);
+    without.signal("TERM");
+    assert_eq!(without.end().code, Some(0));
+
+    let mut serve = Program::start(&format!("{line} --intake.listen-address 127.0.0.1:0"));
+    let listening = serve.err.wait_for(&["msg=listening", "path=/intake/"]);
+    let address = listening.split_once("address=").expect("it says where").1;
+    let address = address.split(' ').next().unwrap_or_default();
+    for (secret, body, status) in
+        [("x", "{}", 401), (SECRET, "{}", 400), (SECRET, "{\"eventType\":\"Test\"}", 204)]
+    {
+        assert_eq!(
+            post(address, &format!("/intake/pro-management/contoso/{secret}"), body),
+            status,
+            "{body}"
+        );
+    }
+    serve.signal("TERM");
+    let ended = serve.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(!ended.err.contains(SECRET) && !ended.err.contains("/intake/pro-management"), "{}", ended.err);
+    contains(&run(&settings.line("check"), 0).out, &["all is well"]);
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
-use teams_rooms_exporter::app::{self, Tuning};
+use teams_rooms_exporter::app::{self, Listeners, Tuning};
 use teams_rooms_exporter::clock::Clock;
 use teams_rooms_exporter::config::{
     Collectors, Config, Credential, DevicesSettings, Enabled, HealthSettings, MetricsFilter, Secret,
@@ -24,6 +24,10 @@ use tokio::task::JoinHandle;
 
 /// How long a test waits for what it expects; far more than it takes, so that a busy machine is no failure.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The intake's, where a test has one; and another one of the right length.
+pub(crate) const INTAKE_SECRET: &str = "1ntake-Secret_that.is~long_enough-1";
+pub(crate) const OTHER_SECRET: &str = "an0ther-Secret_that.is~long_enough-2";
 
 /// The collectors, as the label has them.
 pub(crate) const COLLECTORS: [&str; 2] = ["devices", "device_health"];
@@ -58,9 +62,21 @@ impl Default for Scenario {
 }
 
 impl Scenario {
+    /// A tenant that takes pushes.
+    pub(crate) fn with_intake() -> Self {
+        Self { configure: Box::new(with_intake), ..Self::default() }
+    }
+
     /// All sources on, and each asked often.
     pub(crate) fn every_source() -> Self {
         Self { configure: Box::new(every_source), ..Self::default() }
+    }
+}
+
+/// Every tenant takes pushes, with the same secret.
+pub(crate) fn with_intake(config: &mut Config) {
+    for tenant in &mut config.tenants {
+        tenant.intake = Some(Credential::Secret(Secret::new(INTAKE_SECRET)));
     }
 }
 
@@ -94,6 +110,8 @@ pub(crate) fn standing(of: &mut Collectors) -> [&mut SourceSettings; 7] {
 /// A running exporter.
 pub(crate) struct Exporter {
     pub(crate) url: String,
+    /// Where pushes are taken, if a tenant has a secret for it.
+    pub(crate) intake_url: String,
     pub(crate) tenant: &'static str,
     pub(crate) sim: Sim,
     http: reqwest::Client,
@@ -121,6 +139,7 @@ impl Exporter {
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         let mut config = Config {
             tenants: vec![tenant(scenario.tenant, &sim)],
+            intake_addresses: Vec::new(),
             web: Web { listen_addresses: Vec::new(), telemetry_path: "/metrics".to_owned() },
             storage_path: scenario.storage_path,
             idle_after: None,
@@ -132,10 +151,18 @@ impl Exporter {
         let (stop, stopped) = oneshot::channel();
         let mut tuning = tuning();
         (scenario.tune)(&mut tuning);
-        let app = app::run(config, vec![listener], clock, tuning, async move { drop(stopped.await) });
+        let (intake, intake_url) = if config.tenants.iter().any(|tenant| tenant.intake.is_some()) {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+            let url = format!("http://{}/intake", listener.local_addr().expect("bound"));
+            (vec![listener], url)
+        } else {
+            (Vec::new(), String::new())
+        };
+        let listeners = Listeners { web: vec![listener], intake };
+        let app = app::run(config, listeners, clock, tuning, async move { drop(stopped.await) });
         let app = spawn(app);
         let http = reqwest::Client::builder().no_proxy().no_gzip().build().expect("a client");
-        Self { url, tenant: scenario.tenant, sim, http, stop: Some(stop), app }
+        Self { url, intake_url, tenant: scenario.tenant, sim, http, stop: Some(stop), app }
     }
 
     pub(crate) async fn scrape(&self) -> Scrape {
@@ -145,6 +172,25 @@ impl Exporter {
     /// Status and body.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let response = self.http.get(format!("{}{path}", self.url)).send().await.expect("an answer");
+        (response.status().as_u16(), response.text().await.expect("text"))
+    }
+
+    /// Pushes as a portal does, with the secret in the path; gives the status.
+    pub(crate) async fn push(&self, reporter: &str, body: &serde_json::Value) -> u16 {
+        let url = format!("{}/{reporter}/{}/{INTAKE_SECRET}", self.intake_url, self.tenant);
+        self.post(&url, &[], body.to_string()).await.0
+    }
+
+    /// Status and body.
+    pub(crate) async fn post(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> (u16, String) {
+        let request =
+            headers.iter().fold(self.http.post(url), |request, (name, value)| request.header(*name, *value));
+        let response = request.body(body).send().await.expect("an answer");
         (response.status().as_u16(), response.text().await.expect("text"))
     }
 
@@ -261,11 +307,12 @@ impl Exporter {
         log().lines().filter(words).map(str::to_owned).collect()
     }
 
-    /// Neither the secret nor a token is in anything that leaves the process.
+    /// Neither a secret, a token nor a person is in anything that leaves the process.
     async fn check_secrets(&self) {
         let shown = [log(), self.get("/metrics").await.1, self.get("/").await.1];
         let tokens = self.sim.tokens();
-        for secret in tokens.iter().map(String::as_str).chain([self.sim.secret()]) {
+        let secrets = [self.sim.secret(), INTAKE_SECRET, OTHER_SECRET, self.sim.person()];
+        for secret in tokens.iter().map(String::as_str).chain(secrets) {
             assert!(!shown.iter().any(|text| text.contains(secret)), "a secret shows");
         }
     }
@@ -400,6 +447,7 @@ pub(crate) fn tenant(name: &str, sim: &Sim) -> Tenant {
         client_id: sim::CLIENT_ID.to_owned(),
         credential: Credential::Secret(Secret::new(sim.secret())),
         client_secret_expires: None,
+        intake: None,
         authority: root.clone(),
         graph: root,
         trust_device_accounts: Trust::Auto,
@@ -424,7 +472,9 @@ fn tuning() -> Tuning {
         probe: Duration::from_millis(300),
         rooms_file: Duration::from_millis(50),
         save_interval: Duration::from_millis(50),
+        intake_secrets: Duration::from_millis(50),
         serve: serve::Settings::default(),
+        intake: serve::Settings::of_intake(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde_json::json;
 use teams_rooms_exporter::config::{Config, Enabled};
+use teams_rooms_exporter::sim::Webhook;
 
 use crate::exporter::{Exporter, Scenario, Scrape, standing};
 
@@ -190,5 +191,40 @@ async fn every_source() {
     let exporter = Exporter::start(Scenario { configure: Box::new(configure), ..Scenario::default() }).await;
     exporter.wait_for_every_source().await;
     compare_both("every_source", &exporter).await;
+    exporter.stop().await;
+}
+
+/// A room whose device is dead, one with a lesser fault, one that is well again, and an incident of nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn incidents() {
+    let exporter = Exporter::start(Scenario { rooms: 4, ..Scenario::with_intake() }).await;
+    exporter.wait_for_everything().await;
+    let rooms = exporter.sim.rooms();
+    let pushes = [
+        ("INC-1", 0, "Heartbeat", "Critical", "New"),
+        ("INC-2", 1, "Conference microphone", "Important", "Investigating"),
+        ("INC-3", 1, "App version", "Recommendation", "New"),
+        ("INC-4", 2, "Camera", "Critical", "New"),
+        ("INC-4", 2, "Camera", "Critical", "Resolved"),
+    ];
+    for (id, room, signal, severity, state) in pushes {
+        let webhook = Webhook { room: &rooms[room].upn, id, signal, severity, state };
+        let push = exporter.sim.incident(webhook).expect("a room");
+        assert_eq!(exporter.push("pro-management", &push).await, 204);
+    }
+    let offline = Webhook { room: &rooms[3].upn, id: "", signal: "", severity: "", state: "offline" };
+    let mut offline = exporter.sim.alert(offline).expect("a room");
+    offline["DeviceId"] = json!("no-device-of-ours");
+    offline["DeviceLoggedInUserId"] = json!(null);
+    assert_eq!(exporter.push("admin-center", &offline).await, 204);
+    assert_eq!(exporter.push("admin-center", &json!({})).await, 400);
+    exporter
+        .wait_until("every incident", |scrape| {
+            scrape.sum("teams_rooms_incidents_without_room", &[]) > 0.5
+                && scrape.count("teams_rooms_incidents_open") == 4
+                && scrape.count("teams_rooms_intake_last_received_timestamp_seconds") == 2
+        })
+        .await;
+    compare_both("incidents", &exporter).await;
     exporter.stop().await;
 }

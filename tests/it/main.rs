@@ -14,6 +14,8 @@ mod credentials;
 mod faults;
 /// Whole scrapes, compared with files.
 mod golden;
+/// What Microsoft's portals push: who may, what is taken, what becomes of it.
+mod intake;
 /// What Intune manages: joined to rooms, and nothing of anybody else.
 mod intune;
 /// Imports run one way, every file says what it is for.

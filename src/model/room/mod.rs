@@ -43,6 +43,7 @@ pub struct Vote {
 pub enum Source {
     Device,
     Presence,
+    Incident,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,9 +75,10 @@ impl Judgement {
         let presence = room.presence.and_then(|(presence, memory)| {
             presence_vote(presence, memory, has_companion(&devices), fleet.now)
         });
-        let votes: Vec<Vote> = device.into_iter().chain(presence).collect();
+        let votes: Vec<Vote> = device.into_iter().chain(presence).chain(incident_vote(room)).collect();
         let decision = decide(&votes, fleet.now);
         let mut problems = problems(&devices);
+        problems.extend(incident_problem(room));
         problems.extend(presence.filter(|vote| !vote.up).map(|vote| {
             let (name, area) = if decision.disagreement {
                 ("sources_disagree", Area::Monitoring)
@@ -110,7 +112,7 @@ impl Judgement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Decision {
     up: Option<bool>,
-    /// The presence says down, and is not believed.
+    /// The presence says down, and the room is up because it is not believed.
     disagreement: bool,
     until: Option<Timestamp>,
 }
@@ -123,11 +125,11 @@ fn decide(votes: &[Vote], now: Timestamp) -> Decision {
     let presence_down = of(Source::Presence).filter(|vote| !vote.up && device_up);
     let lag_ends = presence_down.map(|vote| vote.since.map(|since| since.plus(DEVICE_LAG)));
     // A beginning that was not seen is older than the exporter's memory, and so than the lag.
-    let disagreement = lag_ends.is_some_and(|end| end.is_none_or(|end| now > end));
-    let believed = votes.iter().filter(|vote| !(disagreement && vote.source == Source::Presence));
-    let winner = believed.max_by_key(|vote| (vote.since, !vote.up));
-    let until = lag_ends.flatten().filter(|_| !disagreement).map(|end| end.plus(Duration::from_secs(1)));
-    Decision { up: winner.map(|vote| vote.up), disagreement, until }
+    let lag_over = lag_ends.is_some_and(|end| end.is_none_or(|end| now > end));
+    let believed = votes.iter().filter(|vote| !(lag_over && vote.source == Source::Presence));
+    let up = believed.max_by_key(|vote| (vote.since, !vote.up)).map(|vote| vote.up);
+    let until = lag_ends.flatten().filter(|_| !lag_over).map(|end| end.plus(Duration::from_secs(1)));
+    Decision { up, disagreement: lag_over && up == Some(true), until }
 }
 
 /// Down after two polls offline, if the account shows a presence at all; up at any other known value, but beside a
@@ -153,6 +155,21 @@ fn presence_vote(
         _ if companion => None,
         _ => vote(true, memory.online_since),
     }
+}
+
+/// Down while an incident says that the room device is off, silent or signed out, since the last of them began. The end
+/// of an incident says nothing: others may hold the room down.
+fn incident_vote(room: &FleetRoom<'_>) -> Option<Vote> {
+    let deadly = room.incidents.iter().filter(|one| one.concerns_core && one.incident.means_down());
+    let since = deadly.map(|one| one.incident.opened).max()?;
+    Some(Vote { source: Source::Incident, up: false, since: Some(since) })
+}
+
+/// What Microsoft's portals want somebody to see to, since the first of it began.
+fn incident_problem(room: &FleetRoom<'_>) -> Option<Problem> {
+    let grave = room.incidents.iter().filter(|one| one.incident.is_problem());
+    let since = grave.map(|one| one.incident.opened).min()?;
+    Some(Problem { name: "incident".to_owned(), area: Area::Room, since: Some(since) })
 }
 
 /// Whether a console or panel is signed in on the room's account.
@@ -250,12 +267,13 @@ impl State for RoomState {
 }
 
 impl State for Source {
-    const ALL: &'static [Self] = &[Self::Device, Self::Presence];
+    const ALL: &'static [Self] = &[Self::Device, Self::Presence, Self::Incident];
 
     fn label(self) -> &'static str {
         match self {
             Self::Device => "device",
             Self::Presence => "presence",
+            Self::Incident => "incident",
         }
     }
 }

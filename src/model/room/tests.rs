@@ -10,6 +10,8 @@ use crate::model::collector::{Collector, Status};
 use crate::model::detail::{Connection, Peripheral};
 use crate::model::device::{Account, Device, DeviceType};
 use crate::model::identity::Trust;
+use crate::model::incident::tests::event;
+use crate::model::incident::{Event, Progress, Reporter, Severity, Signal, Target};
 use crate::model::listing::tests::device;
 use crate::store::Store;
 
@@ -64,6 +66,22 @@ impl World {
 
     fn offline(self) -> Self {
         self.presence(Availability::Offline, false)
+    }
+
+    /// The portal pushes this.
+    fn push(self, event: Event) -> Self {
+        self.store.take_incident(Reporter::ProManagement, Some(event), self.now());
+        self
+    }
+
+    /// The portal opens a critical incident of the room's account.
+    fn opens(self, signal: Signal) -> Self {
+        self.push(event(Progress::New, signal, Severity::Critical, ROOM))
+    }
+
+    /// ... and closes it.
+    fn closes(self, signal: Signal) -> Self {
+        self.push(event(Progress::Closed, signal, Severity::Critical, ROOM))
     }
 
     /// The verdict on the one room of this world.
@@ -397,4 +415,145 @@ fn problems_of_the_room_or_its_account_degrade_it() {
             .detail(&healthy, Detail { peripherals: vec![peripheral], ..detail() });
         world.check(state, &["device up"], problems);
     }
+}
+
+/// A critical incident about one device.
+fn about(device_id: &str, signal: Signal) -> Event {
+    let target = Target { device_id: Some(device_id.into()), account: Some(ROOM.into()) };
+    Event { targets: vec![target], ..event(Progress::New, signal, Severity::Critical, ROOM) }
+}
+
+#[test]
+fn a_critical_incident_of_a_dead_device_is_down() {
+    let up = [core("a", Healthy)];
+    for signal in [Signal::Offline, Signal::Heartbeat, Signal::SignIn] {
+        let world = World::new().list(&up).at(60).list(&up).opens(signal);
+        world.check(Down, &["device up", "incident down"], &["incident"]);
+        assert_eq!(world.judge().votes[1].since, Some(Timestamp::from_seconds(60)));
+        assert_eq!(world.judge().problems[0].area, Area::Room);
+        world.at(120).closes(signal).check(Fine, &["device up"], &[]);
+    }
+    for signal in [Signal::Camera, Signal::Calendar, Signal::ExchangeSignIn, Signal::Network, Signal::Other] {
+        World::new().list(&up).opens(signal).check(Degraded, &["device up"], &["incident"]);
+    }
+}
+
+#[test]
+fn of_lesser_incidents_only_the_important_are_a_problem() {
+    let up = [core("a", Healthy)];
+    let pushed = |progress, severity| {
+        World::new().list(&up).at(60).push(event(progress, Signal::Offline, severity, ROOM))
+    };
+    pushed(Progress::New, Severity::Important).check(Degraded, &["device up"], &["incident"]);
+    for severity in [Severity::Warning, Severity::Security, Severity::Recommendation, Severity::Unknown] {
+        pushed(Progress::New, severity).check(Fine, &["device up"], &[]);
+    }
+    for progress in [Progress::Watching, Progress::New, Progress::Investigating] {
+        pushed(progress, Severity::Critical).check(Down, &["device up", "incident down"], &["incident"]);
+    }
+    for progress in [Progress::Resolved, Progress::Closed] {
+        pushed(progress, Severity::Critical).check(Fine, &["device up"], &[]);
+    }
+}
+
+#[test]
+fn an_incident_and_another_source_the_younger_wins() {
+    // The device comes up after the incident began.
+    let world = World::new().list(&[core("a", Offline)]).at(60).opens(Signal::Heartbeat);
+    world.check(Down, &["device down", "incident down"], &["device_offline", "incident"]);
+    let world = world.at(120).list(&[core("a", Healthy)]);
+    world.check(Degraded, &["device up", "incident down"], &["incident"]);
+    // A second one begins after that; of two the younger one says since when.
+    let second =
+        Event { id: "INC-2".into(), ..event(Progress::New, Signal::Offline, Severity::Critical, ROOM) };
+    let world = world.at(180).push(second);
+    world.check(Down, &["device up", "incident down"], &["incident"]);
+    assert_eq!(world.judge().votes[1].since, Some(Timestamp::from_seconds(180)));
+    assert_eq!(world.judge().problems[0].since, Some(Timestamp::from_seconds(60)), "the first of them");
+    // A tie is down, and so is an incident beside a device whose beginning was not seen.
+    let tie =
+        World::new().list(&[core("a", Offline)]).at(60).list(&[core("a", Healthy)]).opens(Signal::Offline);
+    tie.check(Down, &["device up", "incident down"], &["incident"]);
+    // The presence comes back after the incident began, or before.
+    let unknown = [core("a", Health::Unknown)];
+    let world =
+        World::new().list(&unknown).online().at(60).offline().opens(Signal::Offline).at(120).offline();
+    world.check(Down, &["presence down", "incident down"], &["incident", "presence_offline"]);
+    let world = world.at(180).online();
+    world.check(Degraded, &["presence up", "incident down"], &["incident"]);
+}
+
+#[test]
+fn an_incident_never_votes_up() {
+    let down = [core("a", Offline)];
+    let world = World::new().list(&down).at(60).opens(Signal::Offline).at(120).closes(Signal::Offline);
+    world.check(Down, &["device down"], &["device_offline"]);
+    let world = World::new().list(&[core("a", Health::Unknown)]).opens(Signal::Offline);
+    world.check(Down, &["incident down"], &["incident"]);
+    world.at(60).closes(Signal::Offline).check(Unknown, &[], &[]);
+}
+
+#[test]
+fn an_incident_of_a_console_or_panel_is_no_vote() {
+    let devices = [core("a", Healthy), console(Offline), panel(Healthy)];
+    for id in ["console", "panel"] {
+        let world = World::new().list(&devices).at(60).push(about(id, Signal::Offline));
+        world.check(Degraded, &["device up"], &["console", "incident"]);
+    }
+    // Neither is one of a device that was replaced; one of a device that is not known is a vote.
+    let both = [core("old", Offline), core("new", Healthy)];
+    let world = World::new().list(&both).at(7 * DAY + 1).list(&both).push(about("old", Signal::Offline));
+    world.check(Degraded, &["device up"], &["incident"]);
+    let world = World::new().list(&devices).at(60).push(about("another-id", Signal::Offline));
+    world.check(Down, &["device up", "incident down"], &["console", "incident"]);
+}
+
+#[test]
+fn an_incident_backs_a_presence_that_the_device_contradicts() {
+    let lag = 30 * MINUTE;
+    let up = [core("a", Healthy)];
+    let mut world = World::new().list(&up).online().at(60).offline().at(120).offline();
+    for now in [10 * MINUTE, 20 * MINUTE, 30 * MINUTE, 61 + lag] {
+        world = world.at(now).list(&up).offline();
+    }
+    world.check(Fine, &["device up", "presence down"], &["sources_disagree"]);
+    let world = world.opens(Signal::Heartbeat);
+    world.check(Down, &["device up", "presence down", "incident down"], &["incident", "presence_offline"]);
+}
+
+#[test]
+fn an_incident_expires_by_itself() {
+    let world = World::new().list(&[core("a", Healthy)]).opens(Signal::Offline);
+    let week = 7 * DAY;
+    let world = world.at(week).list(&[core("a", Healthy)]);
+    world.check(Down, &["device up", "incident down"], &["incident"]);
+    world.at(week + 1).list(&[core("a", Healthy)]).check(Fine, &["device up"], &[]);
+}
+
+#[test]
+fn an_incident_counts_while_the_devices_are_frozen() {
+    let aged = |number: i64| {
+        let id = format!("core-{number}");
+        Arc::new(Device { last_modified: Some(Timestamp::from_seconds(0)), ..(*core(&id, Healthy)).clone() })
+    };
+    let fleet: Vec<_> = (0..10).map(aged).collect();
+    let frozen_after = Some(Duration::from_hours(24));
+    let world = World::new().at(25 * 3600).list(&fleet);
+    check(&world.judge_if(frozen_after), Unknown, &[], &[]);
+    let world = world.opens(Signal::Heartbeat);
+    check(&world.judge_if(frozen_after), Down, &["incident down"], &["incident"]);
+    let world = world.at(25 * 3600 + 60).closes(Signal::Heartbeat);
+    check(&world.judge_if(frozen_after), Unknown, &[], &[]);
+}
+
+#[test]
+fn an_incident_waits_for_its_room_and_never_makes_one() {
+    let world = World::new().opens(Signal::Offline);
+    let snapshot = world.store.snapshot();
+    let fleet = Fleet::at(&snapshot, world.now());
+    assert_eq!((fleet.rooms.len(), fleet.incidents_without_room), (0, 1));
+    let world = world.at(60).list(&[core("a", Healthy)]);
+    world.check(Down, &["device up", "incident down"], &["incident"]);
+    let snapshot = world.store.snapshot();
+    assert_eq!(Fleet::at(&snapshot, world.now()).incidents_without_room, 0);
 }

@@ -97,3 +97,29 @@ async fn requests_are_counted_without_the_controls() {
     let counts = tenant.get("/_sim/requests").await.json();
     assert_eq!(counts, json!([{"method": "GET", "operation": DEVICES, "status": 200, "count": 2}]));
 }
+
+#[tokio::test]
+async fn pushes_can_be_asked_for() {
+    let tenant = Tenant::new().await;
+    let room = tenant.sim.rooms().remove(3);
+    let path =
+        format!("/_sim/incident?room={}&id=INC-7&signal=Camera&severity=Warning&state=Closed", room.upn);
+    let incident = tenant.get(&path).await.json();
+    assert_eq!(incident["eventType"], json!("Incident"));
+    let data: serde_json::Value =
+        serde_json::from_str(incident["data"].as_str().expect("a text")).expect("JSON");
+    for (name, value) in [("ID", "INC-7"), ("signal", "Camera"), ("severity", "Warning"), ("state", "Closed")]
+    {
+        assert_eq!(data[name], json!(value));
+    }
+    assert_eq!(data["devices"][0]["ID"], json!(room.device_ids[0]));
+    assert_eq!(data["devices"][0]["roomAccount"], json!(room.upn));
+
+    let alert = tenant.get("/_sim/alert?state=online").await.json();
+    let first = tenant.sim.rooms().remove(0);
+    assert_eq!(alert["DeviceId"], json!(first.device_ids[0]));
+    assert_eq!(alert["DeviceLoggedInUserId"], json!(first.user_id));
+    assert_eq!(alert["MetricValues"]["DeviceHealthStatus"], json!("online"));
+    assert_eq!(alert["AlertRaisedAt"], json!("2026-11-20T08:00:00Z"));
+    assert_eq!(tenant.get("/_sim/incident?room=nobody").await.status, 404);
+}
