@@ -1,7 +1,6 @@
 //! `deviceManagement/managedDevices`: what Intune manages, devices of rooms among the laptops of people.
 
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::faults::Kind;
 use super::odata::Filter;
@@ -73,9 +72,7 @@ fn answer(call: &Call<'_>) -> Result<Reply, Reply> {
     let wanted = operating_system(call);
     let mut enrolments = enrolments(call);
     enrolments.retain(|enrolment| {
-        let row = enrolment.write(call);
-        let system = row.get("operatingSystem").and_then(Value::as_str).unwrap_or_default();
-        wanted.as_ref().is_none_or(|wanted| system.eq_ignore_ascii_case(wanted))
+        wanted.as_ref().is_none_or(|wanted| enrolment.operating_system(call).eq_ignore_ascii_case(wanted))
     });
     let list = List {
         context: "deviceManagement/managedDevices",
@@ -132,19 +129,25 @@ fn of_device(device: &Device, mailbox: &Mailbox) -> Vec<Enrolment> {
 }
 
 impl Enrolment {
-    fn operating_system(&self) -> &'static str {
-        match self {
+    fn operating_system(&self, call: &Call<'_>) -> String {
+        let system = match self {
             Self::Room { device, .. } if !device.kind.is_windows() => "Android",
             _ => "Windows",
-        }
+        };
+        let mut row = json!({"operatingSystem": system});
+        self.edit(call, &mut row);
+        row.get("operatingSystem").and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
-    /// What it is edited by: the device, or the owner of the laptop.
-    fn edited(&self) -> Option<Uuid> {
-        match self {
-            Self::Room { device, is_former: false, .. } => Some(device.id),
-            Self::Room { .. } => None,
-            Self::Laptop(user) => Some(user.account.id),
+    /// Lays over it what was edited on the device, or on the owner of the laptop.
+    fn edit(&self, call: &Call<'_>, row: &mut Value) {
+        let id = match self {
+            Self::Room { is_former: true, .. } => return,
+            Self::Room { device, .. } => device.id,
+            Self::Laptop(user) => user.account.id,
+        };
+        if let Some(patch) = call.tenant.edits_of(id) {
+            patch.apply("managedDevice", row);
         }
     }
 
@@ -165,11 +168,9 @@ impl Enrolment {
         };
         if let Some(members) = row.as_object_mut() {
             members.insert("id".to_owned(), self.id(call).into());
-            members.insert("operatingSystem".to_owned(), self.operating_system().into());
+            members.insert("operatingSystem".to_owned(), self.operating_system(call).into());
         }
-        if let Some(patch) = self.edited().and_then(|id| call.tenant.edits_of(id)) {
-            patch.apply("managedDevice", &mut row);
-        }
+        self.edit(call, &mut row);
         row
     }
 }

@@ -7,10 +7,14 @@ mod exporter;
 mod catalogue;
 /// The binary itself: arguments, exit codes, signals, logs.
 mod command_line;
+/// When the secret expires, and who says so.
+mod credentials;
 /// One test for each way in which Graph misbehaves.
 mod faults;
 /// Whole scrapes, compared with files.
 mod golden;
+/// What Intune manages: joined to rooms, and nothing of anybody else.
+mod intune;
 /// Imports run one way, every file says what it is for.
 mod layers;
 /// Any snapshot makes an exposition that every scraper takes.

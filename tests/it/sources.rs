@@ -13,7 +13,7 @@ use crate::exporter::{
     start_world,
 };
 
-const SOURCES: [&str; 3] = ["presence", "places", "service_health"];
+const SOURCES: [&str; 5] = ["presence", "places", "intune", "service_health", "credentials"];
 
 const ROOM_INFO: &str = "teams_rooms_room_info";
 const STATE: &str = "teams_rooms_room_state";
@@ -22,7 +22,9 @@ const PROBLEM: &str = "teams_rooms_room_problem";
 const IN_USE: &str = "teams_rooms_room_in_use";
 
 /// All sources, and something more.
-fn configured(more: impl FnOnce(&mut Config) + Send + 'static) -> Box<dyn FnOnce(&mut Config) + Send> {
+pub(crate) fn configured(
+    more: impl FnOnce(&mut Config) + Send + 'static,
+) -> Box<dyn FnOnce(&mut Config) + Send> {
     Box::new(|config| {
         every_source(config);
         more(config);
@@ -30,7 +32,7 @@ fn configured(more: impl FnOnce(&mut Config) + Send + 'static) -> Box<dyn FnOnce
 }
 
 /// Time passes, and every source is asked again; what was under way is over.
-async fn pass(exporter: &Exporter, by: Duration, sources: &'static [&'static str]) -> Scrape {
+pub(crate) async fn pass(exporter: &Exporter, by: Duration, sources: &'static [&'static str]) -> Scrape {
     let mut last = Scrape::default();
     for by in [by, Duration::from_secs(1), Duration::from_secs(1)] {
         exporter.sim.advance(by);
@@ -47,7 +49,8 @@ async fn pass(exporter: &Exporter, by: Duration, sources: &'static [&'static str
     last
 }
 
-const ALL: &[&str] = &["devices", "device_health", "presence", "places", "service_health"];
+const ALL: &[&str] =
+    &["devices", "device_health", "presence", "places", "intune", "service_health", "credentials"];
 
 fn of_room(room: &RoomFacts) -> String {
     format!("room_id=\"{}\"", room.upn)
@@ -539,7 +542,14 @@ async fn life_without_the_device_api() {
 
 /// What is shown of rooms, devices and services.
 fn shown(scrape: &Scrape) -> BTreeMap<&str, &str> {
-    let families = ["teams_rooms_room_", "teams_rooms_device_", "teams_rooms_service_", "teams_rooms_up"];
+    let families = [
+        "teams_rooms_room_",
+        "teams_rooms_device_",
+        "teams_rooms_intune_",
+        "teams_rooms_service_",
+        "teams_rooms_credential_",
+        "teams_rooms_up",
+    ];
     let shown = scrape.series.iter().filter(|(key, _)| families.iter().any(|family| key.starts_with(family)));
     shown.map(|(key, value)| (key.as_str(), value.as_str())).collect()
 }
@@ -548,14 +558,15 @@ async fn check_fails_alone(source: &'static str) {
     let exporter = Exporter::start(Scenario::every_source()).await;
     let before = exporter.wait_for_every_source().await;
     let before = shown(&before);
+    let noun = if source == "credentials" { "applications" } else { source };
     for (fault, expected) in [
-        (format!("forbidden_source={source}"), "forbidden"),
-        (format!("no_source={source}"), "retired"),
-        (format!("error500@{source}"), "unreachable"),
-        (format!("reset@{source}"), "unreachable"),
-        (format!("throttle_bare@{source}"), "throttled"),
-        (format!("truncated@{source}"), "malformed"),
-        (format!("html@{source}"), "malformed"),
+        (format!("forbidden_source={noun}"), "forbidden"),
+        (format!("no_source={noun}"), "retired"),
+        (format!("error500@{noun}"), "unreachable"),
+        (format!("reset@{noun}"), "unreachable"),
+        (format!("throttle_bare@{noun}"), "throttled"),
+        (format!("truncated@{noun}"), "malformed"),
+        (format!("html@{noun}"), "malformed"),
     ] {
         exporter.sim.set_faults(parse(&[&fault]));
         let during = exporter.wait_for_state(source, expected).await;
@@ -660,7 +671,14 @@ async fn a_source_that_is_not_permitted_is_off() {
         let scrape = exporter.wait_for_state(source, "disabled").await;
         assert_eq!(scrape.count(ROOM_INFO), 12);
     }
-    exporter.sim.set_roles(&[devices, "Presence.Read.All", "Place.Read.All", "ServiceHealth.Read.All"]);
+    exporter.sim.set_roles(&[
+        devices,
+        "Presence.Read.All",
+        "Place.Read.All",
+        "DeviceManagementManagedDevices.Read.All",
+        "ServiceHealth.Read.All",
+        "Application.Read.All",
+    ]);
     for source in SOURCES {
         exporter.wait_for_state(source, "ok").await;
     }

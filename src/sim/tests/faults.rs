@@ -125,6 +125,7 @@ const WITH_THEIR_OWN_TEST: &[&str] = &[
     "exchange_rbac",
     "restricted_mailbox",
     "person_in_room",
+    "no_intune",
     "teams_incident",
     "teams_advisory",
 ];

@@ -276,6 +276,33 @@ async fn intune_ignores_all_filters_but_one_and_pages() {
 }
 
 #[tokio::test]
+async fn intune_can_be_edited_and_missing() {
+    let tenant = Tenant::new().await;
+    let all = tenant.all(MANAGED).await;
+    let filtered = format!("{MANAGED}?$filter=operatingSystem%20eq%20'Windows'");
+    let windows = tenant.all(&filtered).await.len();
+    let device = tenant.sim.devices().swap_remove(0);
+    tenant.sim.edit(&device, json!({"managedDevice": {"serialNumber": "edited", "operatingSystem": "iOS"}}));
+    let laptop = all.iter().find(|row| text(row, "deviceName").starts_with("LAPTOP-")).unwrap();
+    tenant.sim.edit(text(laptop, "userId"), json!({"managedDevice": {"serialNumber": "edited"}}));
+    let rows = tenant.all(MANAGED).await;
+    let edited: Vec<&str> = rows
+        .iter()
+        .filter(|row| row["serialNumber"] == json!("edited"))
+        .map(|row| text(row, "operatingSystem"))
+        .collect();
+    assert_eq!((rows.len(), edited), (all.len(), vec!["iOS", "Windows"]));
+    assert_eq!(tenant.all(&filtered).await.len(), windows - 1);
+    tenant.set_faults(&["ignore_filter"]);
+    assert_eq!(tenant.all(&filtered).await.len(), all.len());
+    for (fault, status, code) in [("no_intune", 400, "BadRequest"), ("no_intune=401", 401, "UnknownError")] {
+        tenant.set_faults(&[fault]);
+        let answer = tenant.get(MANAGED).await;
+        assert_eq!((answer.status, answer.error_code().as_str()), (status, code));
+    }
+}
+
+#[tokio::test]
 async fn services_are_fine_until_a_fault_says_otherwise() {
     let tenant = Tenant::new().await;
     let status = async |service: &str| {
@@ -336,6 +363,8 @@ async fn the_application_shows_when_its_credentials_end_and_no_secret() {
     assert_eq!(tenant.get("/v1.0/applications").await.rows().len(), 2);
     let path = format!("/v1.0/applications(appId='{CLIENT_ID}')?$select=appId,passwordCredentials");
     assert!(tenant.get(&path).await.json().get("keyCredentials").is_none());
+    tenant.sim.edit(CLIENT_ID, json!({"application": {"passwordCredentials": []}}));
+    assert_eq!(tenant.get(&path).await.json()["passwordCredentials"], json!([]));
     let unknown = "/v1.0/applications(appId='00000000-0000-4000-8000-000000000000')";
     assert_eq!(tenant.get(unknown).await.status, 404);
 }
