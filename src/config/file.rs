@@ -48,6 +48,7 @@ pub(super) struct RawTenant {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "they are the keys of the file")]
 pub(super) struct RawAuth {
     pub(super) client_secret: Option<Spanned<Secret>>,
     pub(super) client_secret_file: Option<Text>,

@@ -108,7 +108,7 @@ impl Poller {
                     collector = name,
                     error,
                     "off: this tenant does not have it; it is looked for again"
-                )
+                );
             }
             CollectorState::Disabled => tracing::info!(
                 tenant,

@@ -410,6 +410,15 @@ async fn check_says_what_is_wrong_and_what_to_do() {
     let sim = start_tenant(8, &[]).await;
     let good = CLIENT_SECRET;
     check(&sim, &[], good, 0, &["devices         ok: ", "all is well"]);
+    let sources = [
+        "managed devices are those of rooms; no other is kept",
+        "credentials     ok: the client secret expires 2027-01-04T08:00:00Z",
+        "as Graph says",
+    ];
+    check(&sim, &[], good, 0, &sources);
+    check(&sim, &["no_intune"], good, 0, &["intune          FAILED (retired)", "`enabled: false`"]);
+    let unpermitted = ["credentials     FAILED (forbidden)", "client_secret_expires: 2027-01-31"];
+    check(&sim, &["forbidden_source=applications"], good, 0, &unpermitted);
     check(
         &sim,
         &[],

@@ -15,10 +15,11 @@ const CONFIGURED: &str = "2027-01-31T00:00:00Z";
 /// Credentials alone beside the devices, with a date or without.
 fn scenario(enabled: Enabled, date: Option<&'static str>) -> Scenario {
     let configure = move |config: &mut Config| {
-        let tenant = &mut config.tenants[0];
-        tenant.collectors.credentials.enabled = enabled;
-        tenant.collectors.credentials.interval = Duration::from_millis(100);
-        tenant.client_secret_expires = date.and_then(Timestamp::parse);
+        for tenant in &mut config.tenants {
+            tenant.collectors.credentials.enabled = enabled;
+            tenant.collectors.credentials.interval = Duration::from_millis(100);
+            tenant.client_secret_expires = date.and_then(Timestamp::parse);
+        }
     };
     Scenario { rooms: 3, configure: Box::new(configure), ..Scenario::default() }
 }

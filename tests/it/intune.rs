@@ -22,14 +22,14 @@ async fn enrolments(exporter: &Exporter) -> Vec<Value> {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let answer = client.get(url).bearer_auth(token).send().await.expect("an answer");
     let body: Value = serde_json::from_slice(&answer.bytes().await.expect("a body")).expect("JSON");
-    body["value"].as_array().expect("a list").clone()
+    body.get("value").and_then(Value::as_array).expect("a list").clone()
 }
 
 fn text<'v>(row: &'v Value, member: &str) -> &'v str {
     row[member].as_str().unwrap_or_default()
 }
 
-fn is_laptop(row: &&Value) -> bool {
+fn is_laptop(row: &Value) -> bool {
     text(row, "deviceName").starts_with("LAPTOP-")
 }
 
@@ -121,7 +121,7 @@ async fn the_devices_of_rooms_and_no_other() {
     exporter.stop().await;
     let kept = std::fs::read_to_string(folder.path().join("managed.json")).expect("kept");
     let personal = ["id", "deviceName", "serialNumber", "userPrincipalName", "userDisplayName", "userId"];
-    let laptops: Vec<&Value> = rows.iter().filter(is_laptop).collect();
+    let laptops: Vec<&Value> = rows.iter().filter(|row| is_laptop(row)).collect();
     assert!(laptops.len() > 1);
     let words = laptops.iter().flat_map(|row| personal.map(|member| text(row, member)));
     let names = rows.iter().map(|row| text(row, "deviceName"));
@@ -151,7 +151,7 @@ async fn serial_numbers_that_tell_nothing() {
     edit(&other.1, json!("TWICE1"), json!("TWICE1"));
     edit(&lost.1, json!("HA779X"), json!("somewhere else"));
     exporter.sim.edit(&lost.1, json!({"managedDevice": {"userId": "", "userPrincipalName": null}}));
-    let person = rows.iter().find(is_laptop).expect("a laptop");
+    let person = rows.iter().find(|row| is_laptop(row)).expect("a laptop");
     exporter.sim.edit(text(person, "userId"), json!({"managedDevice": {"serialNumber": "0"}}));
     // Two rooms of one name are two series.
     for (room, _) in [none, default] {
@@ -195,7 +195,7 @@ async fn leftovers_and_what_has_left() {
     let rows = enrolments(&exporter).await;
     let rooms = rooms_with_core(&exporter, &before, &rows);
     let [(room, core), (_, leaving), ..] = &rooms[..] else { panic!("few rooms") };
-    let laptop = rows.iter().find(is_laptop).expect("a laptop");
+    let laptop = rows.iter().find(|row| is_laptop(row)).expect("a laptop");
     let leftover = json!({"userId": room.user_id, "userPrincipalName": room.upn, "serialNumber": "OLD1"});
     exporter.sim.edit(text(laptop, "userId"), json!({"managedDevice": leftover}));
     exporter.sim.edit(leaving, json!({"managedDevice": {"operatingSystem": "iOS"}}));
@@ -213,8 +213,11 @@ async fn leftovers_and_what_has_left() {
 async fn check_without_licence(fault: &'static str, enabled: Enabled, expected: &'static str) {
     let tenant = Box::leak(format!("unlicensed-{}-{expected}", fault.len()).into_boxed_str());
     let faults: &'static [&'static str] = Box::leak(Box::new([fault]));
-    let configure =
-        configured(move |config: &mut Config| config.tenants[0].collectors.intune.enabled = enabled);
+    let configure = configured(move |config: &mut Config| {
+        for tenant in &mut config.tenants {
+            tenant.collectors.intune.enabled = enabled;
+        }
+    });
     let exporter = Exporter::start(Scenario { tenant, faults, configure, ..Scenario::default() }).await;
     exporter.wait_for_state("intune", expected).await;
     exporter.wait_for_everything().await;
