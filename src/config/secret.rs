@@ -22,7 +22,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself; for the sign-in request alone.
+    /// The text itself; for the sign-in request, and to tell which of the application's secrets it is.
     pub fn expose(&self) -> &str {
         &self.0
     }
