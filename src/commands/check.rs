@@ -202,7 +202,7 @@ fn tell_source(
     let (facts, label) = (collector.facts(), collector.label());
     let said = match status.state {
         CollectorState::Disabled if is_off(status) => "off by configuration".to_owned(),
-        CollectorState::Disabled if collector == Collector::Intune && permitted => {
+        CollectorState::Disabled if collector.is_often_absent() && permitted => {
             format!("off: not offered; unknown without it: {}", facts.brings)
         }
         CollectorState::Disabled if permitted => {
