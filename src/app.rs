@@ -124,6 +124,7 @@ fn open(
     let restored = !(snapshot.devices.rows.is_empty() && snapshot.places.is_empty());
     snapshot.frozen_after = Some(settings.frozen_after);
     snapshot.sites = settings.sites.clone().into();
+    snapshot.privacy = settings.privacy;
     let sources = sources(settings, poll::PROBE);
     let first = |collector| Status {
         last_success: last_read(&snapshot, collector),
@@ -207,7 +208,7 @@ fn first_status(collector: Collector, sources: &poll::Sources) -> Status {
 /// Whether and how often each source is read.
 fn sources(settings: &config::Tenant, probe: Duration) -> poll::Sources {
     poll::Sources::new(|collector| {
-        let config::SourceSettings { enabled, interval, expiry } = settings.collectors.of(collector);
+        let config::SourceSettings { enabled, interval, expiry } = settings.source(collector);
         poll::Source { enabled, pace: Pace { interval, expiry, probe } }
     })
 }
@@ -226,6 +227,7 @@ fn poller(
         sources: sources(settings, tuning.probe),
         device_types: device_types(&settings.collectors.devices),
         room_lists: settings.room_lists.clone(),
+        calendar_mailbox: settings.collectors.calendar.mailbox.as_deref().map(Into::into),
         rooms_file: settings.rooms_file.clone(),
         rooms_file_every: tuning.rooms_file,
         rotation: settings.collectors.device_health.rotation,

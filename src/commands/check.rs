@@ -119,7 +119,7 @@ async fn check_places(
     tenant: &Tenant,
     out: &mut (dyn Write + Send),
 ) -> anyhow::Result<Checked> {
-    let enabled = tenant.collectors.places.enabled;
+    let enabled = tenant.source(Collector::Places).enabled;
     if enabled == Enabled::No {
         return tell_off(Collector::Places, "off by configuration", enabled, out);
     }
@@ -136,7 +136,7 @@ async fn check_presence(
     found: &[Arc<Device>],
     out: &mut (dyn Write + Send),
 ) -> anyhow::Result<Checked> {
-    let enabled = tenant.collectors.presence.enabled;
+    let enabled = tenant.source(Collector::Presence).enabled;
     let core = found.iter().filter(|device| device.device_type.role() == Role::Core);
     let ids: BTreeSet<Arc<str>> = core.filter_map(|device| device.account.as_ref()?.id.clone()).collect();
     let ids: Vec<Arc<str>> = ids.into_iter().map(|id| id.to_lowercase().into()).collect();

@@ -11,6 +11,7 @@ use super::error::{Error, quoted};
 use super::file::{RawAuth, RawCloud, RawTenant, Source, Text};
 use super::secret::{self, Credential, Secret};
 use super::{Collectors, DEFAULT_FROZEN_AFTER, Env, Tenant, Trust, duration};
+use crate::model::privacy::Privacy;
 
 /// Name of the tenant that the environment describes.
 const DEFAULT_TENANT_NAME: &str = "default";
@@ -52,6 +53,7 @@ pub(super) fn of_environment(env: &Env<'_>) -> Result<Option<Tenant>, Error> {
         room_lists: Vec::new(),
         rooms_file: None,
         sites: Vec::new(),
+        privacy: Privacy::default(),
     }))
 }
 
@@ -119,6 +121,7 @@ impl TenantReader<'_> {
         )?;
         let frozen_after = self.duration("frozen_after", raw.frozen_after.as_ref(), DEFAULT_FROZEN_AFTER)?;
         let collectors = self.collectors()?;
+        let privacy = self.privacy()?;
         let rooms_file = self.rooms_file()?;
         Ok(Tenant {
             name,
@@ -133,6 +136,7 @@ impl TenantReader<'_> {
             room_lists: self.room_lists()?,
             sites: self.sites(rooms_file.is_some())?,
             rooms_file,
+            privacy,
         })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! `/metrics` has its families in this order; README's table and `teams-rooms-exporter metrics` are made of it.
 
-use crate::metrics::{Out, collectors, devices, rooms, service_health};
+use crate::metrics::{Out, calendar, collectors, devices, rooms, service_health};
 use crate::model::collector::{Collector, Status};
 use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
 use crate::model::room::Judgement;
@@ -86,6 +86,7 @@ impl Family {
 const LIST: Collector = Collector::Devices;
 const PLACES: Collector = Collector::Places;
 const PRESENCE: Collector = Collector::Presence;
+const CALENDAR: Collector = Collector::Calendar;
 const SERVICES: Collector = Collector::ServiceHealth;
 const DETAIL: Collector = Collector::DeviceHealth;
 
@@ -119,6 +120,14 @@ pub static FAMILIES: &[Family] = &[
         "1 while a core device of the room is busy (teamworkDevice.activityState) or its account is in a call (presence.activity), 0 while it is not, absent where nothing tells. A booking alone is no use."),
     gauge("teams_rooms_room_presence_state", R_STATE, Source::Room(PRESENCE, rooms::presence),
         "1 for the presence of the room account (presence.availability): available, busy, do_not_disturb, away, offline, unknown. The fastest sign that a room is off; absent where Graph leaves the account out."),
+    gauge("teams_rooms_room_calendar_readable", R, Source::Room(CALENDAR, calendar::readable),
+        "1 if Graph shows when the room is booked, 0 if it refuses this mailbox (scheduleInformation.error); absent where it was not asked or does not know it."),
+    gauge("teams_rooms_room_booked", R, Source::Room(CALENDAR, calendar::booked),
+        "1 while the room is booked (scheduleItem.status busy, oof, or tentative, which waits for approval), 0 while it is free; absent where the calendar is not known. Turns over at the booked minute."),
+    gauge("teams_rooms_room_booking_end_timestamp_seconds", R, Source::Room(CALENDAR, calendar::booking_end),
+        "When the booking ends that runs now (scheduleItem.end), Unix time; of several the last to end, while one that only follows is the next booking. Absent while the room is free."),
+    gauge("teams_rooms_room_next_booking_timestamp_seconds", R, Source::Room(CALENDAR, calendar::next_booking),
+        "When the next booking begins (scheduleItem.start), Unix time; absent where there is none within 24 hours."),
     gauge("teams_rooms_room_in_service", R, Source::Room(LIST, rooms::in_service),
         "1 in the service hours and outside the maintenance of the room's site, 0 otherwise; always 1 where the room has no site. For alerts that should not wake anybody."),
     gauge("teams_rooms_room_capacity", R, Source::Room(PLACES, rooms::capacity),

@@ -4,6 +4,7 @@
 //! in one file per noun. A [`View`] is everything they may look at.
 
 pub mod block;
+pub mod calendar;
 pub mod catalogue;
 pub mod collectors;
 pub mod devices;

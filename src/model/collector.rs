@@ -111,10 +111,10 @@ impl Collector {
         matches!(self, Self::Devices | Self::Presence)
     }
 
-    /// Whether a good answer with nothing in it is one to doubt: every tenant with rooms has these. A presence that was
-    /// asked for nobody must not pass for a source that tells whether rooms are up.
+    /// Whether a good answer with nothing in it is one to doubt: every tenant with rooms has these. A presence or a calendar
+    /// that was asked for nobody must not pass for a source that works.
     pub const fn must_have_items(self) -> bool {
-        matches!(self, Self::Devices | Self::Presence | Self::Places | Self::ServiceHealth)
+        matches!(self, Self::Devices | Self::Presence | Self::Places | Self::Calendar | Self::ServiceHealth)
     }
 }
 

@@ -17,6 +17,7 @@ pub mod managed_device;
 pub mod memory;
 pub mod place;
 pub mod presence;
+pub mod privacy;
 pub mod record;
 pub mod room;
 pub mod rooms_file;

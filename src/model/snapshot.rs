@@ -17,6 +17,7 @@ use crate::model::managed_device::ManagedDevice;
 use crate::model::memory::Memory;
 use crate::model::place::Place;
 use crate::model::presence::Presence;
+use crate::model::privacy::Privacy;
 use crate::model::record::Records;
 use crate::model::rooms_file::Rooms;
 use crate::model::service_health::ServiceHealth;
@@ -48,6 +49,8 @@ pub struct Snapshot {
     pub rooms_file: Arc<Rooms>,
     /// As configured; the first that matches a room is its site.
     pub sites: Arc<[Site]>,
+    /// As configured.
+    pub privacy: Privacy,
     pub memory: Arc<Memory>,
     pub status: Arc<BTreeMap<Collector, Status>>,
     /// Age of the newest change from which on the devices count as frozen; `None` is never.
@@ -80,6 +83,12 @@ impl Snapshot {
     pub fn is_excluded(&self, room: &Room) -> bool {
         let facts = room.email.as_ref().and_then(|email| self.rooms_file.get(email));
         facts.is_some_and(|facts| facts.exclude)
+    }
+
+    /// Whether it may be known when this room is used and booked. Its seats count as they were last told.
+    pub fn may_observe(&self, room: &Room) -> bool {
+        let place = self.places.get(&room.id);
+        !self.is_excluded(room) && self.privacy.allows(place.and_then(|place| place.value.capacity))
     }
 
     /// How long a record of this collector is served, as in force.

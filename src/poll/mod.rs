@@ -38,6 +38,8 @@ pub struct Settings {
     pub device_types: Vec<DeviceType>,
     /// Only the rooms of these lists, where there are any.
     pub room_lists: Vec<String>,
+    /// The mailbox through which calendars are asked for; `None` is those of the rooms, in turn.
+    pub calendar_mailbox: Option<Arc<str>>,
     /// A table of rooms that wins over places.
     pub rooms_file: Option<PathBuf>,
     /// How often it is looked at for a change.
@@ -92,8 +94,7 @@ pub const ROOMS_FILE_EVERY: Duration = Duration::from_mins(1);
 /// Whether anybody reads is one look at a clock.
 const IDLE_CHECK_EVERY: Duration = Duration::from_secs(1);
 /// Collectors that nobody reads yet.
-pub const UNREAD: [Collector; 4] =
-    [Collector::Calendar, Collector::Accounts, Collector::Intune, Collector::Credentials];
+pub const UNREAD: [Collector; 3] = [Collector::Accounts, Collector::Intune, Collector::Credentials];
 /// Unknown values are logged once each, and strangers may send as many as they like.
 const MAX_SEEN_VALUES: usize = 1000;
 

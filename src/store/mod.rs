@@ -4,10 +4,12 @@
 
 pub mod storage;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::model::calendar::Calendar;
 use crate::model::collector::{Collector, Status};
 use crate::model::detail::{Basis, Detail, Reading};
 use crate::model::device::Device;
@@ -30,7 +32,8 @@ pub struct Store {
 }
 
 impl Store {
-    pub fn new(snapshot: Snapshot) -> Self {
+    pub fn new(mut snapshot: Snapshot) -> Self {
+        forget_unobservable(&mut snapshot);
         Self { cell: watch::Sender::new(snapshot) }
     }
 
@@ -110,6 +113,16 @@ impl Store {
         });
     }
 
+    /// Takes the calendars of rooms, by room id.
+    pub fn take_calendars(&self, calendars: Vec<(Arc<str>, Calendar)>, now: Timestamp) {
+        self.change(|snapshot| {
+            let records = Arc::make_mut(&mut snapshot.calendar);
+            records.extend(
+                calendars.into_iter().map(|(room_id, calendar)| (room_id, Record::new(calendar, now))),
+            );
+        });
+    }
+
     /// Takes a listing of places. A `complete` one that has most of the rooms held is believed about those it lacks;
     /// `whole`, which may have unreadable rooms in it, about who is no room at all.
     pub fn take_places(&self, places: Vec<Place>, whole: bool, complete: bool, now: Timestamp) {
@@ -131,6 +144,7 @@ impl Store {
                 }
             }
             snapshot.places = Arc::new(records);
+            forget_unobservable(snapshot);
         });
     }
 
@@ -142,6 +156,7 @@ impl Store {
                 Registry::assign(&mut memory.rooms, &Claim::of_file(email));
             }
             snapshot.rooms_file = Arc::new(rooms);
+            forget_unobservable(snapshot);
         });
     }
 
@@ -173,4 +188,20 @@ impl Store {
         self.cell.send_modify(|snapshot| result = change.take().map(|change| change(snapshot)));
         result.expect("send_modify runs the closure once")
     }
+}
+
+/// Drops what tells of the use of rooms of which it may not be known, and of accounts that have proved to be none.
+fn forget_unobservable(snapshot: &mut Snapshot) {
+    let rooms = snapshot.memory.rooms.clone();
+    let may_observe = |id: &str| rooms.room(id).is_some_and(|room| snapshot.may_observe(room));
+    let held =
+        snapshot.presence.keys().chain(snapshot.calendar.keys()).chain(snapshot.memory.presence.keys());
+    let unobservable: HashSet<Arc<str>> = held.filter(|id| !may_observe(id)).cloned().collect();
+    if unobservable.is_empty() {
+        return;
+    }
+    let stays = |id: &Arc<str>| !unobservable.contains(id);
+    Arc::make_mut(&mut snapshot.presence).retain(|id, _| stays(id));
+    Arc::make_mut(&mut snapshot.calendar).retain(|id, _| stays(id));
+    Arc::make_mut(&mut snapshot.memory).presence.retain(|id, _| stays(id));
 }

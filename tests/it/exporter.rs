@@ -16,6 +16,7 @@ use teams_rooms_exporter::config::{
 };
 use teams_rooms_exporter::graph::Limits;
 use teams_rooms_exporter::model::Timestamp;
+use teams_rooms_exporter::model::privacy::Privacy;
 use teams_rooms_exporter::sim::{self, Sim};
 use teams_rooms_exporter::{logging, serve};
 use tokio::net::TcpListener;
@@ -83,7 +84,7 @@ pub(crate) fn standing(of: &mut Collectors) -> [&mut SourceSettings; 7] {
     [
         &mut of.presence,
         &mut of.places,
-        &mut of.calendar,
+        &mut of.calendar.source,
         &mut of.accounts,
         &mut of.intune,
         &mut of.service_health,
@@ -407,6 +408,7 @@ pub(crate) fn tenant(name: &str, sim: &Sim) -> Tenant {
         room_lists: Vec::new(),
         rooms_file: None,
         sites: Vec::new(),
+        privacy: Privacy::default(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::model::calendar::Calendar;
 use crate::model::detail::{Detail, Login, Slot};
 use crate::model::device::{Health, Role};
 use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
@@ -85,6 +86,13 @@ impl Judgement {
             };
             Problem { name: name.to_owned(), area, since: vote.since }
         }));
+        if room.calendar == Some(&Calendar::Refused) {
+            problems.push(Problem {
+                name: "calendar_unreadable".to_owned(),
+                area: Area::Account,
+                since: None,
+            });
+        }
         problems.sort();
         let ailing = problems.iter().any(|problem| problem.area != Area::Monitoring);
         let state = match decision.up {
