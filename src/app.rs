@@ -18,6 +18,7 @@ use crate::metrics::exposition::Exposition;
 use crate::metrics::{self, exporter};
 use crate::model::collector::{Collector, CollectorState, Status};
 use crate::model::{Snapshot, State, Timestamp, identity, record};
+use crate::observe::{self, Observer};
 use crate::poll;
 use crate::poll::{Pace, Poller, Readers};
 use crate::render::Renderer;
@@ -35,6 +36,8 @@ pub struct Tuning {
     /// How often the rooms file is looked at for a change.
     pub rooms_file: Duration,
     pub save_interval: Duration,
+    /// How often the rooms are looked at.
+    pub observe: Duration,
     pub serve: serve::Settings,
 }
 
@@ -45,6 +48,7 @@ impl Default for Tuning {
             probe: poll::PROBE,
             rooms_file: poll::ROOMS_FILE_EVERY,
             save_interval: keep::INTERVAL,
+            observe: observe::INTERVAL,
             serve: serve::Settings::default(),
         }
     }
@@ -93,6 +97,8 @@ pub async fn run(
             exposed: exposed.clone(),
         };
         tasks.spawn(Arc::new(renderer).run());
+        let observer = Observer { store: tenant.store.clone(), clock: clock.clone() };
+        tasks.spawn(Arc::new(observer).run(tuning.observe));
         if let Some(keeper) = tenant.keeper.clone() {
             tasks.spawn(async move { keeper.run(tuning.save_interval).await });
         }

@@ -12,12 +12,12 @@
 //!      model  --->  store  --->  model::fleet  --->  metrics  --->  exposition
 //!                  snapshot      joined at `now`     samples       finished bytes
 //!                  ^      \                         ^
-//!                poll      keep                   render
-//!                when      a restart              when something changed
+//!                poll      keep, observe          render
+//!                when      a restart, time        when something changed
 //! ```
 //!
-//! [`poll`] asks, [`render`] writes down, [`serve`] hands out: three loops that share only the snapshot in [`store`]
-//! and the finished bytes in [`metrics::exposition`]. None waits for another.
+//! [`poll`] asks, [`observe`] counts the time, [`render`] writes down, [`serve`] hands out: loops that share only the
+//! snapshot in [`store`] and the finished bytes in [`metrics::exposition`]. None waits for another.
 //!
 //! # The modules, in reading order
 //!
@@ -26,6 +26,7 @@
 //! * [`collectors`]: one file per Graph resource; its JSON becomes the model.
 //! * [`store`]: the last good picture of each tenant, in memory and in a file.
 //! * [`poll`]: when each collector runs, and what its outcome means for its state.
+//! * [`observe`]: looks at the rooms: how long each is booked, used and usable, and since when.
 //! * [`keep`]: writes the picture to disk now and then, and at the end.
 //! * [`metrics`]: from the model to samples and their text; [`metrics::catalogue`] is the table of all metrics.
 //! * [`render`]: has the changed families of a tenant written anew.
@@ -71,6 +72,7 @@ pub mod model;
 pub mod collectors;
 pub mod graph;
 pub mod keep;
+pub mod observe;
 pub mod poll;
 pub mod store;
 

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use teams_rooms_exporter::app::{self, Tuning};
@@ -122,6 +123,8 @@ async fn demo(args: cli::DemoArgs, stop: impl Future<Output = ()>) -> anyhow::Re
     let secret = Secret::new(tenant.secret());
     let config = config::demo(&args, &tenant.url(), sim::TENANT_ID, sim::CLIENT_ID, secret)?;
     let listeners = listen(&config.web.listen_addresses).await?;
+    // Where simulated time runs fast, it is looked at more often.
+    let tuning = Tuning { observe: Duration::from_secs(1), ..Tuning::default() };
     let port =
         listeners.first().map_or(Ok(0), |listener| listener.local_addr().map(|address| address.port()))?;
     write!(
@@ -135,7 +138,7 @@ async fn demo(args: cli::DemoArgs, stop: impl Future<Output = ()>) -> anyhow::Re
         tenant.url(),
     )?;
     tokio::select! {
-        ended = app::run(config, listeners, clock, Tuning::default(), stop) => ended,
+        ended = app::run(config, listeners, clock, tuning, stop) => ended,
         () = world => Ok(()),
     }
 }

@@ -13,6 +13,7 @@ pub mod exposition;
 pub mod rooms;
 pub mod service_health;
 pub mod text;
+pub mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +73,7 @@ impl<'a> View<'a> {
                     entity(&device.device.id, labels, &|out| write(out, &self.fleet, device));
                 }
             }
-            Source::Room(_, write) => {
+            Source::Room(_, write) | Source::RoomTime(_, write) => {
                 let rooms = self.fleet.rooms.iter().zip(&self.judgements).zip(&self.room_labels);
                 for ((room, judgement), labels) in rooms {
                     entity(&room.room.id, labels, &|out| write(out, &self.fleet, room, judgement));

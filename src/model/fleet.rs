@@ -9,11 +9,12 @@ use crate::model::collector::Collector;
 use crate::model::detail::{Basis, Detail, Reading, Software, SoftwareKind};
 use crate::model::device::{Activity, Device, DeviceType, Role};
 use crate::model::identity::Room;
-use crate::model::memory::{self, DeviceMemory, PresenceMemory};
+use crate::model::memory::{self, DeviceMemory, PresenceMemory, StateMemory};
 use crate::model::place::Place;
 use crate::model::presence::Presence;
 use crate::model::rooms_file::RoomFacts;
 use crate::model::site::{self, InService, Site};
+use crate::model::usage::Totals;
 use crate::model::version::{Cohorts, Installed};
 use crate::model::{Snapshot, Timestamp};
 
@@ -28,6 +29,8 @@ pub struct Fleet<'a> {
     pub frozen: bool,
     /// When this picture ends by itself, because a record expires or a booking begins or ends.
     pub until: Option<Timestamp>,
+    /// As configured.
+    pub sites: &'a [Site],
     /// Whether anything may be known of the use of a room that is not known.
     use_is_known: bool,
     cohorts: OnceLock<Cohorts<Cohort<'a>>>,
@@ -63,6 +66,10 @@ pub struct FleetRoom<'a> {
     pub calendar: Option<&'a Calendar>,
     /// What it says of now.
     pub occupancy: Option<Occupancy>,
+    /// Its state as last looked at.
+    pub memory: Option<&'a StateMemory>,
+    /// The time counted since the start.
+    pub totals: Option<&'a Totals>,
     /// Indices into the fleet's devices.
     members: Vec<usize>,
 }
@@ -116,7 +123,16 @@ impl<'a> Fleet<'a> {
         }
         let frozen = is_frozen(snapshot, now, &mut until);
         let use_is_known = snapshot.privacy.allows(None);
-        Self { now, devices, rooms, frozen, until: until.next, use_is_known, cohorts: OnceLock::new() }
+        Self {
+            now,
+            devices,
+            rooms,
+            frozen,
+            until: until.next,
+            sites: &snapshot.sites,
+            use_is_known,
+            cohorts: OnceLock::new(),
+        }
     }
 
     pub fn members<'f>(&'f self, room: &'f FleetRoom<'_>) -> impl Iterator<Item = &'f FleetDevice<'a>> {
@@ -280,6 +296,8 @@ fn rooms_of<'a>(
         presence: None,
         calendar: None,
         occupancy: None,
+        memory: snapshot.memory.states.get(&room.id),
+        totals: snapshot.usage.of(&room.id),
         members: Vec::new(),
     };
     for (index, device) in devices.iter().enumerate() {

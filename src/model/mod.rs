@@ -22,9 +22,11 @@ pub mod record;
 pub mod room;
 pub mod rooms_file;
 pub mod service_health;
+pub mod sight;
 pub mod site;
 pub mod snapshot;
 pub mod time;
+pub mod usage;
 pub mod version;
 
 pub use snapshot::Snapshot;

@@ -22,6 +22,7 @@ use crate::model::record::Records;
 use crate::model::rooms_file::Rooms;
 use crate::model::service_health::ServiceHealth;
 use crate::model::site::Site;
+use crate::model::usage::Usage;
 
 /// Cheap to clone; a part that was not replaced is shared with the snapshot before.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +53,8 @@ pub struct Snapshot {
     /// As configured.
     pub privacy: Privacy,
     pub memory: Arc<Memory>,
+    /// Counted since the start.
+    pub usage: Arc<Usage>,
     pub status: Arc<BTreeMap<Collector, Status>>,
     /// Age of the newest change from which on the devices count as frozen; `None` is never.
     pub frozen_after: Option<Duration>,
@@ -96,7 +99,7 @@ impl Snapshot {
         self.status(collector).map_or(Duration::MAX, |status| status.expiry)
     }
 
-    /// Whether anything but the statuses was replaced since `before`.
+    /// Whether anything but the statuses and the time counted was replaced since `before`.
     pub fn is_changed_since(&self, before: &Self) -> bool {
         !(Arc::ptr_eq(&self.devices, &before.devices)
             && Arc::ptr_eq(&self.details, &before.details)
@@ -110,6 +113,11 @@ impl Snapshot {
             && Arc::ptr_eq(&self.service_health, &before.service_health)
             && Arc::ptr_eq(&self.rooms_file, &before.rooms_file)
             && Arc::ptr_eq(&self.memory, &before.memory))
+    }
+
+    /// Whether the collectors pause because nobody reads.
+    pub fn is_paused(&self) -> bool {
+        self.status.values().any(|status| status.state == CollectorState::Paused)
     }
 
     /// The collector whose first attempt, good or bad, is still awaited; the details take long and are not.

@@ -160,10 +160,10 @@ impl Poller {
             self.paused.send_replace(true);
             let states = self.show_paused();
             drop(reads.changed().await); // the sender lives in self
+            self.store.lose_track(self.clock.now());
             for (collector, state) in states {
                 self.store.update_status(collector, |status| status.state = state);
             }
-            self.store.lose_track(self.clock.now());
             self.paused.send_replace(false);
         }
     }

@@ -4,7 +4,7 @@
 
 pub mod storage;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -15,12 +15,13 @@ use crate::model::detail::{Basis, Detail, Reading};
 use crate::model::device::Device;
 use crate::model::identity::{Claim, Registry, Trust};
 use crate::model::listing::{Census, Settled};
-use crate::model::memory::{Event, Moment, Sighting};
+use crate::model::memory::{Event, Memory, Moment, Sighting};
 use crate::model::place::Place;
 use crate::model::presence::Presence;
 use crate::model::record::{Record, Records};
 use crate::model::rooms_file::Rooms;
 use crate::model::service_health::ServiceHealth;
+use crate::model::sight::Sight;
 use crate::model::{Snapshot, Timestamp};
 
 /// A listing with a smaller share of the rooms held than this takes none away; they age.
@@ -177,9 +178,20 @@ impl Store {
         });
     }
 
-    /// After a pause nobody knows when things changed.
+    /// Takes a look at all rooms: counts the time since the one before, and notes what began.
+    pub fn observe_rooms(&self, sights: &BTreeMap<Arc<str>, Sight>, now: Timestamp) {
+        self.change(|snapshot| {
+            let watched = Arc::make_mut(&mut snapshot.usage).observe(sights, &snapshot.sites, now);
+            Memory::observe_states(&mut snapshot.memory, sights, watched, now);
+        });
+    }
+
+    /// After a pause nobody knows when things changed, and how long they were what they are.
     pub fn lose_track(&self, now: Timestamp) {
-        self.change(|snapshot| Arc::make_mut(&mut snapshot.memory).lose_track(now));
+        self.change(|snapshot| {
+            Arc::make_mut(&mut snapshot.memory).lose_track(now);
+            Arc::make_mut(&mut snapshot.usage).lose_track();
+        });
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Snapshot) -> T) -> T {

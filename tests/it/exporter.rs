@@ -425,6 +425,7 @@ fn tuning() -> Tuning {
         probe: Duration::from_millis(300),
         rooms_file: Duration::from_millis(50),
         save_interval: Duration::from_millis(50),
+        observe: Duration::from_millis(20),
         serve: serve::Settings::default(),
     }
 }

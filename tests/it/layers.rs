@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Each module with what it may import of ours: whole modules, or one item of one. Every entry stands on earlier
 /// rows, so the imports cannot form a circle.
-const LAYERS: [(&str, &[&str]); 21] = [
+const LAYERS: [(&str, &[&str]); 22] = [
     ("spelling", &[]),
     ("model", &["spelling"]),
     ("cli", &[]),
@@ -25,6 +25,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
     ("serve", &["metrics", "model"]),
     ("poll", &["clock", "collectors", "config::Enabled", "graph", "model", "rooms_file", "stats", "store"]),
     ("keep", &["clock", "model", "stats", "store"]),
+    ("observe", &["clock", "model", "store"]),
     ("render", &["clock", "metrics", "model", "store"]),
     (
         "app",
@@ -36,6 +37,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "keep",
             "metrics",
             "model",
+            "observe",
             "poll",
             "render",
             "serve",

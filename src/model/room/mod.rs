@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::calendar::Calendar;
 use crate::model::detail::{Detail, Login, Slot};
 use crate::model::device::{Health, Role};
@@ -21,7 +23,8 @@ pub struct Judgement {
     pub until: Option<Timestamp>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RoomState {
     Ok,
     /// Up, with something wrong in the room or its account.
