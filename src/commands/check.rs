@@ -8,12 +8,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::collectors::{Outcome, device_health, devices, places, presence, service_health};
+use crate::collectors::{Outcome, calendar, device_health, devices, places, presence, service_health};
 use crate::commands::client;
 use crate::config::{Config, Enabled, Tenant};
 use crate::graph::{Client, Error, batch};
+use crate::model::calendar::Calendar;
 use crate::model::collector::{Collector, CollectorState};
-use crate::model::device::{Device, Role};
+use crate::model::device::{Account, Device, Role};
+use crate::model::place::Place;
 use crate::model::{Span, State};
 
 /// A person waits for the answer.
@@ -45,8 +47,11 @@ async fn check_tenant(tenant: &Tenant, clock: &Clock, out: &mut (dyn Write + Sen
     let found = check_list(&client, tenant, out).await?;
     let mut sources = vec![found.checked];
     sources.push(check_detail(&client, tenant, &found.devices, out).await?);
-    sources.push(check_places(&client, tenant, out).await?);
-    sources.push(check_presence(&client, tenant, &found.devices, out).await?);
+    let (checked, places) = check_places(&client, tenant, out).await?;
+    sources.push(checked);
+    let accounts = room_accounts(tenant, &found.devices, &places);
+    sources.push(check_presence(&client, tenant, &accounts, out).await?);
+    sources.push(check_calendar(&client, tenant, &accounts, clock, out).await?);
     sources.push(check_service_health(&client, tenant, out).await?);
     let required = sources.iter().all(|source| source.works != Some(false) || source.enabled != Enabled::Yes);
     let tells = |source: &Checked| source.collector.tells_room_state() && source.works == Some(true);
@@ -118,35 +123,38 @@ async fn check_places(
     client: &Client,
     tenant: &Tenant,
     out: &mut (dyn Write + Send),
-) -> anyhow::Result<Checked> {
+) -> anyhow::Result<(Checked, Vec<Place>)> {
     let enabled = tenant.source(Collector::Places).enabled;
     if enabled == Enabled::No {
-        return tell_off(Collector::Places, "off by configuration", enabled, out);
+        return Ok((tell_off(Collector::Places, "off by configuration", enabled, out)?, Vec::new()));
     }
     let (outcome, places) = places::collect(client, &tenant.room_lists, Instant::now() + PATIENCE).await;
     let homeless = places.iter().filter(|place| place.building.is_none()).count();
     let summary = format!("{} rooms, {homeless} of them without a building", places.len());
-    tell(Collector::Places, places.len(), &summary, &outcome, enabled, out)
+    Ok((tell(Collector::Places, places.len(), &summary, &outcome, enabled, out)?, places))
 }
 
-/// Asks for the accounts that are signed in on the devices that run meetings.
+/// The accounts that are signed in on the devices that run meetings, of rooms whose use may be known.
+fn room_accounts<'f>(tenant: &Tenant, found: &'f [Arc<Device>], places: &[Place]) -> Vec<&'f Account> {
+    let small = places.iter().filter(|place| !tenant.privacy.allows(place.capacity));
+    let small: BTreeSet<&str> = small.map(|place| &*place.email).collect();
+    let core = found.iter().filter(|device| device.device_type.role() == Role::Core);
+    let email = |account: &Account| account.email.as_deref().unwrap_or_default().to_lowercase();
+    core.filter_map(|device| device.account.as_ref())
+        .filter(|account| !small.contains(&*email(account)))
+        .collect()
+}
+
 async fn check_presence(
     client: &Client,
     tenant: &Tenant,
-    found: &[Arc<Device>],
+    accounts: &[&Account],
     out: &mut (dyn Write + Send),
 ) -> anyhow::Result<Checked> {
     let enabled = tenant.source(Collector::Presence).enabled;
-    let core = found.iter().filter(|device| device.device_type.role() == Role::Core);
-    let ids: BTreeSet<Arc<str>> = core.filter_map(|device| device.account.as_ref()?.id.clone()).collect();
-    let ids: Vec<Arc<str>> = ids.into_iter().map(|id| id.to_lowercase().into()).collect();
+    let ids = distinct(accounts.iter().filter_map(|account| account.id.as_deref()));
     if enabled == Enabled::No || ids.is_empty() {
-        let why = if enabled == Enabled::No {
-            "off by configuration"
-        } else {
-            "not asked: no room account is known"
-        };
-        return tell_off(Collector::Presence, why, enabled, out);
+        return tell_off(Collector::Presence, why_not_asked(enabled), enabled, out);
     }
     let shown = Mutex::new(0);
     let take = |presences: Vec<_>| *shown.lock().unwrap_or_else(PoisonError::into_inner) += presences.len();
@@ -154,6 +162,46 @@ async fn check_presence(
     let shown = shown.into_inner().unwrap_or_else(PoisonError::into_inner);
     let summary = format!("{shown} of {} room accounts show a presence", ids.len());
     tell(Collector::Presence, shown, &summary, &outcome, enabled, out)
+}
+
+async fn check_calendar(
+    client: &Client,
+    tenant: &Tenant,
+    accounts: &[&Account],
+    clock: &Clock,
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<Checked> {
+    let enabled = tenant.source(Collector::Calendar).enabled;
+    let mailboxes = distinct(accounts.iter().filter_map(|account| account.email.as_deref()));
+    if enabled == Enabled::No || mailboxes.is_empty() {
+        return tell_off(Collector::Calendar, why_not_asked(enabled), enabled, out);
+    }
+    let billed = match &tenant.collectors.calendar.mailbox {
+        Some(mailbox) => vec![mailbox.as_str().into()],
+        None => calendar::rotated(&mailboxes, |_| false),
+    };
+    let read = Mutex::new((0, 0));
+    let take = |calendars: Vec<(Arc<str>, Calendar)>| {
+        let refused = calendars.iter().filter(|(_, calendar)| *calendar == Calendar::Refused).count();
+        let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
+        *read = (read.0 + calendars.len(), read.1 + refused);
+    };
+    let deadline = Instant::now() + PATIENCE;
+    let outcome = calendar::collect(client, &mailboxes, &billed, clock.now(), deadline, &take).await;
+    let (read, refused) = read.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let summary =
+        format!("{} of {} calendars can be read, {refused} are refused", read - refused, mailboxes.len());
+    tell(Collector::Calendar, read, &summary, &outcome, enabled, out)
+}
+
+/// Each once, in lower case.
+fn distinct<'t>(texts: impl Iterator<Item = &'t str>) -> Vec<Arc<str>> {
+    let distinct: BTreeSet<String> = texts.map(str::to_lowercase).collect();
+    distinct.into_iter().map(Into::into).collect()
+}
+
+fn why_not_asked(enabled: Enabled) -> &'static str {
+    if enabled == Enabled::No { "off by configuration" } else { "not asked: no room account is known" }
 }
 
 async fn check_service_health(
@@ -228,6 +276,10 @@ fn by_error(failures: &[(String, Error)]) -> Vec<(Vec<&str>, &Error)> {
 fn cure(collector: Collector, state: CollectorState) -> Option<String> {
     let permission = collector.facts().permission;
     Some(match state {
+        CollectorState::Forbidden if collector == Collector::Calendar => format!(
+            "grant the application permission {permission} and have an admin consent, which takes up to two hours; or, \
+             where Exchange allows some mailboxes only, name one of them as `collectors: {{ calendar: {{ mailbox: .. }} }}`"
+        ),
         CollectorState::Forbidden => format!(
             "grant the application permission {permission} (not the delegated one) and have an admin consent; \
              after consent Graph may refuse for up to two hours"

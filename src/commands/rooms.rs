@@ -14,6 +14,7 @@ use crate::config::{Config, Tenant};
 use crate::model::collector::Collector;
 use crate::model::device::Health;
 use crate::model::fleet::{Fleet, FleetRoom};
+use crate::model::privacy::Privacy;
 use crate::model::room::Judgement;
 use crate::model::{Snapshot, Span, State};
 use crate::store::Store;
@@ -65,7 +66,7 @@ pub async fn run(
 async fn read(tenant: &Tenant, clock: &Clock) -> anyhow::Result<Option<Snapshot>> {
     let client = client(tenant, clock)?;
     let status = Arc::new([once(Collector::Devices), once(Collector::DeviceHealth)].into_iter().collect());
-    let store = Store::new(Snapshot { status, ..Snapshot::default() });
+    let store = Store::new(Snapshot { status, privacy: privacy(tenant), ..Snapshot::default() });
     let take = |page: &[_]| {
         store.take_devices(page, crate::app::trust(tenant), clock.now());
     };
@@ -90,6 +91,12 @@ async fn read(tenant: &Tenant, clock: &Clock) -> anyhow::Result<Option<Snapshot>
         tracing::warn!(tenant = tenant.name, %error, failed = outcome.failures.len(), "some details are missing");
     }
     Ok(Some(store.snapshot()))
+}
+
+/// Places are not read here, so that small rooms are not known: where their use is private, that of all is.
+fn privacy(tenant: &Tenant) -> Privacy {
+    let Privacy { usage, min_capacity } = tenant.privacy;
+    Privacy { usage: usage && min_capacity == 0, min_capacity }
 }
 
 fn rows_of(tenant: &Tenant, snapshot: &Snapshot, clock: &Clock) -> Vec<Row> {

@@ -204,6 +204,7 @@ impl Exporter {
             let read = scrape.count("teams_rooms_device_detail_timestamp_seconds");
             read > 0
                 && read == scrape.count("teams_rooms_device_info")
+                && scrape.is_looked_at()
                 && COLLECTORS.iter().all(|collector| {
                     let gauges = ["last_success_timestamp_seconds", "duration_seconds"];
                     scrape.collector("success", self.tenant, collector) == Some(1.0)
@@ -221,10 +222,11 @@ impl Exporter {
         async move {
             everything.await;
             self.wait_until("every source read", |scrape| {
-                ["presence", "places", "service_health"]
+                ["presence", "places", "calendar", "service_health"]
                     .iter()
                     .all(|source| scrape.collector("success", self.tenant, source) == Some(1.0))
                     && scrape.count("teams_rooms_room_presence_state") > 0
+                    && scrape.is_looked_at()
             })
             .await
         }
@@ -315,6 +317,15 @@ impl Scrape {
         let series =
             format!("teams_rooms_collector_{gauge}{{tenant=\"{tenant}\",collector=\"{collector}\"}}");
         self.value(&series)?.parse().ok()
+    }
+
+    /// Whether the time of every room is counted, as far as it is known.
+    fn is_looked_at(&self) -> bool {
+        let pairs = [
+            ("teams_rooms_room_info", "teams_rooms_room_state_seconds_total", 8),
+            ("teams_rooms_room_booked", "teams_rooms_room_booked_seconds_total", 2),
+        ];
+        pairs.iter().all(|(of, counted, series)| self.count(of) * series <= self.count(counted))
     }
 
     /// The state of a collector.
@@ -425,7 +436,7 @@ fn tuning() -> Tuning {
         probe: Duration::from_millis(300),
         rooms_file: Duration::from_millis(50),
         save_interval: Duration::from_millis(50),
-        observe: Duration::from_millis(20),
+        observe: Duration::from_millis(50),
         serve: serve::Settings::default(),
     }
 }

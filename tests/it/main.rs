@@ -3,6 +3,8 @@
 /// Starts an exporter and its tenant, scrapes, waits. Every other module stands on it.
 mod exporter;
 
+/// When rooms are booked, how long they are used, and what may not be known of that.
+mod calendar;
 /// What users may name: catalogue, README and example metrics agree.
 mod catalogue;
 /// The binary itself: arguments, exit codes, signals, logs.

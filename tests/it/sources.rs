@@ -13,7 +13,7 @@ use crate::exporter::{
     start_world,
 };
 
-const SOURCES: [&str; 3] = ["presence", "places", "service_health"];
+const SOURCES: [&str; 4] = ["presence", "places", "calendar", "service_health"];
 
 const ROOM_INFO: &str = "teams_rooms_room_info";
 const STATE: &str = "teams_rooms_room_state";
@@ -47,7 +47,7 @@ async fn pass(exporter: &Exporter, by: Duration, sources: &'static [&'static str
     last
 }
 
-const ALL: &[&str] = &["devices", "device_health", "presence", "places", "service_health"];
+const ALL: &[&str] = &["devices", "device_health", "presence", "places", "calendar", "service_health"];
 
 fn of_room(room: &RoomFacts) -> String {
     format!("room_id=\"{}\"", room.upn)
@@ -660,7 +660,8 @@ async fn a_source_that_is_not_permitted_is_off() {
         let scrape = exporter.wait_for_state(source, "disabled").await;
         assert_eq!(scrape.count(ROOM_INFO), 12);
     }
-    exporter.sim.set_roles(&[devices, "Presence.Read.All", "Place.Read.All", "ServiceHealth.Read.All"]);
+    let others = ["Presence.Read.All", "Place.Read.All", "Calendars.ReadBasic.All", "ServiceHealth.Read.All"];
+    exporter.sim.set_roles(&[&[devices], &others[..]].concat());
     for source in SOURCES {
         exporter.wait_for_state(source, "ok").await;
     }
