@@ -14,6 +14,7 @@ const READABLE: &str = "teams_rooms_room_calendar_readable";
 const BOOKED: &str = "teams_rooms_room_booked";
 const END: &str = "teams_rooms_room_booking_end_timestamp_seconds";
 const NEXT: &str = "teams_rooms_room_next_booking_timestamp_seconds";
+const SINCE: &str = "teams_rooms_room_state_since_timestamp_seconds";
 const PROBLEM: &str = "problem=\"calendar_unreadable\"";
 const SCHEDULE: &str = "/v1.0/users/{mailbox}/calendar/getSchedule";
 
@@ -39,25 +40,26 @@ fn counted(scrape: &Scrape, what: &str, room: &RoomFacts) -> i64 {
     scrape.total(&format!("teams_rooms_room_{what}_seconds_total"), &[&of_room, "hours=\"service\""])
 }
 
-/// Puts these entries, with their status, into the calendar of a room; times are minutes from now.
-fn book(exporter: &Exporter, room: &RoomFacts, entries: &[(i64, i64, &str)]) {
+/// Start and end in minutes from now, and status.
+type Entry = (i64, i64, &'static str);
+
+/// Puts these entries into the calendar of a room.
+fn book(exporter: &Exporter, room: &RoomFacts, entries: &[Entry]) {
     let at = |minutes: i64| {
-        let time = exporter.sim.now() + Duration::from_secs(0);
-        let time = time.checked_add(jiff::Span::new().minutes(minutes)).expect("a time");
+        let time = exporter.sim.now().checked_add(jiff::Span::new().minutes(minutes)).expect("a time");
         json!({ "dateTime": time.strftime("%Y-%m-%dT%H:%M:%S.0000000").to_string(), "timeZone": "UTC" })
     };
-    let item = |(start, end, status): &(i64, i64, &str)| json!({ "status": status, "subject": "Zaphod", "start": at(*start), "end": at(*end) });
+    let item = |(start, end, status): &Entry| json!({ "status": status, "subject": "Zaphod", "start": at(*start), "end": at(*end) });
     let items: Vec<Value> = entries.iter().map(item).collect();
     exporter.sim.edit_room(&room.upn, json!({ "schedule": { "scheduleItems": items } }));
 }
 
-/// What each booking of a room means now: booked, and in how many minutes it ends and the next begins.
+/// Whether a room is booked, and in how many minutes that ends and the next begins.
+type Shown = (Option<i64>, Option<i64>, Option<i64>);
+
+/// What the series say of a room now.
 #[track_caller]
-fn booking(
-    exporter: &Exporter,
-    scrape: &Scrape,
-    room: &RoomFacts,
-) -> (Option<i64>, Option<i64>, Option<i64>) {
+fn booking(exporter: &Exporter, scrape: &Scrape, room: &RoomFacts) -> Shown {
     let now = exporter.sim.now().as_second();
     let minutes = |family| value(scrape, family, room).map(|at| (at - now) / 60);
     (value(scrape, BOOKED, room), minutes(END), minutes(NEXT))
@@ -72,19 +74,18 @@ async fn each_kind_of_entry_books_or_does_not() {
     let exporter = Exporter::start(Scenario::every_source()).await;
     exporter.wait_for_every_source().await;
     let room = room(&exporter);
-    let cases: [(&[(i64, i64, &str)], (i64, Option<i64>, Option<i64>)); 8] = [
-        (&[(-10, 20, "busy")], (1, Some(20), None)),
-        (&[(10, 20, "busy")], (0, None, Some(10))),
-        (&[(-10, 20, "busy"), (20, 50, "busy")], (1, Some(20), Some(20))),
-        (&[(-10, 20, "busy"), (-5, 40, "busy")], (1, Some(40), None)),
-        (&[(-480, 960, "busy")], (1, Some(960), None)),
-        (&[(-10, 20, "oof")], (1, Some(20), None)),
-        (&[(-10, 20, "tentative")], (1, Some(20), None)),
-        (&[(-10, 20, "free"), (-10, 20, "workingElsewhere")], (0, None, None)),
+    let cases: [(&[Entry], Shown); 8] = [
+        (&[(-10, 20, "busy")], (Some(1), Some(20), None)),
+        (&[(10, 20, "busy")], (Some(0), None, Some(10))),
+        (&[(-10, 20, "busy"), (20, 50, "busy")], (Some(1), Some(20), Some(20))),
+        (&[(-10, 20, "busy"), (-5, 40, "busy")], (Some(1), Some(40), None)),
+        (&[(-480, 960, "busy")], (Some(1), Some(960), None)),
+        (&[(-10, 20, "oof")], (Some(1), Some(20), None)),
+        (&[(-10, 20, "tentative")], (Some(1), Some(20), None)),
+        (&[(-10, 20, "free"), (-10, 20, "workingElsewhere")], (Some(0), None, None)),
     ];
-    for (entries, (booked, end, next)) in cases {
+    for (entries, expected) in cases {
         book(&exporter, &room, entries);
-        let expected = (Some(booked), end, next);
         exporter
             .wait_until(format!("{entries:?} read"), |scrape| booking(&exporter, scrape, &room) == expected)
             .await;
@@ -382,7 +383,6 @@ async fn a_pause_is_not_counted() {
 async fn a_change_of_state_that_was_seen_has_a_time() {
     let folder = tempfile::tempdir().expect("a folder");
     let scenario = || Scenario { storage_path: Some(folder.path().to_owned()), ..Scenario::every_source() };
-    const SINCE: &str = "teams_rooms_room_state_since_timestamp_seconds";
     let exporter = Exporter::start(scenario()).await;
     exporter.wait_for_every_source().await;
     // A second later all has been looked at.
@@ -395,7 +395,7 @@ async fn a_change_of_state_that_was_seen_has_a_time() {
     };
     let room =
         exporter.sim.rooms().into_iter().find(|room| state(&scrape, room, "ok")).expect("a sound room");
-    exporter.sim.advance(Duration::from_secs(60));
+    exporter.sim.advance(Duration::from_mins(1));
     let then = exporter.sim.now().as_second();
     exporter
         .sim

@@ -409,7 +409,10 @@ fn hides_tokens(sim: &Sim, ended: &Ended) {
 async fn check_says_what_is_wrong_and_what_to_do() {
     let sim = start_tenant(8, &[]).await;
     let good = CLIENT_SECRET;
-    check(&sim, &[], good, 0, &["devices         ok: ", "all is well"]);
+    let calendars = "calendar        ok: 8 of 8 calendars can be read, 0 are refused";
+    check(&sim, &[], good, 0, &["devices         ok: ", calendars, "all is well"]);
+    let mailbox = ["calendar        FAILED (forbidden)", "calendar: { mailbox: .. }", "all is well"];
+    check(&sim, &["forbidden@calendar"], good, 0, &mailbox);
     check(
         &sim,
         &[],

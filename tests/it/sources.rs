@@ -668,7 +668,7 @@ async fn a_source_that_is_not_permitted_is_off() {
     exporter.stop().await;
 }
 
-/// Nothing that people write of themselves, nor who they are, leaves the parser.
+/// Nothing that people write of themselves or into calendars, nor who they are, leaves the parser.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_s_words_are_shown() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -681,9 +681,16 @@ async fn nobody_s_words_are_shown() {
         "statusMessage": {"message": {"content": secret}}, "outOfOfficeSettings": {"message": secret},
         "workLocation": secret,
     });
+    let at = |time: &str| json!({"dateTime": format!("2026-11-20T{time}"), "timeZone": "UTC"});
+    let entry = json!({"status": "busy", "subject": secret, "location": secret, "isPrivate": true, "start": at("07:00:00"), "end": at("09:00:00")});
+    let unreadable = json!({"status": "busy", "subject": secret, "start": at(secret), "end": {"dateTime": secret, "timeZone": secret}});
     exporter.sim.edit_room(
         &room.upn,
-        json!({"presence": texts, "place": {"audioDeviceName": secret, "phone": secret}}),
+        json!({
+            "presence": texts,
+            "place": {"audioDeviceName": secret, "phone": secret},
+            "schedule": {"scheduleItems": [entry, unreadable]},
+        }),
     );
     exporter.wait_for_every_source().await;
     pass(&exporter, Duration::from_secs(1), ALL).await;

@@ -247,11 +247,9 @@ impl Reading<'_> {
         let items = node.has("scheduleItems").then(|| bookings(node, unknown)).flatten();
         let viewed = node.text("availabilityView").and_then(|view| self.viewed(&view));
         // A caller with little access may be shown the view alone.
-        let mut bookings = match (items, viewed) {
-            (Some(items), _) if !items.is_empty() => items,
-            (_, Some(viewed)) => viewed,
-            (Some(none), None) => none,
-            (None, None) => return Err("it shows neither items nor a view".to_owned()),
+        let mut bookings = match items {
+            Some(items) if !items.is_empty() => items,
+            items => viewed.or(items).ok_or("it shows neither items nor a view")?,
         };
         bookings.retain(|booking| booking.end > self.now);
         bookings.sort_by_key(|booking| (booking.start, booking.end));

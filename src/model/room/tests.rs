@@ -58,6 +58,11 @@ impl World {
         self
     }
 
+    fn calendar(self, calendar: Calendar) -> Self {
+        self.store.take_calendars(vec![(ROOM.into(), calendar)], self.now());
+        self
+    }
+
     fn online(self) -> Self {
         self.presence(Availability::Available, false)
     }
@@ -397,4 +402,17 @@ fn problems_of_the_room_or_its_account_degrade_it() {
             .detail(&healthy, Detail { peripherals: vec![peripheral], ..detail() });
         world.check(state, &["device up"], problems);
     }
+}
+
+#[test]
+fn a_calendar_that_is_refused_is_a_problem_of_the_account() {
+    let world = World::new().list(&[core("a", Healthy)]);
+    let world = world.calendar(Calendar::Readable(Vec::new()));
+    world.check(Fine, &["device up"], &[]);
+    let world = world.calendar(Calendar::Refused);
+    world.check(Degraded, &["device up"], &["calendar_unreadable"]);
+    assert_eq!(world.judge().problems[0].area, Area::Account);
+    let world = world.at(20 * MINUTE).list(&[core("a", Healthy)]);
+    let world = world.at(31 * MINUTE);
+    world.check(Fine, &["device up"], &[]);
 }
