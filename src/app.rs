@@ -20,6 +20,7 @@ use crate::metrics::exposition::Exposition;
 use crate::metrics::{self, exporter};
 use crate::model::collector::{Collector, CollectorState, Status};
 use crate::model::{Snapshot, State, Timestamp, identity, record, report};
+use crate::observe::{self, Observer};
 use crate::poll;
 use crate::poll::{Pace, Poller, Readers};
 use crate::render::Renderer;
@@ -39,6 +40,8 @@ pub struct Tuning {
     pub save_interval: Duration,
     /// How often the secret files of the intake are read for a new secret.
     pub intake_secrets: Duration,
+    /// How often the rooms are looked at.
+    pub observe: Duration,
     pub serve: serve::Settings,
     pub intake: serve::Settings,
 }
@@ -58,6 +61,7 @@ impl Default for Tuning {
             rooms_file: poll::ROOMS_FILE_EVERY,
             save_interval: keep::INTERVAL,
             intake_secrets: intake::SECRETS_EVERY,
+            observe: observe::INTERVAL,
             serve: serve::Settings::default(),
             intake: serve::Settings::of_intake(),
         }
@@ -107,6 +111,8 @@ pub async fn run(
             exposed: exposed.clone(),
         };
         tasks.spawn(Arc::new(renderer).run());
+        let observer = Observer { store: tenant.store.clone(), clock: clock.clone() };
+        tasks.spawn(Arc::new(observer).run(tuning.observe));
         if let Some(keeper) = tenant.keeper.clone() {
             tasks.spawn(async move { keeper.run(tuning.save_interval).await });
         }
@@ -147,6 +153,7 @@ fn open(
     snapshot.sites = settings.sites.clone().into();
     let is_off = settings.collectors.credentials.enabled == Enabled::No;
     snapshot.secret_expires = settings.client_secret_expires.filter(|_| !is_off);
+    snapshot.privacy = settings.privacy;
     let sources = sources(settings, poll::PROBE);
     let first = |collector| Status {
         last_success: last_read(&snapshot, collector),
@@ -273,7 +280,7 @@ fn first_status(collector: Collector, sources: &poll::Sources) -> Status {
 /// Whether and how often each source is read.
 fn sources(settings: &config::Tenant, probe: Duration) -> poll::Sources {
     poll::Sources::new(|collector| {
-        let config::SourceSettings { enabled, interval, expiry } = settings.collectors.of(collector);
+        let config::SourceSettings { enabled, interval, expiry } = settings.source(collector);
         poll::Source { enabled, pace: Pace { interval, expiry, probe } }
     })
 }
@@ -292,6 +299,7 @@ fn poller(
         sources: sources(settings, tuning.probe),
         device_types: device_types(&settings.collectors.devices),
         room_lists: settings.room_lists.clone(),
+        calendar_mailbox: settings.collectors.calendar.mailbox.as_deref().map(Into::into),
         rooms_file: settings.rooms_file.clone(),
         rooms_file_every: tuning.rooms_file,
         rotation: settings.collectors.device_health.rotation,

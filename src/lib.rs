@@ -12,12 +12,12 @@
 //!      model  --->  store  --->  model::fleet  --->  metrics  --->  exposition
 //!                  snapshot      joined at `now`     samples       finished bytes
 //!                  ^      \                         ^
-//!            poll, intake  keep                   render
-//!       when, or when told  a restart              when something changed
+//!            poll, intake  keep, observe          render
+//!       when, or when told  a restart, time        when something changed
 //! ```
 //!
-//! [`poll`] asks, [`render`] writes down, [`serve`] hands out: three loops that share only the snapshot in [`store`]
-//! and the finished bytes in [`metrics::exposition`]. None waits for another.
+//! [`poll`] asks, [`observe`] counts the time, [`render`] writes down, [`serve`] hands out: loops that share only the
+//! snapshot in [`store`] and the finished bytes in [`metrics::exposition`]. None waits for another.
 //!
 //! # The modules, in reading order
 //!
@@ -27,6 +27,7 @@
 //! * [`store`]: the last good picture of each tenant, in memory and in a file.
 //! * [`poll`]: when each collector runs, and what its outcome means for its state.
 //! * [`intake`]: what Microsoft's portals push: who may, how much, and into which tenant it goes.
+//! * [`observe`]: looks at the rooms: how long each is booked, used and usable, and since when.
 //! * [`keep`]: writes the picture to disk now and then, and at the end.
 //! * [`metrics`]: from the model to samples and their text; [`metrics::catalogue`] is the table of all metrics.
 //! * [`render`]: has the changed families of a tenant written anew.
@@ -76,6 +77,7 @@ pub mod collectors;
 pub mod graph;
 pub mod intake;
 pub mod keep;
+pub mod observe;
 pub mod poll;
 pub mod store;
 

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use teams_rooms_exporter::app::{self, Listeners, Tuning};
@@ -135,6 +136,8 @@ async fn demo(args: cli::DemoArgs, stop: impl Future<Output = ()>) -> anyhow::Re
     let config = config::demo(&args, &tenant.url(), sim::TENANT_ID, sim::CLIENT_ID, secret, pushed)?;
     let listeners = listen(&config).await?;
     let (port, intake_port) = (first_port(&listeners.web)?, first_port(&listeners.intake)?);
+    // Where simulated time runs fast, it is looked at more often.
+    let tuning = Tuning { observe: Duration::from_secs(1), ..Tuning::default() };
     write!(
         io::stdout(),
         "{} simulated rooms:  http://localhost:{port}/\n\
@@ -147,7 +150,7 @@ async fn demo(args: cli::DemoArgs, stop: impl Future<Output = ()>) -> anyhow::Re
         tenant.url(),
     )?;
     tokio::select! {
-        ended = app::run(config, listeners, clock, Tuning::default(), stop) => ended,
+        ended = app::run(config, listeners, clock, tuning, stop) => ended,
         () = world => Ok(()),
     }
 }

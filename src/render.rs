@@ -71,10 +71,12 @@ impl Renderer {
     fn render(&self, before: Option<&Snapshot>, snapshot: &Snapshot, now: Timestamp) -> Option<Timestamp> {
         let fleet = before.is_none_or(|before| snapshot.is_changed_since(before));
         let status = before.is_none_or(|before| !Arc::ptr_eq(&snapshot.status, &before.status));
+        let time = before.is_none_or(|before| !Arc::ptr_eq(&snapshot.usage, &before.usage));
         let view = View::new(&self.tenant, snapshot, now);
         let mut cutter = Cutter::default();
         for (index, family) in FAMILIES.iter().enumerate().filter(|(_, family)| (self.exposed)(family)) {
             let due = match family.source {
+                Source::RoomTime(..) => fleet || status || time,
                 Source::Collector(_) => status,
                 Source::Exporter => false,
                 _ => fleet || status,

@@ -3,6 +3,7 @@
 //! A collector hands over what it reads while it reads, and returns an [`Outcome`]: what it could not use counts
 //! there and costs nothing else.
 
+pub mod calendar;
 pub mod credentials;
 pub mod device_health;
 pub mod devices;

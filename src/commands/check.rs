@@ -92,7 +92,7 @@ impl<'a> Findings<'a> {
     fn is_good(&self) -> bool {
         let Ok(signed_in) = &self.sign_in else { return false };
         let works = |(collector, status): (&Collector, &Status)| {
-            let required = self.tenant.collectors.of(*collector).enabled == Enabled::Yes;
+            let required = self.tenant.source(*collector).enabled == Enabled::Yes;
             // What was not asked, because there was nobody to ask for, is no fault of its own.
             !required || status.state.is_success() || status.state == CollectorState::Starting
         };
@@ -103,7 +103,7 @@ impl<'a> Findings<'a> {
     fn awaited(&self) -> Vec<String> {
         let Ok(signed_in) = &self.sign_in else { return Vec::new() };
         let awaited = |(collector, status): &(&Collector, &Status)| {
-            let required = self.tenant.collectors.of(**collector).enabled == Enabled::Yes;
+            let required = self.tenant.source(**collector).enabled == Enabled::Yes;
             is_refused(status) && (required || signed_in.has_permissions(**collector))
         };
         let awaited = signed_in.snapshot.status.iter().filter(awaited);
@@ -140,7 +140,7 @@ impl<'a> Findings<'a> {
 
     /// Permissions that no source needs: each is a risk for nothing.
     fn tell_surplus(&self, signed_in: &SignedIn, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
-        let on = |one: &&Collector| self.tenant.collectors.of(**one).enabled != Enabled::No;
+        let on = |one: &&Collector| self.tenant.source(**one).enabled != Enabled::No;
         let needed: Vec<_> = Collector::ALL.iter().filter(on).map(|collector| collector.facts()).collect();
         let roles = signed_in.roles.as_deref().unwrap_or_default();
         for role in roles {
@@ -260,6 +260,10 @@ fn cure(collector: Collector, state: CollectorState) -> Option<String> {
         CollectorState::Empty if collector == Collector::Credentials => {
             "Graph lists no secret of this application, though it signs in with one".to_owned()
         }
+        CollectorState::Forbidden | CollectorState::Disabled if collector == Collector::Calendar => format!(
+            "grant the application permission {permission} and have an admin consent; where Exchange allows some \
+             mailboxes only, name one of them as `collectors: {{ calendar: {{ mailbox: .. }} }}`"
+        ),
         CollectorState::Forbidden => format!(
             "grant the application permission {permission} (not the delegated one) and have an admin consent; \
              after consent Graph may refuse for up to two hours"

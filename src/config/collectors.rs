@@ -5,9 +5,13 @@ use std::time::Duration;
 use serde_saphyr::Spanned;
 
 use super::error::{Error, quoted};
-use super::file::{RawCollectors, RawDevices, RawHealth, RawSource, Text};
+use super::file::{RawCalendar, RawCollectors, RawDevices, RawHealth, RawSource, Text};
+use super::rooms::check_email;
 use super::tenant::{TenantReader, choice};
-use super::{Collectors, DEVICE_TYPES, DevicesSettings, Enabled, HealthSettings, SourceSettings, duration};
+use super::{
+    CalendarSettings, Collectors, DEVICE_TYPES, DevicesSettings, Enabled, HealthSettings, SourceSettings,
+    duration,
+};
 use crate::model::State;
 use crate::model::collector::Collector;
 use crate::spelling;
@@ -28,7 +32,7 @@ impl TenantReader<'_> {
             device_health,
             presence: self.source(Collector::Presence, raw.presence.as_ref())?,
             places: self.source(Collector::Places, raw.places.as_ref())?,
-            calendar: self.source(Collector::Calendar, raw.calendar.as_ref())?,
+            calendar: self.calendar(raw.calendar.as_ref())?,
             accounts: self.source(Collector::Accounts, raw.accounts.as_ref())?,
             intune: self.source(Collector::Intune, raw.intune.as_ref())?,
             service_health: self.source(Collector::ServiceHealth, raw.service_health.as_ref())?,
@@ -45,6 +49,14 @@ impl TenantReader<'_> {
         self.check_age(&key("expiry"), &expiry, "the interval", &interval)?;
         let enabled = self.enabled(&key("enabled"), raw.enabled.as_ref())?;
         Ok(SourceSettings { enabled, interval: interval.value, expiry: expiry.value })
+    }
+
+    fn calendar(&self, raw: Option<&RawCalendar>) -> Result<CalendarSettings, Error> {
+        let source = self.source(Collector::Calendar, raw.map(RawCalendar::source).as_ref())?;
+        let mailbox = raw.and_then(|raw| raw.mailbox.as_ref());
+        let mailbox =
+            self.optional("collectors.calendar.mailbox", mailbox, None, |text| check_email(text).map(Some))?;
+        Ok(CalendarSettings { source, mailbox })
     }
 
     /// The list and the detail of devices share one cycle.

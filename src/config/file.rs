@@ -45,6 +45,7 @@ pub(super) struct RawTenant {
     pub(super) room_lists: Option<Vec<Text>>,
     pub(super) rooms_file: Option<Text>,
     pub(super) sites: Option<Vec<Spanned<RawSite>>>,
+    pub(super) privacy: Option<RawPrivacy>,
 }
 
 #[derive(Deserialize)]
@@ -101,7 +102,7 @@ pub(super) struct RawCollectors {
     pub(super) device_health: Option<RawHealth>,
     pub(super) presence: Option<RawSource>,
     pub(super) places: Option<RawSource>,
-    pub(super) calendar: Option<RawSource>,
+    pub(super) calendar: Option<RawCalendar>,
     pub(super) accounts: Option<RawSource>,
     pub(super) intune: Option<RawSource>,
     pub(super) service_health: Option<RawSource>,
@@ -131,6 +132,30 @@ pub(super) struct RawSource {
     pub(super) enabled: Option<Text>,
     pub(super) interval: Option<Text>,
     pub(super) expiry: Option<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCalendar {
+    pub(super) enabled: Option<Text>,
+    pub(super) interval: Option<Text>,
+    pub(super) expiry: Option<Text>,
+    pub(super) mailbox: Option<Text>,
+}
+
+impl RawCalendar {
+    /// What it has in common with other sources.
+    pub(super) fn source(&self) -> RawSource {
+        let Self { enabled, interval, expiry, mailbox: _ } = self;
+        RawSource { enabled: enabled.clone(), interval: interval.clone(), expiry: expiry.clone() }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPrivacy {
+    pub(super) usage: Option<Text>,
+    pub(super) min_capacity: Option<Text>,
 }
 
 #[derive(Default, Deserialize)]

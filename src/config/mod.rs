@@ -9,6 +9,7 @@ mod duration;
 mod error;
 mod excerpt;
 mod file;
+mod privacy;
 mod rooms;
 mod secret;
 mod tenant;
@@ -28,6 +29,7 @@ pub use self::web::Web;
 use crate::cli;
 use crate::model::Timestamp;
 use crate::model::collector::Collector;
+use crate::model::privacy::Privacy;
 use crate::model::site::Site;
 use crate::spelling;
 
@@ -81,6 +83,16 @@ pub struct Tenant {
     pub rooms_file: Option<PathBuf>,
     /// With different names; the first that matches a room is its own.
     pub sites: Vec<Site>,
+    pub privacy: Privacy,
+}
+
+impl Tenant {
+    /// Whether and how often this collector runs: what may not be known is not asked for.
+    pub fn source(&self, collector: Collector) -> SourceSettings {
+        let source = self.collectors.of(collector);
+        let is_use = matches!(collector, Collector::Presence | Collector::Calendar);
+        if is_use && !self.privacy.usage { SourceSettings { enabled: Enabled::No, ..source } } else { source }
+    }
 }
 
 /// Whether accounts on devices count as rooms.
@@ -108,7 +120,7 @@ pub struct Collectors {
     pub device_health: HealthSettings,
     pub presence: SourceSettings,
     pub places: SourceSettings,
-    pub calendar: SourceSettings,
+    pub calendar: CalendarSettings,
     pub accounts: SourceSettings,
     pub intune: SourceSettings,
     pub service_health: SourceSettings,
@@ -122,6 +134,14 @@ pub struct SourceSettings {
     pub interval: Duration,
     /// How long what was read is served without being read again; more than the interval.
     pub expiry: Duration,
+}
+
+/// The calendars of rooms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CalendarSettings {
+    pub source: SourceSettings,
+    /// The mailbox through which all are asked for, in lower case; without one those of the rooms take turns.
+    pub mailbox: Option<String>,
 }
 
 /// The list of devices.
@@ -176,7 +196,7 @@ impl Default for Collectors {
             device_health: HealthSettings::default(),
             presence: Collector::Presence.into(),
             places: Collector::Places.into(),
-            calendar: Collector::Calendar.into(),
+            calendar: CalendarSettings { source: Collector::Calendar.into(), mailbox: None },
             accounts: Collector::Accounts.into(),
             intune: Collector::Intune.into(),
             service_health: Collector::ServiceHealth.into(),
@@ -186,8 +206,8 @@ impl Default for Collectors {
 }
 
 impl Collectors {
-    /// Whether and how often this collector runs.
-    pub fn of(&self, collector: Collector) -> SourceSettings {
+    /// What is configured of this collector; see [`Tenant::source`].
+    fn of(&self, collector: Collector) -> SourceSettings {
         let (devices, detail) = (&self.devices, &self.device_health);
         match collector {
             Collector::Devices => SourceSettings {
@@ -200,7 +220,7 @@ impl Collectors {
             }
             Collector::Presence => self.presence,
             Collector::Places => self.places,
-            Collector::Calendar => self.calendar,
+            Collector::Calendar => self.calendar.source,
             Collector::Accounts => self.accounts,
             Collector::Intune => self.intune,
             Collector::ServiceHealth => self.service_health,
@@ -325,7 +345,7 @@ pub fn demo(
             device_health: HealthSettings { rotation: ROTATION, ..default.device_health },
             presence: SourceSettings { interval: INTERVAL, ..default.presence },
             places: often(default.places),
-            calendar: often(default.calendar),
+            calendar: CalendarSettings { source: often(default.calendar.source), ..default.calendar },
             accounts: often(default.accounts),
             intune: often(default.intune),
             service_health: often(default.service_health),
@@ -335,6 +355,7 @@ pub fn demo(
         room_lists: Vec::new(),
         rooms_file: None,
         sites: rooms::of_demo(),
+        privacy: Privacy::default(),
     };
     Ok(Config {
         tenants: vec![tenant],

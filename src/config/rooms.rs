@@ -129,7 +129,7 @@ impl SiteReader<'_> {
 }
 
 /// An e-mail address in lower case.
-fn check_email(text: &str) -> Result<String, String> {
+pub(super) fn check_email(text: &str) -> Result<String, String> {
     if is_email(text) {
         return Ok(text.to_lowercase());
     }

@@ -12,6 +12,7 @@ use super::file::{RawAuth, RawCloud, RawIntake, RawTenant, Source, Text};
 use super::secret::{self, Credential, Secret};
 use super::{Collectors, DEFAULT_FROZEN_AFTER, Env, Tenant, Trust, duration};
 use crate::model::Timestamp;
+use crate::model::privacy::Privacy;
 
 /// Name of the tenant that the environment describes.
 const DEFAULT_TENANT_NAME: &str = "default";
@@ -55,6 +56,7 @@ pub(super) fn of_environment(env: &Env<'_>) -> Result<Option<Tenant>, Error> {
         room_lists: Vec::new(),
         rooms_file: None,
         sites: Vec::new(),
+        privacy: Privacy::default(),
     }))
 }
 
@@ -122,6 +124,7 @@ impl TenantReader<'_> {
         )?;
         let frozen_after = self.duration("frozen_after", raw.frozen_after.as_ref(), DEFAULT_FROZEN_AFTER)?;
         let collectors = self.collectors()?;
+        let privacy = self.privacy()?;
         let rooms_file = self.rooms_file()?;
         Ok(Tenant {
             name,
@@ -138,6 +141,7 @@ impl TenantReader<'_> {
             room_lists: self.room_lists()?,
             sites: self.sites(rooms_file.is_some())?,
             rooms_file,
+            privacy,
         })
     }
 

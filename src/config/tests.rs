@@ -122,7 +122,10 @@ fn a_file_with_every_key_is_read_in_full() {
             device_health: HealthSettings { enabled: Enabled::No, expiry: 2 * HOUR, rotation: 45 * MINUTE },
             presence: source(Enabled::Yes, Duration::from_secs(30), 5 * MINUTE),
             places: source(Enabled::Auto, 12 * HOUR, 14 * DAY),
-            calendar: source(Enabled::Yes, 10 * MINUTE, HOUR),
+            calendar: CalendarSettings {
+                source: source(Enabled::Yes, 10 * MINUTE, HOUR),
+                mailbox: Some("room-reader@contoso.example".to_owned()),
+            },
             accounts: source(Enabled::Auto, 2 * HOUR, 2 * DAY),
             intune: source(Enabled::Yes, HOUR, 12 * HOUR),
             service_health: source(Enabled::No, 10 * MINUTE, HOUR),
@@ -132,6 +135,7 @@ fn a_file_with_every_key_is_read_in_full() {
         room_lists: vec!["rooms-berlin@contoso.example".to_owned(), "rooms-oslo@contoso.example".to_owned()],
         rooms_file: Some("tests/config/rooms.csv".into()),
         sites: sites(),
+        privacy: Privacy { usage: true, min_capacity: 3 },
     };
     let fabrikam = Tenant {
         name: "fabrikam-2".to_owned(),
@@ -155,6 +159,7 @@ fn a_file_with_every_key_is_read_in_full() {
         room_lists: vec![],
         rooms_file: None,
         sites: vec![],
+        privacy: Privacy { usage: false, min_capacity: 0 },
     };
     let expected = Config {
         tenants: vec![contoso, fabrikam],
@@ -174,6 +179,17 @@ fn a_file_with_every_key_is_read_in_full() {
     assert!(!format!("{config:?}").contains("hunter2"));
     let secret = config.tenants[0].credential.read().expect("readable");
     assert_eq!(secret.expose(), "hunter2");
+}
+
+#[test]
+fn what_may_not_be_known_is_not_asked_for() {
+    let text = format!(
+        "tenants: [{{ name: a, tenant_id: {TENANT_ID}, client_id: {CLIENT_ID}, auth: {{ client_secret: x }}, \
+         privacy: {{ usage: off }} }}]"
+    );
+    let tenant = only_tenant(load_text(&text, &[]));
+    let off = Collector::ALL.iter().filter(|one| tenant.source(**one).enabled == Enabled::No);
+    assert_eq!(off.collect::<Vec<_>>(), [&Collector::Presence, &Collector::Calendar]);
 }
 
 #[test]
@@ -338,9 +354,8 @@ fn the_demo_talks_to_the_simulated_tenant_alone() {
     assert_eq!(tenant.authority.as_str(), "http://127.0.0.1:1/");
     assert_eq!(tenant.graph, tenant.authority);
     assert_eq!(tenant.credential, Credential::Secret(secret));
-    let of = &tenant.collectors;
     for collector in Collector::ALL {
-        let source = of.of(*collector);
+        let source = tenant.source(*collector);
         assert_eq!(source.enabled, Enabled::Auto);
         assert!(source.interval <= MINUTE && source.interval < source.expiry, "{source:?}");
     }

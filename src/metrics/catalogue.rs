@@ -2,7 +2,9 @@
 //!
 //! `/metrics` has its families in this order; README's table and `teams-rooms-exporter metrics` are made of it.
 
-use crate::metrics::{Out, collectors, credentials, devices, incidents, intune, rooms, service_health};
+use crate::metrics::{
+    Out, calendar, collectors, credentials, devices, incidents, intune, rooms, service_health, usage,
+};
 use crate::model::collector::{Collector, Status};
 use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
 use crate::model::managed_device::ManagedDevice;
@@ -50,6 +52,8 @@ pub enum Source {
     Managed(fn(&mut Out<'_>, &ManagedDevice)),
     /// Of a room, too, but pushed: no collector reads it.
     Pushed(fn(&mut Out<'_>, &Fleet<'_>, &FleetRoom<'_>, &Judgement)),
+    /// Time counted of a room, which changes by itself.
+    RoomTime(Collector, fn(&mut Out<'_>, &Fleet<'_>, &FleetRoom<'_>, &Judgement)),
     Tenant(Option<Collector>, fn(&mut Out<'_>, &Fleet<'_>, &Snapshot, Timestamp)),
     Collector(fn(&mut Out<'_>, &Status)),
     /// Made anew for each scrape, and kept apart by tenant where it has that label.
@@ -62,6 +66,7 @@ impl Family {
         match self.source {
             Source::Device(collector, _)
             | Source::Room(collector, _)
+            | Source::RoomTime(collector, _)
             | Source::Tenant(Some(collector), _) => collector.label(),
             Source::Managed(_) => Collector::Intune.label(),
             Source::Pushed(_) | Source::Tenant(None, _) | Source::Collector(_) | Source::Exporter => "",
@@ -92,6 +97,7 @@ impl Family {
 const LIST: Collector = Collector::Devices;
 const PLACES: Collector = Collector::Places;
 const PRESENCE: Collector = Collector::Presence;
+const CALENDAR: Collector = Collector::Calendar;
 const SERVICES: Collector = Collector::ServiceHealth;
 const DETAIL: Collector = Collector::DeviceHealth;
 
@@ -103,6 +109,7 @@ const D_SOFTWARE: &[&str] = &["tenant", "device_id", "room", "software"];
 const D_MANAGED: &[&str] = &["tenant", "device_id", "room", "room_id"];
 const R: &[&str] = &["tenant", "room", "room_id"];
 const R_STATE: &[&str] = &["tenant", "room", "room_id", "state"];
+const R_HOURS: &[&str] = &["tenant", "room", "room_id", "hours"];
 const R_PROBLEM: &[&str] = &["tenant", "room", "room_id", "problem", "area"];
 const R_INCIDENT: &[&str] = &["tenant", "room", "room_id", "incident_signal", "incident_severity"];
 const TENANT: &[&str] = &["tenant"];
@@ -115,6 +122,10 @@ pub static FAMILIES: &[Family] = &[
         "Always 1; one series per known room. Join on (job, instance, tenant, room_id) for its facts, which are empty where no source knows them."),
     gauge("teams_rooms_room_state", R_STATE, Source::Room(LIST, rooms::state),
         "1 for the state of the room: ok, degraded (usable, with a problem in the room or its account), down, or unknown where no source tells. From the votes of its sources."),
+    gauge("teams_rooms_room_state_since_timestamp_seconds", R, Source::Room(LIST, rooms::state_since),
+        "When the exporter saw the present state of the room begin, Unix time; absent where it did not see it: at the start, after a pause, and where a state came with a source that had been silent."),
+    counter("teams_rooms_room_state_seconds_total", &["tenant", "room", "room_id", "state", "hours"], Source::RoomTime(LIST, usage::states),
+        "How long the room was in each state since the exporter started, by hours: service in the service hours of its site (always without one), other outside them. Pauses count nowhere."),
     gauge("teams_rooms_room_up", R, Source::Room(LIST, rooms::up),
         "1 if the room is usable (ok or degraded), 0 if it is down, absent where no source tells."),
     gauge("teams_rooms_room_source_up", &["tenant", "room", "room_id", "source"], Source::Room(LIST, rooms::source_up),
@@ -127,6 +138,24 @@ pub static FAMILIES: &[Family] = &[
         "1 while a core device of the room is busy (teamworkDevice.activityState) or its account is in a call (presence.activity), 0 while it is not, absent where nothing tells. A booking alone is no use."),
     gauge("teams_rooms_room_presence_state", R_STATE, Source::Room(PRESENCE, rooms::presence),
         "1 for the presence of the room account (presence.availability): available, busy, do_not_disturb, away, offline, unknown. The fastest sign that a room is off; absent where Graph leaves the account out."),
+    gauge("teams_rooms_room_calendar_readable", R, Source::Room(CALENDAR, calendar::readable),
+        "1 if Graph shows when the room is booked, 0 if it refuses this mailbox (scheduleInformation.error); absent where it was not asked or does not know it."),
+    gauge("teams_rooms_room_booked", R, Source::Room(CALENDAR, calendar::booked),
+        "1 while the room is booked (scheduleItem.status busy, oof, or tentative, which waits for approval), 0 while it is free; absent where the calendar is not known. Turns over at the booked minute."),
+    gauge("teams_rooms_room_booking_end_timestamp_seconds", R, Source::Room(CALENDAR, calendar::booking_end),
+        "When the booking ends that runs now (scheduleItem.end), Unix time; of several the last to end, while one that only follows is the next booking. Absent while the room is free."),
+    gauge("teams_rooms_room_next_booking_timestamp_seconds", R, Source::Room(CALENDAR, calendar::next_booking),
+        "When the next booking begins (scheduleItem.start), Unix time; absent where there is none within 24 hours."),
+    counter("teams_rooms_room_observed_seconds_total", R_HOURS, Source::RoomTime(LIST, usage::observed),
+        "How long the calendar or the use of the room was known since the exporter started, by hours (service, other); what the other times are to be divided by."),
+    counter("teams_rooms_room_booked_seconds_total", R_HOURS, Source::RoomTime(CALENDAR, usage::booked),
+        "How long a meeting was booked since the exporter started, by hours. All-day entries, blocks of more than 10 hours, out-of-office and tentative entries are no meetings."),
+    counter("teams_rooms_room_in_use_seconds_total", R_HOURS, Source::RoomTime(LIST, usage::in_use),
+        "How long the room was in use since the exporter started, by hours, as teams_rooms_room_in_use says."),
+    counter("teams_rooms_room_booked_unused_seconds_total", R_HOURS, Source::RoomTime(CALENDAR, usage::booked_unused),
+        "How long a meeting was booked and the room not in use since the exporter started, by hours; only while both were known and the room was not down."),
+    counter("teams_rooms_room_unbooked_use_seconds_total", R_HOURS, Source::RoomTime(CALENDAR, usage::unbooked_use),
+        "How long the room was in use with nothing in its calendar since the exporter started, by hours; only while both were known."),
     gauge("teams_rooms_room_in_service", R, Source::Room(LIST, rooms::in_service),
         "1 in the service hours and outside the maintenance of the room's site, 0 otherwise; always 1 where the room has no site. For alerts that should not wake anybody."),
     gauge("teams_rooms_room_capacity", R, Source::Room(PLACES, rooms::capacity),
@@ -367,7 +396,8 @@ mod tests {
             );
             assert!(family.help.len() > 10 && family.help.ends_with('.'), "{name}: {}", family.help);
             assert_eq!(name.ends_with("_info"), family.help.starts_with("Always 1;"), "{name}");
-            assert_eq!(name.ends_with("_state"), family.labels.contains(&"state"), "{name}");
+            let of_states = name.ends_with("_state") || name.ends_with("_state_seconds_total");
+            assert_eq!(of_states, family.labels.contains(&"state"), "{name}");
         }
     }
 

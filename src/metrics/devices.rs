@@ -35,8 +35,10 @@ pub fn health_since(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevice<'_>) 
     out.known(memory.and_then(|memory| memory.health_since));
 }
 
-pub fn activity(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevice<'_>) {
-    out.states(device.device.activity);
+pub fn activity(out: &mut Out<'_>, fleet: &Fleet<'_>, device: &FleetDevice<'_>) {
+    if let Some(activity) = fleet.activity(device) {
+        out.states(activity);
+    }
 }
 
 pub fn signed_in(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevice<'_>) {

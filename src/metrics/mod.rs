@@ -4,6 +4,7 @@
 //! in one file per noun. A [`View`] is everything they may look at.
 
 pub mod block;
+pub mod calendar;
 pub mod catalogue;
 pub mod collectors;
 pub mod credentials;
@@ -15,6 +16,7 @@ pub mod intune;
 pub mod rooms;
 pub mod service_health;
 pub mod text;
+pub mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,7 +88,7 @@ impl<'a> View<'a> {
                     entity(&device.device.id, labels, &|out| write(out, &self.fleet, device));
                 }
             }
-            Source::Room(_, write) | Source::Pushed(write) => {
+            Source::Room(_, write) | Source::RoomTime(_, write) | Source::Pushed(write) => {
                 let rooms = self.fleet.rooms.iter().zip(&self.judgements).zip(&self.room_labels);
                 for ((room, judgement), labels) in rooms {
                     entity(&room.room.id, labels, &|out| write(out, &self.fleet, room, judgement));

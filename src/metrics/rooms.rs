@@ -25,6 +25,11 @@ pub fn state(out: &mut Out<'_>, _: &Fleet<'_>, _: &FleetRoom<'_>, judgement: &Ju
     out.states(judgement.state);
 }
 
+pub fn state_since(out: &mut Out<'_>, _: &Fleet<'_>, room: &FleetRoom<'_>, judgement: &Judgement) {
+    let memory = room.memory.filter(|memory| memory.state == judgement.state);
+    out.known(memory.and_then(|memory| memory.since));
+}
+
 pub fn up(out: &mut Out<'_>, _: &Fleet<'_>, _: &FleetRoom<'_>, judgement: &Judgement) {
     out.known(judgement.up());
 }

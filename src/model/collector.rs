@@ -141,14 +141,10 @@ impl Collector {
         matches!(self, Self::Devices | Self::Presence)
     }
 
-    /// Whether a good answer with nothing in it is one to doubt: every tenant with rooms has these, and
-    /// a secret to read them with. A presence that was
-    /// asked for nobody must not pass for a source that tells whether rooms are up.
+    /// Whether a good answer with nothing in it is one to doubt: every tenant with rooms has these, and a secret to read
+    /// them with. A presence or a calendar that was asked for nobody must not pass for a source that works.
     pub const fn must_have_items(self) -> bool {
-        matches!(
-            self,
-            Self::Devices | Self::Presence | Self::Places | Self::ServiceHealth | Self::Credentials
-        )
+        !matches!(self, Self::DeviceHealth | Self::Accounts | Self::Intune)
     }
 
     /// Whether many tenants are in order without it: they have no Intune, or the application is registered elsewhere.

@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::model::calendar::{Calendar, Occupancy};
 use crate::model::collector::Collector;
 use crate::model::detail::{Basis, Detail, Reading, Software, SoftwareKind};
 use crate::model::device::{Activity, Device, DeviceType, Role};
 use crate::model::identity::Room;
 use crate::model::incident::{Incident, Target};
 use crate::model::managed_device::{ManagedDevice, Serials};
-use crate::model::memory::{self, DeviceMemory, PresenceMemory};
+use crate::model::memory::{self, DeviceMemory, PresenceMemory, StateMemory};
 use crate::model::place::Place;
 use crate::model::presence::Presence;
 use crate::model::rooms_file::RoomFacts;
 use crate::model::site::{self, InService, Site};
+use crate::model::usage::Totals;
 use crate::model::version::{Cohorts, Installed};
 use crate::model::{Snapshot, Timestamp};
 
@@ -27,10 +29,14 @@ pub struct Fleet<'a> {
     pub rooms: Vec<FleetRoom<'a>>,
     /// Graph answers, but nothing in it changes any more.
     pub frozen: bool,
-    /// When this picture ends by itself, because a record expires.
+    /// When this picture ends by itself, because a record expires or a booking begins or ends.
     pub until: Option<Timestamp>,
     /// Open incidents that lead to no known room.
     pub incidents_without_room: usize,
+    /// As configured.
+    pub sites: &'a [Site],
+    /// Whether anything may be known of the use of a room that is not known.
+    use_is_known: bool,
     cohorts: OnceLock<Cohorts<Cohort<'a>>>,
 }
 
@@ -58,12 +64,22 @@ pub struct FleetRoom<'a> {
     pub site: Option<&'a Site>,
     /// In service hours and outside maintenance of its site; always where it has none.
     pub in_service: bool,
+    /// Whether it may be known when it is used and booked.
+    pub may_observe: bool,
     /// The last answer, while it has not expired, and how it came to be.
     pub presence: Option<(Presence, PresenceMemory)>,
     /// What Intune says of a device that only the account of the room tells to be its own.
     pub managed: Option<&'a ManagedDevice>,
     /// Open, or closed a short while ago.
     pub incidents: Vec<RoomIncident<'a>>,
+    /// The last answer, while it has not expired.
+    pub calendar: Option<&'a Calendar>,
+    /// What it says of now.
+    pub occupancy: Option<Occupancy>,
+    /// Its state as last looked at.
+    pub memory: Option<&'a StateMemory>,
+    /// The time counted since the start.
+    pub totals: Option<&'a Totals>,
     /// Indices into the fleet's devices.
     members: Vec<usize>,
 }
@@ -126,8 +142,18 @@ impl<'a> Fleet<'a> {
         join_managed(snapshot, &mut devices, &mut rooms, &mut until);
         let incidents_without_room = join_incidents(snapshot, &devices, &mut rooms, &mut until);
         let frozen = is_frozen(snapshot, now, &mut until);
-        let until = until.next;
-        Self { now, devices, rooms, frozen, until, incidents_without_room, cohorts: OnceLock::new() }
+        let use_is_known = snapshot.privacy.allows(None);
+        Self {
+            now,
+            devices,
+            rooms,
+            frozen,
+            until: until.next,
+            incidents_without_room,
+            sites: &snapshot.sites,
+            use_is_known,
+            cohorts: OnceLock::new(),
+        }
     }
 
     pub fn members<'f>(&'f self, room: &'f FleetRoom<'_>) -> impl Iterator<Item = &'f FleetDevice<'a>> {
@@ -139,14 +165,24 @@ impl<'a> Fleet<'a> {
         self.rooms.get(device.room_index?)
     }
 
-    /// Whether somebody meets in the room, as a core device or a call of its account tells; `None` where none does.
+    /// Whether somebody meets in the room, as a core device or a call of its account tells; `None` where none does, or it
+    /// may not be known.
     pub fn in_use(&self, room: &FleetRoom<'_>) -> Option<bool> {
+        if !room.may_observe {
+            return None;
+        }
         let core = self.members(room).filter(|device| device.role() == Role::Core && !device.superseded);
         let core = core.filter(|_| !self.frozen);
         let activity =
             core.map(|device| device.device.activity).filter(|activity| *activity != Activity::Unknown);
         let in_call = room.presence.and_then(|(presence, _)| presence.in_call);
         activity.map(|activity| activity == Activity::Busy).chain(in_call).max()
+    }
+
+    /// What the device does, where that may be known: it tells when its room is used.
+    pub fn activity(&self, device: &FleetDevice<'_>) -> Option<Activity> {
+        let may_observe = self.room_of(device).map_or(self.use_is_known, |room| room.may_observe);
+        may_observe.then_some(device.device.activity)
     }
 
     /// How many newer versions the device's cohort has; `None` where its version is not known.
@@ -271,15 +307,20 @@ fn rooms_of<'a>(
     until: &mut Horizon,
 ) -> Vec<FleetRoom<'a>> {
     let mut rooms: BTreeMap<&str, FleetRoom<'a>> = BTreeMap::new();
-    let empty = |room| FleetRoom {
+    let empty = |room: &'a Room| FleetRoom {
         room,
         place: None,
         file: None,
         site: None,
         in_service: true,
+        may_observe: snapshot.may_observe(room),
         presence: None,
         managed: None,
         incidents: Vec::new(),
+        calendar: None,
+        occupancy: None,
+        memory: snapshot.memory.states.get(&room.id),
+        totals: snapshot.usage.of(&room.id),
         members: Vec::new(),
     };
     for (index, device) in devices.iter().enumerate() {
@@ -287,18 +328,11 @@ fn rooms_of<'a>(
             rooms.entry(&room.id).or_insert_with(|| empty(room)).members.push(index);
         }
     }
-    let (place_expiry, presence_expiry) =
-        (snapshot.expiry(Collector::Places), snapshot.expiry(Collector::Presence));
+    let place_expiry = snapshot.expiry(Collector::Places);
     for (id, record) in snapshot.places.iter().filter(|(_, record)| until.holds(record.read_at, place_expiry))
     {
         if let Some(room) = room_of(snapshot, id) {
             rooms.entry(&room.id).or_insert_with(|| empty(room)).place = Some(&record.value);
-        }
-    }
-    for (id, record) in snapshot.presence.iter() {
-        let Some(room) = rooms.get_mut(&**id) else { continue };
-        if until.holds(record.read_at, presence_expiry) {
-            room.presence = snapshot.memory.presence.get(id).map(|memory| (*record.value, *memory));
         }
     }
     for (email, facts) in snapshot.rooms_file.iter() {
@@ -307,6 +341,7 @@ fn rooms_of<'a>(
             rooms.entry(&room.id).or_insert_with(|| empty(room)).file = Some(facts);
         }
     }
+    join_use(snapshot, &mut rooms, until);
     let hours = InService::at(&snapshot.sites, until.now);
     for room in rooms.values_mut() {
         let named = room.file.and_then(|file| file.site.as_deref());
@@ -315,6 +350,24 @@ fn rooms_of<'a>(
     }
     until.note(hours.next_change());
     rooms.into_values().collect()
+}
+
+/// Joins what tells of the use of rooms, where it may be known.
+fn join_use<'a>(snapshot: &'a Snapshot, rooms: &mut BTreeMap<&str, FleetRoom<'a>>, until: &mut Horizon) {
+    let [presence_expiry, calendar_expiry] =
+        [Collector::Presence, Collector::Calendar].map(|one| snapshot.expiry(one));
+    for room in rooms.values_mut().filter(|room| room.may_observe) {
+        let id = &room.room.id;
+        let presence =
+            snapshot.presence.get(id).filter(|record| until.holds(record.read_at, presence_expiry));
+        room.presence = presence
+            .and_then(|record| snapshot.memory.presence.get(id).map(|memory| (*record.value, *memory)));
+        let calendar =
+            snapshot.calendar.get(id).filter(|record| until.holds(record.read_at, calendar_expiry));
+        room.calendar = calendar.map(|record| &*record.value);
+        room.occupancy = room.calendar.and_then(|calendar| calendar.at(until.now));
+        until.note(room.occupancy.and_then(|occupancy| occupancy.change));
+    }
 }
 
 /// The indices of the core devices that were replaced by another of their room.

@@ -19,14 +19,17 @@ pub mod managed_device;
 pub mod memory;
 pub mod place;
 pub mod presence;
+pub mod privacy;
 pub mod record;
 pub mod report;
 pub mod room;
 pub mod rooms_file;
 pub mod service_health;
+pub mod sight;
 pub mod site;
 pub mod snapshot;
 pub mod time;
+pub mod usage;
 pub mod version;
 
 pub use snapshot::Snapshot;

@@ -17,10 +17,12 @@ use crate::model::managed_device::ManagedDevice;
 use crate::model::memory::Memory;
 use crate::model::place::Place;
 use crate::model::presence::Presence;
+use crate::model::privacy::Privacy;
 use crate::model::record::Records;
 use crate::model::rooms_file::Rooms;
 use crate::model::service_health::ServiceHealth;
 use crate::model::site::Site;
+use crate::model::usage::Usage;
 use crate::model::{State, Timestamp};
 
 /// Cheap to clone; a part that was not replaced is shared with the snapshot before.
@@ -53,7 +55,11 @@ pub struct Snapshot {
     pub rooms_file: Arc<Rooms>,
     /// As configured; the first that matches a room is its site.
     pub sites: Arc<[Site]>,
+    /// As configured.
+    pub privacy: Privacy,
     pub memory: Arc<Memory>,
+    /// Counted since the start.
+    pub usage: Arc<Usage>,
     pub status: Arc<BTreeMap<Collector, Status>>,
     /// Age of the newest change from which on the devices count as frozen; `None` is never.
     pub frozen_after: Option<Duration>,
@@ -87,12 +93,18 @@ impl Snapshot {
         facts.is_some_and(|facts| facts.exclude)
     }
 
+    /// Whether it may be known when this room is used and booked. Its seats count as they were last told.
+    pub fn may_observe(&self, room: &Room) -> bool {
+        let place = self.places.get(&room.id);
+        !self.is_excluded(room) && self.privacy.allows(place.and_then(|place| place.value.capacity))
+    }
+
     /// How long a record of this collector is served, as in force.
     pub fn expiry(&self, collector: Collector) -> Duration {
         self.status(collector).map_or(Duration::MAX, |status| status.expiry)
     }
 
-    /// Whether anything but the statuses was replaced since `before`.
+    /// Whether anything but the statuses and the time counted was replaced since `before`.
     pub fn is_changed_since(&self, before: &Self) -> bool {
         !(Arc::ptr_eq(&self.devices, &before.devices)
             && Arc::ptr_eq(&self.details, &before.details)
@@ -107,6 +119,11 @@ impl Snapshot {
             && Arc::ptr_eq(&self.incidents, &before.incidents)
             && Arc::ptr_eq(&self.rooms_file, &before.rooms_file)
             && Arc::ptr_eq(&self.memory, &before.memory))
+    }
+
+    /// Whether the collectors pause because nobody reads.
+    pub fn is_paused(&self) -> bool {
+        self.status.values().any(|status| status.state == CollectorState::Paused)
     }
 
     /// The collector whose first attempt, good or bad, is still awaited; the details take long and are not.

@@ -40,6 +40,8 @@ pub struct Settings {
     pub device_types: Vec<DeviceType>,
     /// Only the rooms of these lists, where there are any.
     pub room_lists: Vec<String>,
+    /// The mailbox through which calendars are asked for; `None` is those of the rooms, in turn.
+    pub calendar_mailbox: Option<Arc<str>>,
     /// A table of rooms that wins over places.
     pub rooms_file: Option<PathBuf>,
     /// How often it is looked at for a change.
@@ -94,7 +96,7 @@ pub const ROOMS_FILE_EVERY: Duration = Duration::from_mins(1);
 /// Whether anybody reads is one look at a clock.
 const IDLE_CHECK_EVERY: Duration = Duration::from_secs(1);
 /// Collectors that nobody reads yet.
-pub const UNREAD: [Collector; 2] = [Collector::Calendar, Collector::Accounts];
+pub const UNREAD: [Collector; 1] = [Collector::Accounts];
 
 impl Poller {
     pub fn new(
@@ -158,10 +160,10 @@ impl Poller {
             self.paused.send_replace(true);
             let states = self.show_paused();
             drop(reads.changed().await); // the sender lives in self
+            self.store.lose_track(self.clock.now());
             for (collector, state) in states {
                 self.store.update_status(collector, |status| status.state = state);
             }
-            self.store.lose_track(self.clock.now());
             self.paused.send_replace(false);
         }
     }

@@ -1,6 +1,7 @@
-//! The sources that stand by themselves: presence, places, Intune, service health, credentials and the rooms file.
+//! The sources that stand by themselves, and the rooms file.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
@@ -9,13 +10,14 @@ use crate::collectors::intune::Enrolled;
 use crate::collectors::{self, Outcome};
 use crate::config::Enabled;
 use crate::model::Snapshot;
+use crate::model::calendar::Calendar;
 use crate::model::collector::{Collector, CollectorState};
 use crate::model::identity::Room;
 use crate::model::listing::Settled;
 use crate::model::managed_device::Sieve;
 use crate::model::presence::Presence;
 use crate::poll::outcome::Finished;
-use crate::poll::{PATIENCE, Poller, UNREAD};
+use crate::poll::{PATIENCE, Poller, UNREAD, deadline};
 use crate::rooms_file::RoomsFile;
 
 impl Poller {
@@ -24,7 +26,7 @@ impl Poller {
         if self.settings.sources.of(collector).enabled == Enabled::No || UNREAD.contains(&collector) {
             return;
         }
-        if matches!(collector, Collector::Presence | Collector::Intune) {
+        if matches!(collector, Collector::Presence | Collector::Calendar | Collector::Intune) {
             self.rooms_were_looked_for().await;
         }
         loop {
@@ -88,6 +90,7 @@ impl Poller {
             Collector::Presence => self.read_presence(deadline).await,
             Collector::Places => self.read_places(deadline).await,
             Collector::Intune => self.read_intune(deadline).await,
+            Collector::Calendar => self.read_calendars(began).await,
             Collector::ServiceHealth => self.read_service_health(deadline).await,
             Collector::Credentials => self.read_credentials(deadline).await,
             _ => return CollectorState::Starting, // devices and their details have their own loops
@@ -103,11 +106,11 @@ impl Poller {
         self.finish(collector, state, &finished)
     }
 
-    /// Asks only for the accounts of rooms.
+    /// Asks only for the accounts of rooms whose use may be known.
     async fn read_presence(&self, deadline: Instant) -> (Outcome, usize) {
         let snapshot = self.store.snapshot();
         let account = |room: &Arc<Room>| Some((room.object_id.clone()?, room.id.clone()));
-        let rooms = snapshot.memory.rooms.rooms().filter(|room| !snapshot.is_excluded(room));
+        let rooms = snapshot.memory.rooms.rooms().filter(|room| snapshot.may_observe(room));
         let rooms: BTreeMap<Arc<str>, Arc<str>> = rooms.filter_map(account).collect();
         let ids: Vec<Arc<str>> = rooms.keys().cloned().collect();
         let take = |presences: Vec<(Arc<str>, Presence)>| {
@@ -116,6 +119,31 @@ impl Poller {
         };
         let outcome = collectors::presence::collect(&self.client, &ids, deadline, &take).await;
         let found = outcome.parts_read;
+        (outcome, found)
+    }
+
+    /// Asks only for the mailboxes of rooms whose use may be known.
+    async fn read_calendars(&self, began: Instant) -> (Outcome, usize) {
+        let snapshot = self.store.snapshot();
+        let mailbox = |room: &Arc<Room>| Some((room.email.clone()?, room.id.clone()));
+        let rooms = snapshot.memory.rooms.rooms().filter(|room| snapshot.may_observe(room));
+        let rooms: BTreeMap<Arc<str>, Arc<str>> = rooms.filter_map(mailbox).collect();
+        let mailboxes: Vec<Arc<str>> = rooms.keys().cloned().collect();
+        let known = |mailbox: &str| Some(&*snapshot.calendar.get(rooms.get(mailbox)?)?.value);
+        let billed = match &self.settings.calendar_mailbox {
+            Some(mailbox) => vec![mailbox.clone()],
+            None => collectors::calendar::rotated(&mailboxes, |one| known(one) == Some(&Calendar::Refused)),
+        };
+        let found = AtomicUsize::new(0);
+        let take = |calendars: Vec<(Arc<str>, Calendar)>| {
+            let of_room = |(mailbox, calendar)| Some((rooms.get(&mailbox)?.clone(), calendar));
+            found.fetch_add(calendars.len(), Ordering::Relaxed);
+            self.store.take_calendars(calendars.into_iter().filter_map(of_room).collect(), self.clock.now());
+        };
+        let (now, deadline) = (self.clock.now(), began + deadline(mailboxes.len()));
+        let outcome =
+            collectors::calendar::collect(&self.client, &mailboxes, &billed, now, deadline, &take).await;
+        let found = found.into_inner() + outcome.skipped.len();
         (outcome, found)
     }
 

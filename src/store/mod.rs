@@ -4,11 +4,12 @@
 
 pub mod storage;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::model::calendar::Calendar;
 use crate::model::collector::{Collector, Status};
 use crate::model::credential::{CLIENT_SECRET, Credential};
 use crate::model::detail::{Basis, Detail, Reading};
@@ -17,12 +18,13 @@ use crate::model::identity::{Claim, Registry, Trust};
 use crate::model::incident::{Event as IncidentEvent, Receipt, Reporter};
 use crate::model::listing::{Census, Settled};
 use crate::model::managed_device::ManagedDevice;
-use crate::model::memory::{Event, Moment, Sighting};
+use crate::model::memory::{Event, Memory, Moment, Sighting};
 use crate::model::place::Place;
 use crate::model::presence::Presence;
 use crate::model::record::{Record, Records};
 use crate::model::rooms_file::Rooms;
 use crate::model::service_health::ServiceHealth;
+use crate::model::sight::Sight;
 use crate::model::{Snapshot, Timestamp};
 
 /// A listing with a smaller share of the records held than this takes none away; they age.
@@ -34,7 +36,8 @@ pub struct Store {
 }
 
 impl Store {
-    pub fn new(snapshot: Snapshot) -> Self {
+    pub fn new(mut snapshot: Snapshot) -> Self {
+        forget_unobservable(&mut snapshot);
         Self { cell: watch::Sender::new(snapshot) }
     }
 
@@ -114,6 +117,16 @@ impl Store {
         });
     }
 
+    /// Takes the calendars of rooms, by room id.
+    pub fn take_calendars(&self, calendars: Vec<(Arc<str>, Calendar)>, now: Timestamp) {
+        self.change(|snapshot| {
+            let records = Arc::make_mut(&mut snapshot.calendar);
+            records.extend(
+                calendars.into_iter().map(|(room_id, calendar)| (room_id, Record::new(calendar, now))),
+            );
+        });
+    }
+
     /// Takes a listing of places. A `complete` one that has most of the rooms held is believed about those it lacks;
     /// `whole`, which may have unreadable rooms in it, about who is no room at all.
     pub fn take_places(&self, places: Vec<Place>, whole: bool, complete: bool, now: Timestamp) {
@@ -135,6 +148,7 @@ impl Store {
                 }
             }
             snapshot.places = Arc::new(records);
+            forget_unobservable(snapshot);
         });
     }
 
@@ -146,6 +160,7 @@ impl Store {
                 Registry::assign(&mut memory.rooms, &Claim::of_file(email));
             }
             snapshot.rooms_file = Arc::new(rooms);
+            forget_unobservable(snapshot);
         });
     }
 
@@ -210,9 +225,20 @@ impl Store {
         });
     }
 
-    /// After a pause nobody knows when things changed.
+    /// Takes a look at all rooms: counts the time since the one before, and notes what began.
+    pub fn observe_rooms(&self, sights: &BTreeMap<Arc<str>, Sight>, now: Timestamp) {
+        self.change(|snapshot| {
+            let watched = Arc::make_mut(&mut snapshot.usage).observe(sights, &snapshot.sites, now);
+            Memory::observe_states(&mut snapshot.memory, sights, watched, now);
+        });
+    }
+
+    /// After a pause nobody knows when things changed, and how long they were what they are.
     pub fn lose_track(&self, now: Timestamp) {
-        self.change(|snapshot| Arc::make_mut(&mut snapshot.memory).lose_track(now));
+        self.change(|snapshot| {
+            Arc::make_mut(&mut snapshot.memory).lose_track(now);
+            Arc::make_mut(&mut snapshot.usage).lose_track();
+        });
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Snapshot) -> T) -> T {
@@ -221,4 +247,20 @@ impl Store {
         self.cell.send_modify(|snapshot| result = change.take().map(|change| change(snapshot)));
         result.expect("send_modify runs the closure once")
     }
+}
+
+/// Drops what tells of the use of rooms of which it may not be known, and of accounts that have proved to be none.
+fn forget_unobservable(snapshot: &mut Snapshot) {
+    let rooms = snapshot.memory.rooms.clone();
+    let may_observe = |id: &str| rooms.room(id).is_some_and(|room| snapshot.may_observe(room));
+    let held =
+        snapshot.presence.keys().chain(snapshot.calendar.keys()).chain(snapshot.memory.presence.keys());
+    let unobservable: HashSet<Arc<str>> = held.filter(|id| !may_observe(id)).cloned().collect();
+    if unobservable.is_empty() {
+        return;
+    }
+    let stays = |id: &Arc<str>| !unobservable.contains(id);
+    Arc::make_mut(&mut snapshot.presence).retain(|id, _| stays(id));
+    Arc::make_mut(&mut snapshot.calendar).retain(|id, _| stays(id));
+    Arc::make_mut(&mut snapshot.memory).presence.retain(|id, _| stays(id));
 }

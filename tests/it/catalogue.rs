@@ -16,13 +16,14 @@ use crate::exporter::{Exporter, INTAKE_SECRET, Scenario, Scrape, parse};
 use crate::golden;
 
 /// Families that a healthy tenant does not show, and why.
-const NOT_IN_HEALTHY: [(&str, &str); 13] = [
+const NOT_IN_HEALTHY: [(&str, &str); 14] = [
     ("teams_rooms_device_health_since_timestamp_seconds", "absent until a change of health is seen"),
     (
         "teams_rooms_software_update_pending_since_timestamp_seconds",
         "absent until an update is seen to become available",
     ),
     ("teams_rooms_software_changed_timestamp_seconds", "absent until a version is seen to change"),
+    ("teams_rooms_room_state_since_timestamp_seconds", "absent until a change of state is seen"),
     ("teams_rooms_api_sunset_timestamp_seconds", "absent while Graph sends no Sunset header"),
     ("teams_rooms_api_deprecation_timestamp_seconds", "absent while Graph sends no Deprecation header"),
     ("teams_rooms_unknown_values_total", "one series per field that had an unknown value"),

@@ -16,6 +16,7 @@ use teams_rooms_exporter::config::{
 };
 use teams_rooms_exporter::graph::Limits;
 use teams_rooms_exporter::model::Timestamp;
+use teams_rooms_exporter::model::privacy::Privacy;
 use teams_rooms_exporter::sim::{self, Sim};
 use teams_rooms_exporter::{logging, serve};
 use tokio::net::TcpListener;
@@ -99,7 +100,7 @@ pub(crate) fn standing(of: &mut Collectors) -> [&mut SourceSettings; 7] {
     [
         &mut of.presence,
         &mut of.places,
-        &mut of.calendar,
+        &mut of.calendar.source,
         &mut of.accounts,
         &mut of.intune,
         &mut of.service_health,
@@ -249,6 +250,7 @@ impl Exporter {
             let read = scrape.count("teams_rooms_device_detail_timestamp_seconds");
             read > 0
                 && read == scrape.count("teams_rooms_device_info")
+                && scrape.is_looked_at()
                 && COLLECTORS.iter().all(|collector| {
                     let gauges = ["last_success_timestamp_seconds", "duration_seconds"];
                     scrape.collector("success", self.tenant, collector) == Some(1.0)
@@ -266,10 +268,11 @@ impl Exporter {
         async move {
             everything.await;
             self.wait_until("every source read", |scrape| {
-                ["presence", "places", "intune", "service_health", "credentials"]
+                ["presence", "places", "calendar", "intune", "service_health", "credentials"]
                     .iter()
                     .all(|source| scrape.collector("success", self.tenant, source) == Some(1.0))
                     && scrape.count("teams_rooms_room_presence_state") > 0
+                    && scrape.is_looked_at()
             })
             .await
         }
@@ -361,6 +364,15 @@ impl Scrape {
         let series =
             format!("teams_rooms_collector_{gauge}{{tenant=\"{tenant}\",collector=\"{collector}\"}}");
         self.value(&series)?.parse().ok()
+    }
+
+    /// Whether the time of every room is counted, as far as it is known.
+    fn is_looked_at(&self) -> bool {
+        let pairs = [
+            ("teams_rooms_room_info", "teams_rooms_room_state_seconds_total", 8),
+            ("teams_rooms_room_booked", "teams_rooms_room_booked_seconds_total", 2),
+        ];
+        pairs.iter().all(|(of, counted, series)| self.count(of) * series <= self.count(counted))
     }
 
     /// The state of a collector.
@@ -456,6 +468,7 @@ pub(crate) fn tenant(name: &str, sim: &Sim) -> Tenant {
         room_lists: Vec::new(),
         rooms_file: None,
         sites: Vec::new(),
+        privacy: Privacy::default(),
     }
 }
 
@@ -473,6 +486,7 @@ fn tuning() -> Tuning {
         rooms_file: Duration::from_millis(50),
         save_interval: Duration::from_millis(50),
         intake_secrets: Duration::from_millis(50),
+        observe: Duration::from_millis(50),
         serve: serve::Settings::default(),
         intake: serve::Settings::of_intake(),
     }

@@ -28,6 +28,9 @@ const UNSTEADY: [&str; 13] = [
     "teams_rooms_collector_skipped_items",
 ];
 
+/// Left out: whether a change of state was seen depends on the moment at which the rooms were looked at before.
+const LEFT_OUT: &str = "teams_rooms_room_state_since_timestamp_seconds";
+
 /// Compares a scrape with the file at `path`, which begins at the root of the repository, or writes it.
 #[track_caller]
 pub(crate) fn compare(path: &str, text: &str) {
@@ -55,7 +58,7 @@ pub(crate) fn compare_text(path: &str, text: &str) {
 /// Replaces unsteady values by 0, so that the file still parses; labels stay.
 fn mask(text: &str) -> String {
     let mut masked = String::new();
-    for line in text.lines() {
+    for line in text.lines().filter(|line| !line.contains(LEFT_OUT)) {
         let unsteady = !line.starts_with('#') && UNSTEADY.iter().any(|prefix| line.starts_with(prefix));
         let build_info = line.starts_with("teams_rooms_exporter_build_info{");
         match line.rsplit_once(' ') {
@@ -188,7 +191,9 @@ async fn every_source() {
             source.enabled = Enabled::Yes;
         }
     };
-    let exporter = Exporter::start(Scenario { configure: Box::new(configure), ..Scenario::default() }).await;
+    // Fewer rooms, as each has more series.
+    let scenario = Scenario { rooms: 9, configure: Box::new(configure), ..Scenario::default() };
+    let exporter = Exporter::start(scenario).await;
     exporter.wait_for_every_source().await;
     compare_both("every_source", &exporter).await;
     exporter.stop().await;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Each module with what it may import of ours: whole modules, or one item of one. Every entry stands on earlier
 /// rows, so the imports cannot form a circle.
-const LAYERS: [(&str, &[&str]); 22] = [
+const LAYERS: [(&str, &[&str]); 23] = [
     ("spelling", &[]),
     ("model", &["spelling"]),
     ("cli", &[]),
@@ -39,6 +39,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
         ],
     ),
     ("keep", &["clock", "model", "stats", "store"]),
+    ("observe", &["clock", "model", "store"]),
     ("render", &["clock", "metrics", "model", "store"]),
     (
         "app",
@@ -51,6 +52,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
             "keep",
             "metrics",
             "model",
+            "observe",
             "poll",
             "render",
             "serve",

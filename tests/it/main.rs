@@ -5,6 +5,8 @@ mod exporter;
 
 /// What users may name: catalogue, README and example metrics agree.
 mod api;
+/// When rooms are booked, how long they are used, and what may not be known of that.
+mod calendar;
 mod catalogue;
 /// The binary itself: arguments, exit codes, signals, logs.
 mod command_line;

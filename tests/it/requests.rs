@@ -22,8 +22,9 @@ const ALLOWED: [(&str, &str, bool); 4] = [
 ];
 
 /// What is sent besides with every other source on, and room lists.
-const ALLOWED_WITH_SOURCES: [(&str, &str, bool); 7] = [
+const ALLOWED_WITH_SOURCES: [(&str, &str, bool); 8] = [
     ("POST", "/v1.0/communications/getPresencesByUserId", false),
+    ("POST", "/v1.0/users/{mailbox}/calendar/getSchedule", false),
     ("GET", "/v1.0/places/microsoft.graph.room", false),
     ("GET", "/v1.0/places/{address}/microsoft.graph.roomlist/rooms", false),
     ("GET", "/v1.0/deviceManagement/managedDevices", false),
@@ -42,7 +43,7 @@ async fn the_list_of_requests_is_closed() {
 /// The same with every source, and for rooms that lists tell of.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_list_of_requests_is_closed_with_every_source() {
-    let sources = &["presence", "places", "intune", "service_health", "credentials"];
+    let sources = &["presence", "places", "calendar", "intune", "service_health", "credentials"];
     let mut sent = sent_by(Scenario::every_source(), sources).await;
     let configure = |config: &mut Config| {
         every_source(config);

@@ -13,7 +13,7 @@ use crate::exporter::{
     start_world,
 };
 
-const SOURCES: [&str; 5] = ["presence", "places", "intune", "service_health", "credentials"];
+const SOURCES: [&str; 6] = ["presence", "places", "calendar", "intune", "service_health", "credentials"];
 
 const ROOM_INFO: &str = "teams_rooms_room_info";
 const STATE: &str = "teams_rooms_room_state";
@@ -49,8 +49,16 @@ pub(crate) async fn pass(exporter: &Exporter, by: Duration, sources: &'static [&
     last
 }
 
-const ALL: &[&str] =
-    &["devices", "device_health", "presence", "places", "intune", "service_health", "credentials"];
+const ALL: &[&str] = &[
+    "devices",
+    "device_health",
+    "presence",
+    "places",
+    "calendar",
+    "intune",
+    "service_health",
+    "credentials",
+];
 
 fn of_room(room: &RoomFacts) -> String {
     format!("room_id=\"{}\"", room.upn)
@@ -679,13 +687,15 @@ async fn a_source_that_is_not_permitted_is_off() {
         "ServiceHealth.Read.All",
         "Application.Read.All",
     ]);
+    let others = ["Presence.Read.All", "Place.Read.All", "Calendars.ReadBasic.All", "ServiceHealth.Read.All"];
+    exporter.sim.set_roles(&[&[devices], &others[..]].concat());
     for source in SOURCES {
         exporter.wait_for_state(source, "ok").await;
     }
     exporter.stop().await;
 }
 
-/// Nothing that people write of themselves, nor who they are, leaves the parser.
+/// Nothing that people write of themselves or into calendars, nor who they are, leaves the parser.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_s_words_are_shown() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -698,9 +708,16 @@ async fn nobody_s_words_are_shown() {
         "statusMessage": {"message": {"content": secret}}, "outOfOfficeSettings": {"message": secret},
         "workLocation": secret,
     });
+    let at = |time: &str| json!({"dateTime": format!("2026-11-20T{time}"), "timeZone": "UTC"});
+    let entry = json!({"status": "busy", "subject": secret, "location": secret, "isPrivate": true, "start": at("07:00:00"), "end": at("09:00:00")});
+    let unreadable = json!({"status": "busy", "subject": secret, "start": at(secret), "end": {"dateTime": secret, "timeZone": secret}});
     exporter.sim.edit_room(
         &room.upn,
-        json!({"presence": texts, "place": {"audioDeviceName": secret, "phone": secret}}),
+        json!({
+            "presence": texts,
+            "place": {"audioDeviceName": secret, "phone": secret},
+            "schedule": {"scheduleItems": [entry, unreadable]},
+        }),
     );
     exporter.wait_for_every_source().await;
     pass(&exporter, Duration::from_secs(1), ALL).await;

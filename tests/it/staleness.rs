@@ -18,10 +18,11 @@ fn about_collectors(scrape: &Scrape) -> BTreeSet<String> {
     scrape.series.keys().filter(|key| key.starts_with("teams_rooms_collector")).cloned().collect()
 }
 
-/// The families of rooms and devices.
+/// The families of rooms and devices, but what is there only once the rooms have been looked at.
 fn about_fleet(scrape: &Scrape) -> BTreeSet<String> {
     let of_fleet = |key: &&String| !label(key, "room").is_empty() || !label(key, "device_id").is_empty();
-    scrape.series.keys().filter(of_fleet).cloned().collect()
+    let looked_at = |key: &&String| key.contains("_seconds_total{") || key.contains("room_state_since");
+    scrape.series.keys().filter(of_fleet).filter(|key| !looked_at(key)).cloned().collect()
 }
 
 /// Nothing more and nothing less; says only what differs.

@@ -13,6 +13,8 @@ use crate::model::detail::{Detail, Login, Slot, SoftwareKind};
 use crate::model::device::{Device, Health, Role};
 use crate::model::identity::{Claim, Registry, Trust};
 use crate::model::presence::{Availability, Presence};
+use crate::model::room::RoomState;
+use crate::model::sight::{Grounds, Sight};
 use crate::model::{State, Timestamp};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,9 +24,21 @@ pub struct Memory {
     /// By room id.
     #[serde(default)]
     pub presence: BTreeMap<Arc<str>, PresenceMemory>,
+    /// Of the rooms that are there, by room id.
+    #[serde(default)]
+    pub states: BTreeMap<Arc<str>, StateMemory>,
     /// The last pause; what was read before it tells nothing about when something changed.
     #[serde(skip)]
     paused_at: Option<Timestamp>,
+}
+
+/// How the state of a room came to be what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateMemory {
+    pub state: RoomState,
+    grounds: Grounds,
+    /// When it began, if the exporter saw it begin.
+    pub since: Option<Timestamp>,
 }
 
 /// How the presence of a room account came to be what it is.
@@ -196,6 +210,23 @@ impl Memory {
         }
     }
 
+    /// Takes a look at all rooms; `watched` if it follows close on another.
+    pub fn observe_states(
+        memory: &mut Arc<Self>,
+        sights: &BTreeMap<Arc<str>, Sight>,
+        watched: bool,
+        now: Timestamp,
+    ) {
+        let began = watched.then_some(now);
+        let state = |(id, sight): (&Arc<str>, &Sight)| {
+            (id.clone(), StateMemory::after(memory.states.get(id).copied(), *sight, began))
+        };
+        let states: BTreeMap<_, _> = sights.iter().map(state).collect();
+        if states != memory.states {
+            Arc::make_mut(memory).states = states;
+        }
+    }
+
     /// Notes devices that are no longer listed, and forgets those gone for long.
     pub fn part_with(&mut self, gone: &[Arc<str>], now: Timestamp) {
         for id in gone {
@@ -221,6 +252,9 @@ impl Memory {
         for presence in self.presence.values_mut() {
             (presence.online_since, presence.call_since) = (None, None);
         }
+        for state in self.states.values_mut() {
+            state.since = None;
+        }
     }
 
     fn change(&self, last_read: Option<Timestamp>, moment: Moment) -> Change {
@@ -241,6 +275,19 @@ impl Memory {
         if self.devices.get(id).is_none_or(|known| **known != memory) {
             self.devices.insert(id.clone(), Arc::new(memory));
         }
+    }
+}
+
+impl StateMemory {
+    /// What a look leaves; a change since the last began at `began`, unless it came with another source.
+    fn after(last: Option<Self>, sight: Sight, began: Option<Timestamp>) -> Self {
+        let Sight { state, grounds, .. } = sight;
+        let since = match last {
+            Some(last) if last.state == state => last.since,
+            Some(last) if last.grounds == grounds => began,
+            _ => None,
+        };
+        Self { state, grounds, since }
     }
 }
 

@@ -193,3 +193,46 @@ fn counters_do_not_survive_a_restart_and_the_last_value_does() {
     assert_eq!(events, []);
     assert_eq!(memory.devices["core"].health_since, Some(Timestamp::from_seconds(200)));
 }
+
+fn look(
+    memory: &mut Arc<Memory>,
+    state: RoomState,
+    grounds: Grounds,
+    watched: bool,
+    seconds: i64,
+) -> Option<i64> {
+    let sight = Sight { state, grounds, booked: None, in_use: None, site: None };
+    let sights = BTreeMap::from([("oslo".into(), sight)]);
+    Memory::observe_states(memory, &sights, watched, Timestamp::from_seconds(seconds));
+    memory.states["oslo"].since.map(Timestamp::seconds)
+}
+
+#[test]
+fn a_state_has_a_beginning_where_it_was_seen_to_begin() {
+    let mut memory = Arc::new(Memory::default());
+    let grounds = Grounds::default();
+    assert_eq!(look(&mut memory, RoomState::Ok, grounds, false, 0), None, "it may be older");
+    let before = memory.clone();
+    assert_eq!(look(&mut memory, RoomState::Ok, grounds, true, 15), None);
+    assert!(Arc::ptr_eq(&before, &memory), "seeing the same copies nothing");
+    assert_eq!(look(&mut memory, RoomState::Down, grounds, true, 30), Some(30));
+    assert_eq!(look(&mut memory, RoomState::Down, grounds, true, 45), Some(30));
+    assert_eq!(look(&mut memory, RoomState::Down, grounds, false, 9000), Some(30), "as before the restart");
+    assert_eq!(look(&mut memory, RoomState::Ok, grounds, false, 9999), None, "nobody watched");
+    assert_eq!(look(&mut memory, RoomState::Degraded, grounds, true, 10_014), Some(10_014));
+    Arc::make_mut(&mut memory).lose_track(Timestamp::from_seconds(10_020));
+    assert_eq!(look(&mut memory, RoomState::Degraded, grounds, false, 10_030), None, "after a pause");
+    Memory::observe_states(&mut memory, &BTreeMap::new(), true, Timestamp::from_seconds(10_045));
+    assert!(memory.states.is_empty(), "of rooms that are gone nothing stays");
+}
+
+#[test]
+fn a_state_that_comes_with_another_source_began_before() {
+    let mut memory = Arc::new(Memory::default());
+    let (few, more) = (Grounds::default(), serde_json::from_str("3").expect("grounds"));
+    look(&mut memory, RoomState::Unknown, few, false, 0);
+    assert_eq!(look(&mut memory, RoomState::Down, more, true, 15), None);
+    assert_eq!(look(&mut memory, RoomState::Ok, more, true, 30), Some(30));
+    assert_eq!(look(&mut memory, RoomState::Ok, few, true, 45), Some(30));
+    assert_eq!(look(&mut memory, RoomState::Unknown, few, true, 60), Some(60));
+}

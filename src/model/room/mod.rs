@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::model::calendar::Calendar;
 use crate::model::detail::{Detail, Login, Slot};
 use crate::model::device::{Health, Role};
 use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
@@ -20,7 +23,8 @@ pub struct Judgement {
     pub until: Option<Timestamp>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RoomState {
     Ok,
     /// Up, with something wrong in the room or its account.
@@ -87,6 +91,13 @@ impl Judgement {
             };
             Problem { name: name.to_owned(), area, since: vote.since }
         }));
+        if room.calendar == Some(&Calendar::Refused) {
+            problems.push(Problem {
+                name: "calendar_unreadable".to_owned(),
+                area: Area::Account,
+                since: None,
+            });
+        }
         problems.sort();
         let ailing = problems.iter().any(|problem| problem.area != Area::Monitoring);
         let state = match decision.up {

@@ -60,6 +60,11 @@ impl World {
         self
     }
 
+    fn calendar(self, calendar: Calendar) -> Self {
+        self.store.take_calendars(vec![(ROOM.into(), calendar)], self.now());
+        self
+    }
+
     fn online(self) -> Self {
         self.presence(Availability::Available, false)
     }
@@ -556,4 +561,17 @@ fn an_incident_waits_for_its_room_and_never_makes_one() {
     world.check(Down, &["device up", "incident down"], &["incident"]);
     let snapshot = world.store.snapshot();
     assert_eq!(Fleet::at(&snapshot, world.now()).incidents_without_room, 0);
+}
+
+#[test]
+fn a_calendar_that_is_refused_is_a_problem_of_the_account() {
+    let world = World::new().list(&[core("a", Healthy)]);
+    let world = world.calendar(Calendar::Readable(Vec::new()));
+    world.check(Fine, &["device up"], &[]);
+    let world = world.calendar(Calendar::Refused);
+    world.check(Degraded, &["device up"], &["calendar_unreadable"]);
+    assert_eq!(world.judge().problems[0].area, Area::Account);
+    let world = world.at(20 * MINUTE).list(&[core("a", Healthy)]);
+    let world = world.at(31 * MINUTE);
+    world.check(Fine, &["device up"], &[]);
 }

@@ -1,0 +1,51 @@
+//! Looks at the rooms again and again: how long each is booked, used and usable, and since when it is what it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::model::Timestamp;
+use crate::model::fleet::Fleet;
+use crate::model::sight::Sight;
+use crate::store::Store;
+
+/// Observes the rooms of one tenant.
+pub struct Observer {
+    pub store: Arc<Store>,
+    pub clock: Clock,
+}
+
+/// Sources are read once a minute at most; what they bring is seen so much later at most, when it begins and when it ends.
+pub const INTERVAL: Duration = Duration::from_secs(15);
+/// Bookings begin and end at whole minutes, but records may expire one after another.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+/// Looking takes at most one part of the time in so many.
+const PAUSE_PER_LOOK: u32 = 20;
+
+impl Observer {
+    /// Looks at each interval and whenever a booking begins or ends, until it is dropped.
+    pub async fn run(self: Arc<Self>, interval: Duration) {
+        loop {
+            let (this, began) = (self.clone(), Instant::now());
+            let looking = tokio::task::spawn_blocking(move || this.look());
+            let Ok(until) = looking.await else { return }; // the runtime ends
+            let rest = began.elapsed() * PAUSE_PER_LOOK;
+            let change = until.map(|until| until.since(self.clock.now()).max(SHORTEST_PAUSE));
+            tokio::time::sleep(change.unwrap_or(interval).min(interval).max(rest)).await;
+        }
+    }
+
+    /// Looks once; says when the picture changes by itself. While nobody reads the exporter, nothing is observed.
+    fn look(&self) -> Option<Timestamp> {
+        let (snapshot, now) = (self.store.snapshot(), self.clock.now());
+        if snapshot.is_paused() {
+            return None;
+        }
+        let fleet = Fleet::at(&snapshot, now);
+        let sights = fleet.rooms.iter().map(|room| (room.room.id.clone(), Sight::of(&fleet, room)));
+        self.store.observe_rooms(&sights.collect(), now);
+        fleet.until
+    }
+}
