@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::collectors;
+use crate::collectors::licenses::Skus;
 use crate::config::{self, Config, Enabled, Trust};
 use crate::graph::{Client, Limits, auth};
 use crate::keep::{self, Keeper};
@@ -121,7 +122,8 @@ fn open(
         storage_path.map(|path| Storage::open(path, &settings.name, &settings.tenant_id)).transpose()?;
     let mut snapshot =
         storage.as_ref().map(|storage| restore(&name, storage, settings, clock)).unwrap_or_default();
-    let restored = !(snapshot.devices.rows.is_empty() && snapshot.places.is_empty());
+    let restored =
+        !(snapshot.devices.rows.is_empty() && snapshot.places.is_empty() && snapshot.accounts.is_empty());
     snapshot.frozen_after = Some(settings.frozen_after);
     snapshot.sites = settings.sites.clone().into();
     let sources = sources(settings, poll::PROBE);
@@ -225,6 +227,7 @@ fn poller(
     let settings = poll::Settings {
         sources: sources(settings, tuning.probe),
         device_types: device_types(&settings.collectors.devices),
+        skus: Skus::new(&settings.collectors.skus),
         room_lists: settings.room_lists.clone(),
         rooms_file: settings.rooms_file.clone(),
         rooms_file_every: tuning.rooms_file,

@@ -8,10 +8,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::collectors::{Outcome, device_health, devices, places, presence, service_health};
+use crate::collectors::licenses::Skus;
+use crate::collectors::{
+    Outcome, accounts, device_health, devices, licenses, places, presence, service_health,
+};
 use crate::commands::client;
 use crate::config::{Config, Enabled, Tenant};
 use crate::graph::{Client, Error, batch};
+use crate::model::account::User;
 use crate::model::collector::{Collector, CollectorState};
 use crate::model::device::{Device, Role};
 use crate::model::{Span, State};
@@ -46,7 +50,9 @@ async fn check_tenant(tenant: &Tenant, clock: &Clock, out: &mut (dyn Write + Sen
     let mut sources = vec![found.checked];
     sources.push(check_detail(&client, tenant, &found.devices, out).await?);
     sources.push(check_places(&client, tenant, out).await?);
-    sources.push(check_presence(&client, tenant, &found.devices, out).await?);
+    let (checked, users) = check_accounts(&client, tenant, clock, out).await?;
+    sources.push(checked);
+    sources.push(check_presence(&client, tenant, &found.devices, &users, out).await?);
     sources.push(check_service_health(&client, tenant, out).await?);
     let required = sources.iter().all(|source| source.works != Some(false) || source.enabled != Enabled::Yes);
     let tells = |source: &Checked| source.collector.tells_room_state() && source.works == Some(true);
@@ -129,17 +135,49 @@ async fn check_places(
     tell(Collector::Places, places.len(), &summary, &outcome, enabled, out)
 }
 
-/// Asks for the accounts that are signed in on the devices that run meetings.
+/// The licences, and the accounts that have one.
+async fn check_accounts(
+    client: &Client,
+    tenant: &Tenant,
+    clock: &Clock,
+    out: &mut (dyn Write + Send),
+) -> anyhow::Result<(Checked, Vec<User>)> {
+    let enabled = tenant.collectors.accounts.enabled;
+    if enabled == Enabled::No {
+        return Ok((tell_off(Collector::Accounts, "off by configuration", enabled, out)?, Vec::new()));
+    }
+    let (skus, deadline) = (Skus::new(&tenant.collectors.skus), Instant::now() + PATIENCE);
+    let (of_licenses, products) = licenses::collect(client, &skus, clock.now(), deadline).await;
+    let ids: Vec<Arc<str>> = match &products {
+        Some(products) => products.iter().map(|product| product.id.clone()).collect(),
+        None => skus.for_rooms().cloned().collect(),
+    };
+    let (of_users, users) = accounts::licensed(client, &ids, &skus, deadline).await;
+    let disabled = users.iter().filter(|user| user.account.enabled == Some(false)).count();
+    let products = products.map_or(0, |products| products.len());
+    let summary = format!(
+        "{} accounts with a licence for rooms, {disabled} of them disabled; {products} products for rooms",
+        users.len()
+    );
+    let outcome = of_licenses.and(of_users);
+    let checked = tell(Collector::Accounts, users.len() + products, &summary, &outcome, enabled, out)?;
+    Ok((checked, users))
+}
+
+/// Asks for the accounts that are signed in on the devices that run meetings, and those with a licence for rooms.
 async fn check_presence(
     client: &Client,
     tenant: &Tenant,
     found: &[Arc<Device>],
+    users: &[User],
     out: &mut (dyn Write + Send),
 ) -> anyhow::Result<Checked> {
     let enabled = tenant.collectors.presence.enabled;
     let core = found.iter().filter(|device| device.device_type.role() == Role::Core);
-    let ids: BTreeSet<Arc<str>> = core.filter_map(|device| device.account.as_ref()?.id.clone()).collect();
-    let ids: Vec<Arc<str>> = ids.into_iter().map(|id| id.to_lowercase().into()).collect();
+    let signed_in =
+        core.filter_map(|device| Some(device.account.as_ref()?.id.as_ref()?.to_lowercase().into()));
+    let ids: BTreeSet<Arc<str>> = signed_in.chain(users.iter().map(|user| user.object_id.clone())).collect();
+    let ids: Vec<Arc<str>> = ids.into_iter().collect();
     if enabled == Enabled::No || ids.is_empty() {
         let why = if enabled == Enabled::No {
             "off by configuration"
@@ -203,7 +241,9 @@ fn tell(
     for (parts, error) in by_error(&outcome.failures) {
         writeln!(out, "                  {}: {error}", parts.join(", "))?;
     }
-    if let Some(cure) = cure(collector, state) {
+    let refused = outcome.failures.iter().any(|(_, error)| matches!(error, Error::Forbidden { .. }));
+    let to_cure = if refused { CollectorState::Forbidden } else { state };
+    if let Some(cure) = cure(collector, to_cure) {
         writeln!(out, "                  to do: {cure}")?;
     }
     if !outcome.skipped.is_empty() {

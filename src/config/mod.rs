@@ -14,6 +14,7 @@ mod secret;
 mod tenant;
 mod web;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use self::file::{RawMetrics, Source, Text};
 pub use self::secret::{Credential, Secret};
 pub use self::web::Web;
 use crate::cli;
+use crate::model::account::Tier;
 use crate::model::collector::Collector;
 use crate::model::site::Site;
 use crate::spelling;
@@ -102,6 +104,8 @@ pub struct Collectors {
     pub places: SourceSettings,
     pub calendar: SourceSettings,
     pub accounts: SourceSettings,
+    /// What the licence of a product is for, by its id in lower case; adds to what is known, and wins over it.
+    pub skus: BTreeMap<String, Tier>,
     pub intune: SourceSettings,
     pub service_health: SourceSettings,
     pub credentials: SourceSettings,
@@ -170,6 +174,7 @@ impl Default for Collectors {
             places: Collector::Places.into(),
             calendar: Collector::Calendar.into(),
             accounts: Collector::Accounts.into(),
+            skus: BTreeMap::new(),
             intune: Collector::Intune.into(),
             service_health: Collector::ServiceHealth.into(),
             credentials: Collector::Credentials.into(),
@@ -297,6 +302,7 @@ pub fn demo(
             places: often(default.places),
             calendar: often(default.calendar),
             accounts: often(default.accounts),
+            skus: default.skus,
             intune: often(default.intune),
             service_health: often(default.service_health),
             credentials: often(default.credentials),

@@ -1,6 +1,8 @@
-//! The account of a room: may it sign in, and what is it licensed for.
+//! The account of a room: may it sign in, what is it licensed for, and what else is it called.
 //!
 //! <https://learn.microsoft.com/graph/api/resources/user>
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +14,19 @@ pub struct RoomAccount {
     pub enabled: Option<bool>,
     /// The best of its licences; `None` where they are not told.
     pub license: Option<Tier>,
+}
+
+/// A user of the directory that may be a room, as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Entra object id, lower case.
+    pub object_id: Arc<str>,
+    /// Primary address, else the name it signs in with; lower case.
+    pub email: Option<Arc<str>>,
+    /// The name it signs in with and its other addresses, lower case.
+    pub other_names: Vec<Arc<str>>,
+    pub name: Option<Arc<str>>,
+    pub account: RoomAccount,
 }
 
 /// What a licence is for, best first.
@@ -26,6 +41,25 @@ pub enum Tier {
     /// Some licence, but none for rooms.
     Other,
     None,
+}
+
+impl User {
+    /// Whether a licence says that this is a room.
+    pub fn is_licensed_room(&self) -> bool {
+        self.account.license.is_some_and(Tier::is_for_rooms)
+    }
+
+    /// Everything that it is found by, the best first.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.email.iter().chain([&self.object_id]).chain(&self.other_names)
+    }
+}
+
+impl Tier {
+    /// A Teams Rooms or shared-device licence.
+    pub const fn is_for_rooms(self) -> bool {
+        !matches!(self, Self::Other | Self::None)
+    }
 }
 
 impl State for Tier {

@@ -114,7 +114,7 @@ impl Collector {
     /// Whether a good answer with nothing in it is one to doubt: every tenant with rooms has these. A presence that was
     /// asked for nobody must not pass for a source that tells whether rooms are up.
     pub const fn must_have_items(self) -> bool {
-        matches!(self, Self::Devices | Self::Presence | Self::Places | Self::ServiceHealth)
+        matches!(self, Self::Devices | Self::Presence | Self::Places | Self::Accounts | Self::ServiceHealth)
     }
 }
 

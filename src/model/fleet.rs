@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::model::account::RoomAccount;
 use crate::model::collector::Collector;
 use crate::model::detail::{Basis, Detail, Reading, Software, SoftwareKind};
 use crate::model::device::{Activity, Device, DeviceType, Role};
@@ -54,6 +55,8 @@ pub struct FleetRoom<'a> {
     pub in_service: bool,
     /// The last answer, while it has not expired, and how it came to be.
     pub presence: Option<(Presence, PresenceMemory)>,
+    /// What the directory says, while it has not expired.
+    pub account: Option<&'a RoomAccount>,
     /// Indices into the fleet's devices.
     members: Vec<usize>,
 }
@@ -243,7 +246,7 @@ fn room_of<'a>(snapshot: &'a Snapshot, alias: &str) -> Option<&'a Room> {
     (!snapshot.is_excluded(room)).then_some(room)
 }
 
-/// Every room that a device, a place or the rooms file tells of.
+/// Every room that a device, a place, an account or the rooms file tells of.
 fn rooms_of<'a>(
     snapshot: &'a Snapshot,
     devices: &[FleetDevice<'a>],
@@ -257,6 +260,7 @@ fn rooms_of<'a>(
         site: None,
         in_service: true,
         presence: None,
+        account: None,
         members: Vec::new(),
     };
     for (index, device) in devices.iter().enumerate() {
@@ -264,12 +268,21 @@ fn rooms_of<'a>(
             rooms.entry(&room.id).or_insert_with(|| empty(room)).members.push(index);
         }
     }
-    let (place_expiry, presence_expiry) =
-        (snapshot.expiry(Collector::Places), snapshot.expiry(Collector::Presence));
+    let (place_expiry, account_expiry) =
+        (snapshot.expiry(Collector::Places), snapshot.expiry(Collector::Accounts));
+    let presence_expiry = snapshot.expiry(Collector::Presence);
     for (id, record) in snapshot.places.iter().filter(|(_, record)| until.holds(record.read_at, place_expiry))
     {
         if let Some(room) = room_of(snapshot, id) {
             rooms.entry(&room.id).or_insert_with(|| empty(room)).place = Some(&record.value);
+        }
+    }
+    for (id, record) in snapshot.accounts.iter() {
+        if !until.holds(record.read_at, account_expiry) {
+            continue;
+        }
+        if let Some(room) = room_of(snapshot, id) {
+            rooms.entry(&room.id).or_insert_with(|| empty(room)).account = Some(&record.value);
         }
     }
     for (id, record) in snapshot.presence.iter() {

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::collectors::UnknownValue;
+use crate::collectors::licenses::Skus;
 use crate::config::Enabled;
 use crate::graph::Client;
 use crate::model::State;
@@ -36,6 +37,8 @@ pub use readers::Readers;
 pub struct Settings {
     pub sources: Sources,
     pub device_types: Vec<DeviceType>,
+    /// Whose licence makes a room.
+    pub skus: Skus,
     /// Only the rooms of these lists, where there are any.
     pub room_lists: Vec<String>,
     /// A table of rooms that wins over places.
@@ -92,8 +95,7 @@ pub const ROOMS_FILE_EVERY: Duration = Duration::from_mins(1);
 /// Whether anybody reads is one look at a clock.
 const IDLE_CHECK_EVERY: Duration = Duration::from_secs(1);
 /// Collectors that nobody reads yet.
-pub const UNREAD: [Collector; 4] =
-    [Collector::Calendar, Collector::Accounts, Collector::Intune, Collector::Credentials];
+pub const UNREAD: [Collector; 3] = [Collector::Calendar, Collector::Intune, Collector::Credentials];
 /// Unknown values are logged once each, and strangers may send as many as they like.
 const MAX_SEEN_VALUES: usize = 1000;
 

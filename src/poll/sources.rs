@@ -1,20 +1,29 @@
-//! The sources that stand by themselves: presence, places, service health and the rooms file.
+//! The sources that stand by themselves: presence, places, accounts, service health and the rooms file.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::collectors::{self, Outcome};
+use crate::collectors::{self, Outcome, accounts, licenses};
 use crate::config::Enabled;
 use crate::model::Snapshot;
+use crate::model::account::{Tier, User};
 use crate::model::collector::{Collector, CollectorState};
-use crate::model::identity::Room;
+use crate::model::fleet::Fleet;
 use crate::model::listing::Settled;
 use crate::model::presence::Presence;
 use crate::poll::outcome::Finished;
-use crate::poll::{PATIENCE, Poller, UNREAD};
+use crate::poll::{PATIENCE, Poller, UNREAD, deadline as patience};
 use crate::rooms_file::RoomsFile;
+
+/// What an attempt brought.
+struct Read {
+    outcome: Outcome,
+    /// How much came; a good answer with nothing in it may be doubted.
+    found: usize,
+    settled: Settled,
+}
 
 impl Poller {
     /// Polls a source that stands by itself.
@@ -23,7 +32,7 @@ impl Poller {
             return;
         }
         if collector == Collector::Presence {
-            self.rooms_were_looked_for().await;
+            self.ended_first(&[Collector::Devices, Collector::Places, Collector::Accounts]).await;
         }
         loop {
             let began = Instant::now();
@@ -68,23 +77,22 @@ impl Poller {
         }
     }
 
-    /// Waits until the sources that know of rooms have ended their first attempt, good or bad.
-    async fn rooms_were_looked_for(&self) {
+    /// Waits until these have ended their first attempt, good or bad.
+    async fn ended_first(&self, sources: &[Collector]) {
         let starting = |snapshot: &Snapshot, one| {
             snapshot.status(one).is_some_and(|status| status.state == CollectorState::Starting)
         };
         let mut snapshots = self.store.subscribe();
-        let looked = |snapshot: &Snapshot| {
-            ![Collector::Devices, Collector::Places].into_iter().any(|one| starting(snapshot, one))
-        };
-        drop(snapshots.wait_for(looked).await); // the sender lives in the store
+        let ended = |snapshot: &Snapshot| !sources.iter().any(|one| starting(snapshot, *one));
+        drop(snapshots.wait_for(ended).await); // the sender lives in the store
     }
 
     async fn read_source(&self, collector: Collector, began: Instant) -> CollectorState {
         let deadline = began + PATIENCE;
-        let (outcome, found) = match collector {
+        let Read { outcome, found, settled } = match collector {
             Collector::Presence => self.read_presence(deadline).await,
             Collector::Places => self.read_places(deadline).await,
+            Collector::Accounts => self.read_accounts(deadline).await,
             Collector::ServiceHealth => self.read_service_health(deadline).await,
             _ => return CollectorState::Starting, // devices and their details have their own loops
         };
@@ -93,16 +101,18 @@ impl Poller {
             state => state,
         };
         let items = self.store.snapshot().held(collector);
-        let finished = Finished { outcome, items, settled: Settled::default(), took: began.elapsed() };
+        let finished = Finished { outcome, items, settled, took: began.elapsed() };
         self.finish(collector, state, &finished)
     }
 
-    /// Asks only for the accounts of rooms.
-    async fn read_presence(&self, deadline: Instant) -> (Outcome, usize) {
+    /// Asks only for the accounts of rooms that there are now.
+    async fn read_presence(&self, deadline: Instant) -> Read {
         let snapshot = self.store.snapshot();
-        let account = |room: &Arc<Room>| Some((room.object_id.clone()?, room.id.clone()));
-        let rooms = snapshot.memory.rooms.rooms().filter(|room| !snapshot.is_excluded(room));
-        let rooms: BTreeMap<Arc<str>, Arc<str>> = rooms.filter_map(account).collect();
+        let fleet = Fleet::at(&snapshot, self.clock.now());
+        let rooms = fleet.rooms.iter().map(|room| room.room);
+        let rooms: BTreeMap<Arc<str>, Arc<str>> =
+            rooms.filter_map(|room| Some((room.object_id.clone()?, room.id.clone()))).collect();
+        drop(fleet);
         let ids: Vec<Arc<str>> = rooms.keys().cloned().collect();
         let take = |presences: Vec<(Arc<str>, Presence)>| {
             let of_room = |(id, presence)| Some((rooms.get(&id)?.clone(), presence));
@@ -110,24 +120,78 @@ impl Poller {
         };
         let outcome = collectors::presence::collect(&self.client, &ids, deadline, &take).await;
         let found = outcome.parts_read;
-        (outcome, found)
+        Read { outcome, found, settled: Settled::default() }
     }
 
-    async fn read_places(&self, deadline: Instant) -> (Outcome, usize) {
+    async fn read_places(&self, deadline: Instant) -> Read {
         let lists = &self.settings.room_lists;
         let (outcome, places) = collectors::places::collect(&self.client, lists, deadline).await;
         let whole = outcome.failures.is_empty();
         let complete = whole && outcome.skipped.is_empty();
         let found = places.len();
-        self.store.take_places(places, whole, complete, self.clock.now());
-        (outcome, found)
+        let settled = self.store.take_places(places, whole, complete, self.clock.now());
+        Read { outcome, found, settled }
     }
 
-    async fn read_service_health(&self, deadline: Instant) -> (Outcome, usize) {
+    /// Reads the licences, the users that have one, and the rooms that are not among these.
+    async fn read_accounts(&self, deadline: Instant) -> Read {
+        let skus = &self.settings.skus;
+        let (of_licenses, products) = licenses::collect(&self.client, skus, self.clock.now(), deadline).await;
+        let ids: Vec<Arc<str>> = match &products {
+            Some(products) => products.iter().map(|product| product.id.clone()).collect(),
+            None => skus.for_rooms().cloned().collect(),
+        };
+        let bought = products.map(|products| {
+            let licenses = products.into_iter().map(|product| (product.name, product.license)).collect();
+            self.store.take_licenses(licenses, self.clock.now());
+        });
+        let (of_users, users) = self.read_users(&ids, deadline).await;
+        let complete = of_users.failures.is_empty() && of_users.skipped.is_empty();
+        let settled = if complete { self.store.settle_accounts(&users) } else { Settled::default() };
+        // Where no user may be read the licences alone are something.
+        let found = users.len() + usize::from(!of_users.failures.is_empty() && bought.is_some());
+        Read { outcome: of_licenses.and(of_users), found, settled }
+    }
+
+    /// The users with a licence of these products, then the other rooms; of those it takes until the sources that know of
+    /// rooms have been asked for the first time.
+    async fn read_users(&self, products: &[Arc<str>], deadline: Instant) -> (Outcome, Vec<User>) {
+        let skus = &self.settings.skus;
+        let (outcome, mut users) = accounts::licensed(&self.client, products, skus, deadline).await;
+        // Where room lists say what a room is, a licence does not.
+        let by_license = self.settings.room_lists.is_empty();
+        self.store.take_accounts(&users, by_license, self.clock.now());
+        // Shared devices may all be phones: they alone do not tell that every room has been listed.
+        let has_rooms =
+            users.iter().any(|user| user.account.license.is_some_and(|tier| tier < Tier::SharedDevice));
+        if by_license && has_rooms && outcome.failures.is_empty() {
+            self.store.note_rooms_listed();
+        }
+        if outcome.parts_read == 0 && !outcome.failures.is_empty() {
+            return (outcome, users); // what refuses the list refuses each
+        }
+        self.ended_first(&[Collector::Devices, Collector::Places]).await;
+        let names = self.rooms_missing_among(&users);
+        let deadline = Instant::now() + patience(names.len());
+        let (of_others, others) = accounts::named(&self.client, &names, skus, deadline).await;
+        users.extend(others);
+        self.store.take_accounts(&users, by_license, self.clock.now());
+        (outcome.and(of_others), users)
+    }
+
+    /// Only what is confirmed to be a room is asked for: whoever is signed in on a device may be a person.
+    fn rooms_missing_among(&self, users: &[User]) -> Vec<Arc<str>> {
+        let snapshot = self.store.snapshot();
+        let fleet = Fleet::at(&snapshot, self.clock.now());
+        let rooms = fleet.rooms.iter().map(|room| room.room).filter(|room| room.is_confirmed());
+        accounts::missing(rooms, users)
+    }
+
+    async fn read_service_health(&self, deadline: Instant) -> Read {
         let (outcome, products) = collectors::service_health::collect(&self.client, deadline).await;
         let found = products.len();
         let products = products.into_iter().map(|(product, health)| (product.into(), health)).collect();
         self.store.take_service_health(products, self.clock.now());
-        (outcome, found)
+        Read { outcome, found, settled: Settled::default() }
     }
 }

@@ -4,25 +4,25 @@
 
 pub mod storage;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::model::account::User;
 use crate::model::collector::{Collector, Status};
 use crate::model::detail::{Basis, Detail, Reading};
 use crate::model::device::Device;
 use crate::model::identity::{Claim, Registry, Trust};
+use crate::model::license::License;
 use crate::model::listing::{Census, Settled};
-use crate::model::memory::{Event, Moment, Sighting};
+use crate::model::memory::{Event, FORGET_AFTER, Moment, Sighting};
 use crate::model::place::Place;
 use crate::model::presence::Presence;
-use crate::model::record::{Record, Records};
+use crate::model::record::{self, Record};
 use crate::model::rooms_file::Rooms;
 use crate::model::service_health::ServiceHealth;
 use crate::model::{Snapshot, Timestamp};
-
-/// A listing with a smaller share of the rooms held than this takes none away; they age.
-const BELIEVED_PERCENT: usize = 80;
 
 /// What is held of one tenant.
 pub struct Store {
@@ -95,7 +95,7 @@ impl Store {
         })
     }
 
-    /// Takes the presences of rooms, by room id.
+    /// Takes the presences of rooms, by room id; forgets those of rooms that were not asked for for long.
     pub fn take_presences(&self, presences: Vec<(Arc<str>, Presence)>, now: Timestamp) {
         self.change(|snapshot| {
             let moment = Moment { now, expiry: snapshot.expiry(Collector::Presence) };
@@ -106,31 +106,80 @@ impl Store {
                 let last_read = last.map(|last| last.read_at);
                 sightings.push(Sighting { value: (room_id, presence), last_read });
             }
-            Arc::make_mut(&mut snapshot.memory).observe_presences(&sightings, moment);
+            records.retain(|_, record| now.since(record.read_at) < FORGET_AFTER);
+            let memory = Arc::make_mut(&mut snapshot.memory);
+            memory.observe_presences(&sightings, moment);
+            memory.presence.retain(|room_id, _| records.contains_key(room_id));
         });
     }
 
-    /// Takes a listing of places. A `complete` one that has most of the rooms held is believed about those it lacks;
-    /// `whole`, which may have unreadable rooms in it, about who is no room at all.
-    pub fn take_places(&self, places: Vec<Place>, whole: bool, complete: bool, now: Timestamp) {
+    /// Takes a listing of places. A `complete` one is believed about the rooms it lacks; `whole`, which may have unreadable
+    /// rooms in it, about who is no room at all.
+    pub fn take_places(&self, places: Vec<Place>, whole: bool, complete: bool, now: Timestamp) -> Settled {
         self.change(|snapshot| {
             let memory = Arc::make_mut(&mut snapshot.memory);
-            let mut records = Records::new();
+            let records = Arc::make_mut(&mut snapshot.places);
+            let mut seen = HashSet::new();
             for place in places {
                 if let Some(room_id) = Registry::assign(&mut memory.rooms, &Claim::from(&place)) {
+                    seen.insert(room_id.clone());
                     records.insert(room_id, Record::new(place, now));
                 }
             }
-            if whole && !records.is_empty() {
+            if whole && !seen.is_empty() {
                 Registry::note_listing(&mut memory.rooms);
             }
-            let fell = records.len() * 100 < snapshot.places.len() * BELIEVED_PERCENT;
-            if !complete || fell {
-                for (room_id, held) in snapshot.places.iter() {
-                    records.entry(room_id.clone()).or_insert_with(|| held.clone());
+            snapshot.follow_united_rooms();
+            if !complete {
+                return Settled::default();
+            }
+            record::settle(&mut snapshot.places, &seen, &mut snapshot.place_falls)
+        })
+    }
+
+    /// Takes users of the directory that are rooms: by their licence, where `licensed` ones are believed, or because another
+    /// source has confirmed it. Nothing is kept of anybody else.
+    pub fn take_accounts(&self, users: &[User], licensed: bool, now: Timestamp) {
+        self.change(|snapshot| {
+            let memory = Arc::make_mut(&mut snapshot.memory);
+            let records = Arc::make_mut(&mut snapshot.accounts);
+            for user in users {
+                let by_license = licensed && user.is_licensed_room();
+                let known = memory.rooms.find(user.names()).is_some_and(|room| room.is_confirmed());
+                if !by_license && !known {
+                    continue;
+                }
+                if let Some(room_id) = Registry::assign(&mut memory.rooms, &Claim::of_user(user, by_license))
+                {
+                    records.insert(room_id, Record::new(user.account, now));
                 }
             }
-            snapshot.places = Arc::new(records);
+        });
+    }
+
+    /// Ends a complete reading of the accounts, which had these: a room without an account any more keeps none.
+    pub fn settle_accounts(&self, users: &[User]) -> Settled {
+        self.change(|snapshot| {
+            let rooms = users.iter().filter_map(|user| snapshot.memory.rooms.find(user.names()));
+            let seen = rooms.map(|room| room.id.clone()).collect();
+            record::settle(&mut snapshot.accounts, &seen, &mut snapshot.account_falls)
+        })
+    }
+
+    /// Licences tell who is a room: from now on only what a listing confirms is one.
+    pub fn note_rooms_listed(&self) {
+        self.change(|snapshot| Registry::note_listing(&mut Arc::make_mut(&mut snapshot.memory).rooms));
+    }
+
+    /// Takes the licences for rooms that the tenant has, by product; a renewal that was not read is the one held.
+    pub fn take_licenses(&self, licenses: Vec<(Arc<str>, License)>, now: Timestamp) {
+        self.change(|snapshot| {
+            let record = |(sku, license): (Arc<str>, License)| {
+                let held = snapshot.licenses.get(&sku).and_then(|held| held.value.renewal);
+                let renewal = license.renewal.or(held);
+                (sku, Record::new(License { renewal, ..license }, now))
+            };
+            snapshot.licenses = Arc::new(licenses.into_iter().map(record).collect());
         });
     }
 
@@ -170,7 +219,10 @@ impl Store {
     fn change<T>(&self, change: impl FnOnce(&mut Snapshot) -> T) -> T {
         let mut change = Some(change);
         let mut result = None;
-        self.cell.send_modify(|snapshot| result = change.take().map(|change| change(snapshot)));
+        self.cell.send_modify(|snapshot| {
+            result = change.take().map(|change| change(snapshot));
+            snapshot.follow_united_rooms();
+        });
         result.expect("send_modify runs the closure once")
     }
 }

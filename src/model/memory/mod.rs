@@ -148,8 +148,8 @@ pub const SIGNED_OUT_POLLS: u8 = 2;
 /// A room account that is offline counts as such at the second poll.
 pub const OFFLINE_POLLS: u8 = 2;
 
-/// A device that is not listed for so long is forgotten; until then a return finds its room and counters again.
-const FORGET_AFTER: Duration = Duration::from_hours(2160);
+/// A device or presence that is not read for so long is forgotten; until then a return finds its room and counters again.
+pub const FORGET_AFTER: Duration = Duration::from_hours(2160);
 
 impl Memory {
     /// Takes devices of the list. `trust` is in the accounts on core, console and panel devices.
@@ -193,6 +193,13 @@ impl Memory {
         for Sighting { value: (room_id, presence), last_read } in presences {
             let change = self.change(*last_read, moment);
             self.presence.entry(room_id.clone()).or_default().observe(*presence, change);
+        }
+    }
+
+    /// A room proved to be another: what is remembered of its account follows.
+    pub fn follow_united_room(&mut self, old: &str, id: &Arc<str>) {
+        if let Some(memory) = self.presence.remove(old) {
+            self.presence.entry(id.clone()).or_insert(memory);
         }
     }
 
@@ -290,9 +297,9 @@ impl DeviceMemory {
         };
         self.signed_out_polls = 0;
         let home = if trust != Trust::Never && device.device_type.role() != Role::Other {
-            Registry::assign(rooms, &Claim::of_device(account, trust))
+            Claim::of_device(device, trust).and_then(|claim| Registry::assign(rooms, &claim))
         } else {
-            rooms.find(account).map(|room| room.id.clone())
+            rooms.find(account.email.iter().chain(&account.id)).map(|room| room.id.clone())
         };
         self.home = home.or_else(|| self.home.take());
     }

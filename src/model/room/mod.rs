@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::model::account::RoomAccount;
 use crate::model::detail::{Detail, Login, Slot};
 use crate::model::device::{Health, Role};
 use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
@@ -77,6 +78,7 @@ impl Judgement {
         let votes: Vec<Vote> = device.into_iter().chain(presence).collect();
         let decision = decide(&votes, fleet.now);
         let mut problems = problems(&devices);
+        problems.extend(room.account.into_iter().flat_map(account_problems));
         problems.extend(presence.filter(|vote| !vote.up).map(|vote| {
             let (name, area) = if decision.disagreement {
                 ("sources_disagree", Area::Monitoring)
@@ -199,6 +201,14 @@ fn problems_of(device: &FleetDevice<'_>) -> Vec<Problem> {
         Role::Panel if down => vec![problem("panel", Area::Room)],
         _ => Vec::new(),
     }
+}
+
+/// What is wrong with the account of a room.
+fn account_problems(account: &RoomAccount) -> impl Iterator<Item = Problem> {
+    let disabled = (account.enabled == Some(false)).then_some("account_disabled");
+    let unlicensed = account.license.is_some_and(|tier| !tier.is_for_rooms()).then_some("license_missing");
+    let problem = |name: &str| Problem { name: name.to_owned(), area: Area::Account, since: None };
+    disabled.into_iter().chain(unlicensed).map(problem)
 }
 
 fn problem_since_health(device: &FleetDevice<'_>) -> Problem {
