@@ -150,7 +150,11 @@ fn user(node: Node<'_>, skus: &Skus) -> Option<User> {
         email,
         other_names,
         name: node.text("displayName"),
-        account: RoomAccount { enabled: node.flag("accountEnabled"), license: license(node, skus) },
+        account: RoomAccount {
+            enabled: node.flag("accountEnabled"),
+            license: license(node, skus),
+            ..RoomAccount::default()
+        },
     })
 }
 
@@ -210,13 +214,17 @@ mod tests {
             email: Some("oslo@meet.example".into()),
             other_names: vec!["mtr-oslo@contoso.example".into(), "old@contoso.example".into()],
             name: Some("Oslo".into()),
-            account: RoomAccount { enabled: Some(false), license: Some(Tier::None) },
+            account: RoomAccount {
+                enabled: Some(false),
+                license: Some(Tier::None),
+                ..RoomAccount::default()
+            },
         };
         assert_eq!(user, Some(expected));
         let bare =
             read(&json!({ "id": "1", "userPrincipalName": "a@b.example", "mail": null })).expect("a user");
         assert_eq!((bare.email.as_deref(), bare.other_names.len()), (Some("a@b.example"), 0));
-        assert_eq!(bare.account, RoomAccount { enabled: None, license: None });
+        assert_eq!(bare.account, RoomAccount::default());
         assert_eq!(read(&json!({ "displayName": "Oslo" })), None);
     }
 

@@ -102,9 +102,11 @@ impl TenantReader<'_> {
     fn skus(&self, listed: Option<&BTreeMap<String, Text>>) -> Result<BTreeMap<String, Tier>, Error> {
         let mut skus = BTreeMap::new();
         for (id, tier) in listed.into_iter().flatten() {
-            let sku =
-                self.check("collectors.accounts.skus", tier, |tier| Ok((check_guid(id)?, check_tier(tier)?)));
-            skus.extend([sku?]);
+            let (id, tier) = self.check("collectors.accounts.skus", tier, |tier| {
+                let id = check_guid(id).map_err(|reason| format!("{} {reason}", quoted(id)))?;
+                Ok((id, check_tier(tier)?))
+            })?;
+            skus.insert(id, tier);
         }
         Ok(skus)
     }

@@ -6,14 +6,18 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::State;
+use crate::model::{State, Timestamp};
 
 /// Whether a room's account is in order. Who is signed in on a device is [`crate::model::device::Account`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomAccount {
     pub enabled: Option<bool>,
     /// The best of its licences; `None` where they are not told.
     pub license: Option<Tier>,
+    /// Since when it may not sign in, if the exporter saw it end.
+    pub disabled_since: Option<Timestamp>,
+    /// Since when it has no licence for rooms, if the exporter saw it end.
+    pub unlicensed_since: Option<Timestamp>,
 }
 
 /// A user of the directory that may be a room, as it was read.
@@ -41,6 +45,29 @@ pub enum Tier {
     /// Some licence, but none for rooms.
     Other,
     None,
+}
+
+impl RoomAccount {
+    pub fn is_disabled(&self) -> bool {
+        self.enabled == Some(false)
+    }
+
+    /// Whether it is known to have no licence for rooms.
+    pub fn is_unlicensed(&self) -> bool {
+        self.license.is_some_and(|tier| !tier.is_for_rooms())
+    }
+
+    /// With since when it is not in order. What was not so `before` began at `began`, where that was watched.
+    pub fn following(self, before: &Self, began: Option<Timestamp>) -> Self {
+        let since = |is: bool, was: bool, since: Option<Timestamp>| {
+            began.filter(|_| is).and_then(|now| if was { since } else { Some(now) })
+        };
+        Self {
+            disabled_since: since(self.is_disabled(), before.is_disabled(), before.disabled_since),
+            unlicensed_since: since(self.is_unlicensed(), before.is_unlicensed(), before.unlicensed_since),
+            ..self
+        }
+    }
 }
 
 impl User {
@@ -76,5 +103,36 @@ impl State for Tier {
             Self::Other => "other",
             Self::None => "none",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(before: RoomAccount, now: RoomAccount, watched: bool, since: [Option<i64>; 2]) {
+        let found = now.following(&before, watched.then_some(Timestamp::from_seconds(9)));
+        let found = [found.disabled_since, found.unlicensed_since];
+        assert_eq!(found.map(|time| time.map(Timestamp::seconds)), since, "{before:?} {now:?}");
+    }
+
+    #[test]
+    fn what_began_has_a_time_where_it_was_watched() {
+        let account = |enabled, license| RoomAccount {
+            enabled: Some(enabled),
+            license: Some(license),
+            ..RoomAccount::default()
+        };
+        let (well, ill) = (account(true, Tier::Pro), account(false, Tier::Other));
+        check(well, ill, true, [Some(9); 2]);
+        check(well, ill, false, [None; 2]);
+        check(ill, ill, true, [None; 2]);
+        let known = Some(Timestamp::from_seconds(5));
+        let long_ill = RoomAccount { disabled_since: known, unlicensed_since: known, ..ill };
+        check(long_ill, ill, true, [Some(5); 2]);
+        check(long_ill, ill, false, [None; 2]);
+        check(long_ill, account(true, Tier::None), true, [None, Some(5)]);
+        check(long_ill, well, true, [None; 2]);
     }
 }

@@ -360,7 +360,7 @@ mod tests {
             email: email.map(Into::into),
             other_names: other_names.iter().map(|name| Arc::from(*name)).collect(),
             name: Some("Room Oslo".into()),
-            account: RoomAccount { enabled: Some(true), license: Some(Tier::Pro) },
+            account: RoomAccount { license: Some(Tier::Pro), ..RoomAccount::default() },
         }
     }
 

@@ -141,6 +141,7 @@ impl Store {
     /// source has confirmed it. Nothing is kept of anybody else.
     pub fn take_accounts(&self, users: &[User], licensed: bool, now: Timestamp) {
         self.change(|snapshot| {
+            let moment = Moment { now, expiry: snapshot.expiry(Collector::Accounts) };
             let memory = Arc::make_mut(&mut snapshot.memory);
             let records = Arc::make_mut(&mut snapshot.accounts);
             for user in users {
@@ -151,7 +152,10 @@ impl Store {
                 }
                 if let Some(room_id) = Registry::assign(&mut memory.rooms, &Claim::of_user(user, by_license))
                 {
-                    records.insert(room_id, Record::new(user.account, now));
+                    let account = records.get(&room_id).map_or(user.account, |before| {
+                        user.account.following(&before.value, memory.began(Some(before.read_at), moment))
+                    });
+                    records.insert(room_id, Record::new(account, now));
                 }
             }
         });
@@ -224,5 +228,134 @@ impl Store {
             snapshot.follow_united_rooms();
         });
         result.expect("send_modify runs the closure once")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::account::{RoomAccount, Tier};
+    use crate::model::device::{Account, DeviceType};
+    use crate::model::listing::tests::device;
+    use crate::model::presence::Availability;
+
+    const SIGN_IN: &str = "mtr-oslo@contoso.example";
+    const MAIL: &str = "oslo@meet.example";
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    fn place(email: &str) -> Place {
+        Place { email: email.into(), ..Place::default() }
+    }
+
+    fn user(id: &str, email: &str, license: Tier) -> User {
+        User {
+            object_id: id.into(),
+            email: Some(email.into()),
+            other_names: Vec::new(),
+            name: None,
+            account: RoomAccount { enabled: Some(true), license: Some(license), ..RoomAccount::default() },
+        }
+    }
+
+    fn show(store: &Store, room: &str, availability: Availability, seconds: i64) {
+        let presence = Presence { availability, in_call: None };
+        store.take_presences(vec![(room.into(), presence)], at(seconds));
+    }
+
+    fn keys<T>(records: &record::Records<T>) -> Vec<&str> {
+        records.keys().map(|id| &**id).collect()
+    }
+
+    /// Whatever order the sources came in, one room is left, with all that was known of both.
+    #[test]
+    fn what_is_known_of_two_rooms_that_prove_to_be_one_is_kept() {
+        let store = Store::new(Snapshot::default());
+        let account = Account { id: Some("id-1".into()), email: Some(SIGN_IN.into()), name: None };
+        let device = Device { account: Some(account), ..(*device("d", DeviceType::TeamsRoom)).clone() };
+        store.take_devices(&[Arc::new(device)], Trust::UntilListed, at(0));
+        show(&store, SIGN_IN, Availability::Available, 0);
+        show(&store, SIGN_IN, Availability::Offline, 60);
+        store.take_places(vec![place(MAIL)], true, true, at(60));
+        let memory = store.snapshot().memory.presence[SIGN_IN];
+        let other_names = vec![SIGN_IN.into()];
+        store.take_accounts(&[User { other_names, ..user("id-1", MAIL, Tier::Pro) }], true, at(60));
+        let snapshot = store.snapshot();
+        assert_eq!(snapshot.memory.presence.get(MAIL), Some(&memory), "since when it is offline");
+        assert_eq!(snapshot.memory.presence.len(), 1);
+        assert_eq!(keys(&snapshot.presence), [MAIL]);
+        assert_eq!((keys(&snapshot.places), keys(&snapshot.accounts)), (vec![MAIL], vec![MAIL]));
+        let fleet = crate::model::fleet::Fleet::at(&snapshot, at(60));
+        let [room] = &fleet.rooms[..] else { panic!("one room, not {}", fleet.rooms.len()) };
+        assert_eq!(fleet.members(room).count(), 1, "its device comes along");
+        assert!(room.place.is_some() && room.account.is_some() && room.presence.is_some());
+    }
+
+    #[test]
+    fn rooms_that_nobody_asks_for_are_forgotten() {
+        let store = Store::new(Snapshot::default());
+        show(&store, "gone", Availability::Available, 0);
+        let forget = i64::try_from(FORGET_AFTER.as_secs()).expect("some months");
+        show(&store, "oslo", Availability::Available, forget - 1);
+        assert_eq!(keys(&store.snapshot().presence), ["gone", "oslo"]);
+        show(&store, "oslo", Availability::Available, forget);
+        let snapshot = store.snapshot();
+        assert_eq!((keys(&snapshot.presence), snapshot.memory.presence.len()), (vec!["oslo"], 1));
+    }
+
+    #[test]
+    fn places_and_accounts_leave_after_three_listings_where_many_are_missing() {
+        let store = Store::new(Snapshot::default());
+        let email = |n: usize| format!("room-{n}@contoso.example");
+        let places = |count| (0..count).map(|n| place(&email(n))).collect::<Vec<_>>();
+        let users =
+            |count| (0..count).map(|n| user(&n.to_string(), &email(n), Tier::Pro)).collect::<Vec<_>>();
+        let list = |count| {
+            let of_places = store.take_places(places(count), true, true, at(0));
+            store.take_accounts(&users(count), true, at(0));
+            let of_accounts = store.settle_accounts(&users(count));
+            let snapshot = store.snapshot();
+            [(of_places.held, snapshot.places.len()), (of_accounts.held, snapshot.accounts.len())]
+        };
+        assert_eq!(list(100), [(0, 100); 2]);
+        assert_eq!(list(95), [(0, 95); 2]);
+        assert_eq!(list(60), [(35, 95); 2]);
+        assert_eq!(list(0), [(0, 95); 2]);
+        assert_eq!(list(60), [(35, 95); 2]);
+        assert_eq!(list(60), [(0, 60); 2]);
+        assert_eq!(
+            store.take_places(places(1), true, false, at(0)),
+            Settled::default(),
+            "not read to the end"
+        );
+        assert_eq!(store.snapshot().places.len(), 60);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_user_who_is_no_room() {
+        let store = Store::new(Snapshot::default());
+        let person = user("id-9", "person@contoso.example", Tier::Other);
+        let account = Account { id: Some("id-9".into()), email: person.email.clone(), name: None };
+        let device = Device { account: Some(account), ..(*device("d", DeviceType::TeamsRoom)).clone() };
+        store.take_devices(&[Arc::new(device)], Trust::UntilListed, at(0));
+        let (room, known) = (user("id-1", MAIL, Tier::Pro), user("id-2", SIGN_IN, Tier::None));
+        store.take_places(vec![place(SIGN_IN)], false, true, at(0));
+        store.take_accounts(&[person, room, known], true, at(0));
+        assert_eq!(keys(&store.snapshot().accounts), [SIGN_IN, MAIL]);
+        let listed = Store::new(Snapshot::default());
+        listed.take_accounts(&[user("id-1", MAIL, Tier::Pro)], false, at(0));
+        assert!(listed.snapshot().accounts.is_empty(), "where lists tell what a room is, a licence does not");
+    }
+
+    #[test]
+    fn a_renewal_that_was_not_read_is_the_one_held() {
+        let store = Store::new(Snapshot::default());
+        let renewal = Some(crate::model::license::Renewal { at: at(99), read_at: at(0) });
+        store.take_licenses(vec![("pro".into(), License { renewal, ..License::default() })], at(0));
+        store.take_licenses(vec![("pro".into(), License { enabled: Some(3), ..License::default() })], at(1));
+        let license = store.snapshot().licenses["pro"].clone();
+        assert_eq!(*license.value, License { enabled: Some(3), renewal, ..License::default() });
     }
 }

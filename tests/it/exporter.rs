@@ -220,7 +220,7 @@ impl Exporter {
         async move {
             everything.await;
             self.wait_until("every source read", |scrape| {
-                ["presence", "places", "service_health"]
+                ["presence", "places", "accounts", "service_health"]
                     .iter()
                     .all(|source| scrape.collector("success", self.tenant, source) == Some(1.0))
                     && scrape.count("teams_rooms_room_presence_state") > 0

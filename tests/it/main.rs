@@ -3,6 +3,8 @@
 /// Starts an exporter and its tenant, scrapes, waits. Every other module stands on it.
 mod exporter;
 
+/// The accounts of rooms and their licences.
+mod accounts;
 /// What users may name: catalogue, README and example metrics agree.
 mod catalogue;
 /// The binary itself: arguments, exit codes, signals, logs.

@@ -22,10 +22,15 @@ const ALLOWED: [(&str, &str, bool); 4] = [
 ];
 
 /// What is sent besides with every other source on, and room lists.
-const ALLOWED_WITH_SOURCES: [(&str, &str, bool); 5] = [
+const ALLOWED_WITH_SOURCES: [(&str, &str, bool); 10] = [
     ("POST", "/v1.0/communications/getPresencesByUserId", false),
     ("GET", "/v1.0/places/microsoft.graph.room", false),
     ("GET", "/v1.0/places/{address}/microsoft.graph.roomlist/rooms", false),
+    ("GET", "/v1.0/users", false),
+    ("POST", "/v1.0/$batch", false),
+    ("GET", "/v1.0/users/{id}", true),
+    ("GET", "/v1.0/subscribedSkus", false),
+    ("GET", "/v1.0/directory/subscriptions", false),
     ("GET", "/v1.0/admin/serviceAnnouncement/healthOverviews", false),
     ("GET", "/v1.0/admin/serviceAnnouncement/issues", false),
 ];
@@ -40,7 +45,7 @@ async fn the_list_of_requests_is_closed() {
 /// The same with every source, and for rooms that lists tell of.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_list_of_requests_is_closed_with_every_source() {
-    let sources = &["presence", "places", "service_health"];
+    let sources = &["presence", "places", "accounts", "service_health"];
     let mut sent = sent_by(Scenario::every_source(), sources).await;
     let configure = |config: &mut Config| {
         every_source(config);

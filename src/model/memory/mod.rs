@@ -231,10 +231,15 @@ impl Memory {
     }
 
     fn change(&self, last_read: Option<Timestamp>, moment: Moment) -> Change {
+        Change { now: moment.now, began: self.began(last_read, moment) }
+    }
+
+    /// When a change that is seen now happened, if it was watched for since the last reading.
+    pub fn began(&self, last_read: Option<Timestamp>, moment: Moment) -> Option<Timestamp> {
         let watched = last_read.is_some_and(|last| {
             moment.now.since(last) <= moment.expiry && self.paused_at.is_none_or(|paused| last > paused)
         });
-        Change { now: moment.now, began: watched.then_some(moment.now) }
+        watched.then_some(moment.now)
     }
 
     /// Stores a device's memory, and names the room in its events; an unchanged one keeps its place in memory.

@@ -205,9 +205,9 @@ fn problems_of(device: &FleetDevice<'_>) -> Vec<Problem> {
 
 /// What is wrong with the account of a room.
 fn account_problems(account: &RoomAccount) -> impl Iterator<Item = Problem> {
-    let disabled = (account.enabled == Some(false)).then_some("account_disabled");
-    let unlicensed = account.license.is_some_and(|tier| !tier.is_for_rooms()).then_some("license_missing");
-    let problem = |name: &str| Problem { name: name.to_owned(), area: Area::Account, since: None };
+    let disabled = account.is_disabled().then_some(("account_disabled", account.disabled_since));
+    let unlicensed = account.is_unlicensed().then_some(("license_missing", account.unlicensed_since));
+    let problem = |(name, since): (&str, _)| Problem { name: name.to_owned(), area: Area::Account, since };
     disabled.into_iter().chain(unlicensed).map(problem)
 }
 
