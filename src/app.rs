@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::collectors;
+use crate::collectors::licenses::Skus;
 use crate::config::{self, Config, Enabled, Trust};
 use crate::graph::{Client, Limits, auth};
 use crate::intake::{self, Intake, Recipient};
@@ -148,7 +149,8 @@ fn open(
         storage_path.map(|path| Storage::open(path, &settings.name, &settings.tenant_id)).transpose()?;
     let mut snapshot =
         storage.as_ref().map(|storage| restore(&name, storage, settings, clock)).unwrap_or_default();
-    let restored = !(snapshot.devices.rows.is_empty() && snapshot.places.is_empty());
+    let restored =
+        !(snapshot.devices.rows.is_empty() && snapshot.places.is_empty() && snapshot.accounts.is_empty());
     snapshot.frozen_after = Some(settings.frozen_after);
     snapshot.sites = settings.sites.clone().into();
     let is_off = settings.collectors.credentials.enabled == Enabled::No;
@@ -271,9 +273,7 @@ fn first_status(collector: Collector, sources: &poll::Sources) -> Status {
     let status = Status::starting(source.pace.interval, source.pace.expiry);
     // The detail asks for the devices that the list found.
     let off = |one| sources.of(one).enabled == Enabled::No;
-    let off = poll::UNREAD.contains(&collector)
-        || off(collector)
-        || (collector == Collector::DeviceHealth && off(Collector::Devices));
+    let off = off(collector) || (collector == Collector::DeviceHealth && off(Collector::Devices));
     if off { Status { state: CollectorState::Disabled, ..status } } else { status }
 }
 
@@ -298,6 +298,7 @@ fn poller(
     let settings = poll::Settings {
         sources: sources(settings, tuning.probe),
         device_types: device_types(&settings.collectors.devices),
+        skus: Skus::new(&settings.collectors.skus),
         room_lists: settings.room_lists.clone(),
         calendar_mailbox: settings.collectors.calendar.mailbox.as_deref().map(Into::into),
         rooms_file: settings.rooms_file.clone(),

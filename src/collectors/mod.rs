@@ -3,12 +3,14 @@
 //! A collector hands over what it reads while it reads, and returns an [`Outcome`]: what it could not use counts
 //! there and costs nothing else.
 
+pub mod accounts;
 pub mod calendar;
 pub mod credentials;
 pub mod device_health;
 pub mod devices;
 pub mod incidents;
 pub mod intune;
+pub mod licenses;
 pub mod places;
 pub mod presence;
 pub mod service_health;
@@ -33,6 +35,17 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Two halves of one attempt.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.parts_read += other.parts_read;
+        self.failures.extend(other.failures);
+        self.expected = self.expected.or(other.expected);
+        self.skipped.extend(other.skipped);
+        self.unknown_values.extend(other.unknown_values);
+        self
+    }
+
     /// The state this outcome means for the collector.
     pub fn state(&self) -> CollectorState {
         let worst = self.failures.iter().map(|(_, error)| state_of(error)).max_by_key(|state| rank(*state));

@@ -60,9 +60,19 @@ impl<'a> Node<'a> {
         self.value(name)?.as_str()
     }
 
+    pub(super) fn is_list(self, name: &str) -> bool {
+        self.value(name).is_some_and(Value::is_array)
+    }
+
+    /// The texts of a list that are ids.
+    pub(super) fn texts(self, name: &str) -> impl Iterator<Item = &'a str> {
+        let list = self.value(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        list.iter().filter_map(Value::as_str).map(str::trim).filter(|text| is_id(text))
+    }
+
     /// A text that tells one entity from another: whole, and the same as a label. Graph's are GUIDs and addresses.
     pub(super) fn id(self, name: &str) -> Option<Arc<str>> {
-        self.text(name).filter(|id| id.chars().count() <= MAX_ID && !id.chars().any(char::is_control))
+        self.text(name).filter(|id| is_id(id))
     }
 
     pub(super) fn flag(self, name: &str) -> Option<bool> {
@@ -124,6 +134,10 @@ pub(super) fn same_name(label: &str, text: &str) -> bool {
 pub(super) fn escape(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b'@');
     text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= MAX_ID && !text.chars().any(char::is_control)
 }
 
 fn cut(text: &str) -> &str {

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::commands::{Reader, reader};
 use crate::config::{Config, Enabled, Tenant};
 use crate::graph::{Error, batch};
-use crate::model::collector::{Collector, CollectorState, Status};
+use crate::model::collector::{Collector, CollectorState, Facts, Status};
 use crate::model::coverage;
 use crate::model::device::Device;
 use crate::model::fleet::Fleet;
@@ -144,7 +144,9 @@ impl<'a> Findings<'a> {
         let needed: Vec<_> = Collector::ALL.iter().filter(on).map(|collector| collector.facts()).collect();
         let roles = signed_in.roles.as_deref().unwrap_or_default();
         for role in roles {
-            if needed.iter().any(|facts| facts.permissions.contains(&role.as_str())) {
+            let serves =
+                |facts: &Facts| [facts.permissions, facts.optional].concat().contains(&role.as_str());
+            if needed.iter().any(serves) {
                 continue;
             }
             let narrower = needed.iter().find(|facts| facts.or.contains(&role.as_str()));

@@ -1,18 +1,20 @@
 //! The collectors of a tenant: whether and how often each runs, and the settings that only one has.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_saphyr::Spanned;
 
 use super::error::{Error, quoted};
-use super::file::{RawCalendar, RawCollectors, RawDevices, RawHealth, RawSource, Text};
+use super::file::{RawAccounts, RawCalendar, RawCollectors, RawDevices, RawHealth, RawSource, Text};
 use super::rooms::check_email;
-use super::tenant::{TenantReader, choice};
+use super::tenant::{TenantReader, check_guid, choice};
 use super::{
     CalendarSettings, Collectors, DEVICE_TYPES, DevicesSettings, Enabled, HealthSettings, SourceSettings,
     duration,
 };
 use crate::model::State;
+use crate::model::account::Tier;
 use crate::model::collector::Collector;
 use crate::spelling;
 
@@ -33,7 +35,9 @@ impl TenantReader<'_> {
             presence: self.source(Collector::Presence, raw.presence.as_ref())?,
             places: self.source(Collector::Places, raw.places.as_ref())?,
             calendar: self.calendar(raw.calendar.as_ref())?,
-            accounts: self.source(Collector::Accounts, raw.accounts.as_ref())?,
+            accounts: self
+                .source(Collector::Accounts, raw.accounts.as_ref().map(RawAccounts::source).as_ref())?,
+            skus: self.skus(raw.accounts.as_ref().and_then(|accounts| accounts.skus.as_ref()))?,
             intune: self.source(Collector::Intune, raw.intune.as_ref())?,
             service_health: self.source(Collector::ServiceHealth, raw.service_health.as_ref())?,
             credentials: self.source(Collector::Credentials, raw.credentials.as_ref())?,
@@ -107,6 +111,18 @@ impl TenantReader<'_> {
         Ok(types)
     }
 
+    fn skus(&self, listed: Option<&BTreeMap<String, Text>>) -> Result<BTreeMap<String, Tier>, Error> {
+        let mut skus = BTreeMap::new();
+        for (id, tier) in listed.into_iter().flatten() {
+            let (id, tier) = self.check("collectors.accounts.skus", tier, |tier| {
+                let id = check_guid(id).map_err(|reason| format!("{} {reason}", quoted(id)))?;
+                Ok((id, check_tier(tier)?))
+            })?;
+            skus.insert(id, tier);
+        }
+        Ok(skus)
+    }
+
     fn enabled(&self, key: &str, text: Option<&Text>) -> Result<Enabled, Error> {
         self.optional(key, text, Enabled::Auto, |text| {
             choice(text, [Enabled::Auto, Enabled::Yes, Enabled::No])
@@ -125,6 +141,19 @@ impl TenantReader<'_> {
         let (age, cycle) = (duration::show(age.value), duration::show(cycle.value));
         Err(self.wrong(text, key, &format!("{age}{default} must be more than {name}, {cycle}")))
     }
+}
+
+fn check_tier(text: &str) -> Result<Tier, String> {
+    let tiers = || Tier::ALL.iter().filter(|tier| **tier != Tier::None);
+    let names: Vec<&str> = tiers().map(|tier| tier.label()).collect();
+    tiers().find(|tier| tier.label() == text).copied().ok_or_else(|| {
+        format!(
+            "{} is no kind of licence{}\nallowed here: {}",
+            quoted(text),
+            spelling::did_you_mean(text, &names),
+            names.join(", ")
+        )
+    })
 }
 
 fn check_device_type(text: &str) -> Result<String, String> {

@@ -4,7 +4,7 @@ use super::error::is_plain_key;
 
 /// Keys whose values may be shown. Every other key, misspelled ones included, hides what follows it: it may be a
 /// secret, or an identifier into whose place a secret was pasted.
-const SHOWN: [&str; 34] = [
+const SHOWN: [&str; 35] = [
     "tenants",
     "name",
     "cloud",
@@ -16,6 +16,7 @@ const SHOWN: [&str; 34] = [
     "expiry",
     "rotation",
     "types",
+    "skus",
     "frozen_after",
     "idle_after",
     "trust_device_accounts",

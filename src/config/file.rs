@@ -1,5 +1,6 @@
 //! The configuration file as it was written, and messages that point into it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::fs::File;
 use std::io::Read as _;
@@ -103,7 +104,7 @@ pub(super) struct RawCollectors {
     pub(super) presence: Option<RawSource>,
     pub(super) places: Option<RawSource>,
     pub(super) calendar: Option<RawCalendar>,
-    pub(super) accounts: Option<RawSource>,
+    pub(super) accounts: Option<RawAccounts>,
     pub(super) intune: Option<RawSource>,
     pub(super) service_health: Option<RawSource>,
     pub(super) credentials: Option<RawSource>,
@@ -132,6 +133,24 @@ pub(super) struct RawSource {
     pub(super) enabled: Option<Text>,
     pub(super) interval: Option<Text>,
     pub(super) expiry: Option<Text>,
+}
+
+/// A source with the licences that make a room.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAccounts {
+    enabled: Option<Text>,
+    interval: Option<Text>,
+    expiry: Option<Text>,
+    /// By `skuId`.
+    pub(super) skus: Option<BTreeMap<String, Text>>,
+}
+
+impl RawAccounts {
+    pub(super) fn source(&self) -> RawSource {
+        let (enabled, interval, expiry) = (&self.enabled, &self.interval, &self.expiry);
+        RawSource { enabled: enabled.clone(), interval: interval.clone(), expiry: expiry.clone() }
+    }
 }
 
 #[derive(Default, Deserialize)]

@@ -15,6 +15,7 @@ mod secret;
 mod tenant;
 mod web;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub use self::secret::{Credential, Secret, check_intake};
 pub use self::web::Web;
 use crate::cli;
 use crate::model::Timestamp;
+use crate::model::account::Tier;
 use crate::model::collector::Collector;
 use crate::model::privacy::Privacy;
 use crate::model::site::Site;
@@ -122,6 +124,8 @@ pub struct Collectors {
     pub places: SourceSettings,
     pub calendar: CalendarSettings,
     pub accounts: SourceSettings,
+    /// What the licence of a product is for, by its id in lower case; adds to what is known, and wins over it.
+    pub skus: BTreeMap<String, Tier>,
     pub intune: SourceSettings,
     pub service_health: SourceSettings,
     pub credentials: SourceSettings,
@@ -198,6 +202,7 @@ impl Default for Collectors {
             places: Collector::Places.into(),
             calendar: CalendarSettings { source: Collector::Calendar.into(), mailbox: None },
             accounts: Collector::Accounts.into(),
+            skus: BTreeMap::new(),
             intune: Collector::Intune.into(),
             service_health: Collector::ServiceHealth.into(),
             credentials: Collector::Credentials.into(),
@@ -347,6 +352,7 @@ pub fn demo(
             places: often(default.places),
             calendar: CalendarSettings { source: often(default.calendar.source), ..default.calendar },
             accounts: often(default.accounts),
+            skus: default.skus,
             intune: often(default.intune),
             service_health: often(default.service_health),
             credentials: often(default.credentials),

@@ -287,7 +287,7 @@ fn check_name(name: &str) -> Result<String, String> {
 }
 
 /// Tells what is wrong without the text itself: a secret pasted into the wrong place is a common mistake.
-fn check_guid(text: &str) -> Result<String, String> {
+pub(super) fn check_guid(text: &str) -> Result<String, String> {
     let is_guid = text.len() == 36
         && text.char_indices().all(|(at, c)| match at {
             8 | 13 | 18 | 23 => c == '-',

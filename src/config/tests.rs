@@ -127,6 +127,11 @@ fn a_file_with_every_key_is_read_in_full() {
                 mailbox: Some("room-reader@contoso.example".to_owned()),
             },
             accounts: source(Enabled::Auto, 2 * HOUR, 2 * DAY),
+            skus: [
+                ("aaaa0000-0000-4000-8000-000000000001".to_owned(), Tier::Pro),
+                ("295a8eb0-f78d-45c7-8b5b-1eed5ed02dff".to_owned(), Tier::Other),
+            ]
+            .into(),
             intune: source(Enabled::Yes, HOUR, 12 * HOUR),
             service_health: source(Enabled::No, 10 * MINUTE, HOUR),
             credentials: source(Enabled::No, 12 * HOUR, 3 * DAY),

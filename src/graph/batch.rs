@@ -22,20 +22,22 @@ pub const MAX_ITEMS: usize = 20;
 
 /// What is asked, and what of it is settled.
 struct Batch<'u> {
+    version: &'static str,
     urls: &'u [String],
     results: Vec<Option<Result<Box<RawValue>, Error>>>,
 }
 
 impl Client {
-    /// Reads up to [`MAX_ITEMS`] urls (relative to the version root) in one request, in their order.
-    /// Items that are throttled or fail for a moment are asked again.
+    /// Reads up to [`MAX_ITEMS`] urls, relative to the root of an API `version` (`beta`, `v1.0`), in one request, in their
+    /// order. Items that are throttled or fail for a moment are asked again.
     pub async fn batch(
         &self,
         operation: &'static str,
+        version: &'static str,
         urls: &[String],
         deadline: Instant,
     ) -> Vec<Result<Box<RawValue>, Error>> {
-        let mut batch = Batch { urls, results: urls.iter().map(|_| None).collect() };
+        let mut batch = Batch { version, urls, results: urls.iter().map(|_| None).collect() };
         for attempt in 1.. {
             let Some(wait) = self.ask_open(operation, &mut batch, attempt, deadline).await else { break };
             self.stats.retries.inc();
@@ -109,7 +111,7 @@ impl Client {
         let urls: Vec<&str> =
             open.iter().filter_map(|place| batch.urls.get(*place)).map(String::as_str).collect();
         let body = encode(&urls);
-        let url = self.root.join("beta/$batch").map_err(|_| Error::malformed("the root is not a URL"))?;
+        let url = self.url(&format!("/{}/$batch", batch.version))?;
         let outgoing = Outgoing { operation: "batch", url, body: Some(&body), items: urls.len() };
         let now = self.clock.now().seconds();
         let read = |reply: Reply| Ok((decode(&reply.body, urls.len(), now)?, reply.token));

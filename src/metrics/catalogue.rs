@@ -3,7 +3,8 @@
 //! `/metrics` has its families in this order; README's table and `teams-rooms-exporter metrics` are made of it.
 
 use crate::metrics::{
-    Out, calendar, collectors, credentials, devices, incidents, intune, rooms, service_health, usage,
+    Out, accounts, calendar, collectors, credentials, devices, incidents, intune, rooms, service_health,
+    usage,
 };
 use crate::model::collector::{Collector, Status};
 use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
@@ -95,6 +96,7 @@ impl Family {
 }
 
 const LIST: Collector = Collector::Devices;
+const ACCOUNTS: Collector = Collector::Accounts;
 const PLACES: Collector = Collector::Places;
 const PRESENCE: Collector = Collector::Presence;
 const CALENDAR: Collector = Collector::Calendar;
@@ -164,6 +166,10 @@ pub static FAMILIES: &[Family] = &[
         "Where the room is, for maps (room.geoCoordinates.latitude)."),
     gauge("teams_rooms_room_longitude_degrees", R, Source::Room(PLACES, rooms::longitude),
         "Where the room is, for maps (room.geoCoordinates.longitude)."),
+    gauge("teams_rooms_account_enabled", R, Source::Room(ACCOUNTS, accounts::enabled),
+        "1 if the room account may sign in, 0 if it is disabled (user.accountEnabled)."),
+    gauge("teams_rooms_account_license_state", R_STATE, Source::Room(ACCOUNTS, accounts::license),
+        "1 for the best licence of the room account (user.assignedLicenses): pro, premium, standard, basic, shared_device, other (none that is for rooms) or none."),
     gauge("teams_rooms_room_devices", &["tenant", "room", "room_id", "role"], Source::Room(LIST, rooms::devices),
         "Devices of the room by role: core runs the meeting, console and panel belong to it, other is the rest. Superseded devices do not count."),
     gauge("teams_rooms_incidents_open", R_INCIDENT, Source::Pushed(incidents::open),
@@ -232,6 +238,12 @@ pub static FAMILIES: &[Family] = &[
     // Tenants and collectors
     gauge("teams_rooms_devices_without_room", &["tenant", "reason"], Source::Tenant(Some(LIST), rooms::devices_without_room),
         "Devices that belong to no known room: signed_out never had an account, personal_account has one that is no room."),
+    gauge("teams_rooms_license_units", &["tenant", "sku", "state"], Source::Tenant(Some(ACCOUNTS), accounts::units),
+        "Licences for rooms and shared devices that the tenant has, by product (subscribedSku.skuPartNumber) and state: enabled, warning, suspended, locked_out (subscribedSku.prepaidUnits)."),
+    gauge("teams_rooms_license_consumed_units", &["tenant", "sku"], Source::Tenant(Some(ACCOUNTS), accounts::consumed),
+        "Licences for rooms and shared devices that are assigned, by product (subscribedSku.consumedUnits)."),
+    gauge("teams_rooms_license_renewal_timestamp_seconds", &["tenant", "sku"], Source::Tenant(Some(ACCOUNTS), accounts::renewal),
+        "When the first subscription of the product that is in force renews or ends (companySubscription.nextLifecycleDateTime), Unix time; absent where Graph does not tell."),
     gauge("teams_rooms_service_health_state", &["tenant", "product", "state"], Source::Tenant(Some(SERVICES), service_health::state),
         "1 for the state of Microsoft's own service (serviceHealth.status), of products teams and exchange: operational, degraded, interrupted, recovering, unknown."),
     gauge("teams_rooms_service_issues", &["tenant", "product", "classification"], Source::Tenant(Some(SERVICES), service_health::issues),
@@ -396,7 +408,8 @@ mod tests {
             );
             assert!(family.help.len() > 10 && family.help.ends_with('.'), "{name}: {}", family.help);
             assert_eq!(name.ends_with("_info"), family.help.starts_with("Always 1;"), "{name}");
-            let of_states = name.ends_with("_state") || name.ends_with("_state_seconds_total");
+            let by_state = ["_state", "_state_seconds_total", "_license_units"]; // units are counted by state
+            let of_states = by_state.iter().any(|end| name.ends_with(end));
             assert_eq!(of_states, family.labels.contains(&"state"), "{name}");
         }
     }

@@ -3,6 +3,7 @@
 //! The [`catalogue`] names every family and the function that writes the samples of one entity; those functions are
 //! in one file per noun. A [`View`] is everything they may look at.
 
+pub mod accounts;
 pub mod block;
 pub mod calendar;
 pub mod catalogue;

@@ -1,17 +1,36 @@
-//! The account of a room: may it sign in, and what is it licensed for.
+//! The account of a room: may it sign in, what is it licensed for, and what else is it called.
 //!
 //! <https://learn.microsoft.com/graph/api/resources/user>
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::model::State;
+use crate::model::{State, Timestamp};
 
 /// Whether a room's account is in order. Who is signed in on a device is [`crate::model::device::Account`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomAccount {
     pub enabled: Option<bool>,
     /// The best of its licences; `None` where they are not told.
     pub license: Option<Tier>,
+    /// Since when it may not sign in, if the exporter saw it end.
+    pub disabled_since: Option<Timestamp>,
+    /// Since when it has no licence for rooms, if the exporter saw it end.
+    pub unlicensed_since: Option<Timestamp>,
+}
+
+/// A user of the directory that may be a room, as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Entra object id, lower case.
+    pub object_id: Arc<str>,
+    /// Primary address, else the name it signs in with; lower case.
+    pub email: Option<Arc<str>>,
+    /// The name it signs in with and its other addresses, lower case.
+    pub other_names: Vec<Arc<str>>,
+    pub name: Option<Arc<str>>,
+    pub account: RoomAccount,
 }
 
 /// What a licence is for, best first.
@@ -28,6 +47,49 @@ pub enum Tier {
     None,
 }
 
+impl RoomAccount {
+    pub fn is_disabled(&self) -> bool {
+        self.enabled == Some(false)
+    }
+
+    /// Whether it is known to have no licence for rooms.
+    pub fn is_unlicensed(&self) -> bool {
+        self.license.is_some_and(|tier| !tier.is_for_rooms())
+    }
+
+    /// With since when it is not in order. What was not so `before` began at `began`, where that was watched.
+    #[must_use]
+    pub fn following(self, before: &Self, began: Option<Timestamp>) -> Self {
+        let since = |is: bool, was: bool, since: Option<Timestamp>| {
+            began.filter(|_| is).and_then(|now| if was { since } else { Some(now) })
+        };
+        Self {
+            disabled_since: since(self.is_disabled(), before.is_disabled(), before.disabled_since),
+            unlicensed_since: since(self.is_unlicensed(), before.is_unlicensed(), before.unlicensed_since),
+            ..self
+        }
+    }
+}
+
+impl User {
+    /// Whether a licence says that this is a room.
+    pub fn is_licensed_room(&self) -> bool {
+        self.account.license.is_some_and(Tier::is_for_rooms)
+    }
+
+    /// Everything that it is found by, the best first.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.email.iter().chain([&self.object_id]).chain(&self.other_names)
+    }
+}
+
+impl Tier {
+    /// A Teams Rooms or shared-device licence.
+    pub const fn is_for_rooms(self) -> bool {
+        !matches!(self, Self::Other | Self::None)
+    }
+}
+
 impl State for Tier {
     const ALL: &'static [Self] =
         &[Self::Pro, Self::Premium, Self::Standard, Self::Basic, Self::SharedDevice, Self::Other, Self::None];
@@ -42,5 +104,36 @@ impl State for Tier {
             Self::Other => "other",
             Self::None => "none",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(before: RoomAccount, now: RoomAccount, watched: bool, since: [Option<i64>; 2]) {
+        let found = now.following(&before, watched.then_some(Timestamp::from_seconds(9)));
+        let found = [found.disabled_since, found.unlicensed_since];
+        assert_eq!(found.map(|time| time.map(Timestamp::seconds)), since, "{before:?} {now:?}");
+    }
+
+    #[test]
+    fn what_began_has_a_time_where_it_was_watched() {
+        let account = |enabled, license| RoomAccount {
+            enabled: Some(enabled),
+            license: Some(license),
+            ..RoomAccount::default()
+        };
+        let (well, ill) = (account(true, Tier::Pro), account(false, Tier::Other));
+        check(well, ill, true, [Some(9); 2]);
+        check(well, ill, false, [None; 2]);
+        check(ill, ill, true, [None; 2]);
+        let known = Some(Timestamp::from_seconds(5));
+        let long_ill = RoomAccount { disabled_since: known, unlicensed_since: known, ..ill };
+        check(long_ill, ill, true, [Some(5); 2]);
+        check(long_ill, ill, false, [None; 2]);
+        check(long_ill, account(true, Tier::None), true, [None, Some(5)]);
+        check(long_ill, well, true, [None; 2]);
     }
 }

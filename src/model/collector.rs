@@ -26,6 +26,8 @@ pub struct Facts {
     pub permissions: &'static [&'static str],
     /// Wider ones that serve as well.
     pub or: &'static [&'static str],
+    /// What it can do without, and tells more with.
+    pub optional: &'static [&'static str],
     pub interval: Duration,
     /// After this long without a reading, a record is no longer served.
     pub expiry: Duration,
@@ -46,6 +48,7 @@ impl Collector {
             Self::Devices => Facts {
                 permissions: &["TeamworkDevice.Read.All"],
                 or: &[],
+                optional: &[],
                 interval: Duration::from_secs(2 * MINUTE),
                 expiry: Duration::from_secs(30 * MINUTE),
                 lag: "10 to 30 min",
@@ -55,6 +58,7 @@ impl Collector {
             Self::DeviceHealth => Facts {
                 permissions: &["TeamworkDevice.Read.All"],
                 or: &[],
+                optional: &[],
                 interval: Duration::from_secs(2 * MINUTE),
                 expiry: Duration::from_secs(90 * MINUTE),
                 lag: "10 to 30 min",
@@ -64,6 +68,7 @@ impl Collector {
             Self::Presence => Facts {
                 permissions: &["Presence.Read.All"],
                 or: &[],
+                optional: &[],
                 interval: Duration::from_secs(MINUTE),
                 expiry: Duration::from_secs(15 * MINUTE),
                 lag: "1 min",
@@ -73,6 +78,7 @@ impl Collector {
             Self::Places => Facts {
                 permissions: &["Place.Read.All"],
                 or: &[],
+                optional: &[],
                 interval: Duration::from_secs(6 * HOUR),
                 expiry: Duration::from_secs(7 * 24 * HOUR),
                 lag: "hours",
@@ -82,6 +88,7 @@ impl Collector {
             Self::Calendar => Facts {
                 permissions: &["Calendars.ReadBasic.All"],
                 or: &["Calendars.Read"],
+                optional: &[],
                 interval: Duration::from_secs(5 * MINUTE),
                 expiry: Duration::from_secs(30 * MINUTE),
                 lag: "1 min",
@@ -90,7 +97,8 @@ impl Collector {
             },
             Self::Accounts => Facts {
                 permissions: &["User.Read.All", "LicenseAssignment.Read.All"],
-                or: &["Organization.Read.All", "Directory.Read.All"],
+                or: &["Directory.Read.All"],
+                optional: &["Organization.Read.All"], // until when licences run
                 interval: Duration::from_secs(HOUR),
                 expiry: Duration::from_secs(24 * HOUR),
                 lag: "minutes",
@@ -100,6 +108,7 @@ impl Collector {
             Self::Intune => Facts {
                 permissions: &["DeviceManagementManagedDevices.Read.All"],
                 or: &[],
+                optional: &[],
                 interval: Duration::from_secs(30 * MINUTE),
                 expiry: Duration::from_secs(6 * HOUR),
                 lag: "up to 8 h",
@@ -109,6 +118,7 @@ impl Collector {
             Self::ServiceHealth => Facts {
                 permissions: &["ServiceHealth.Read.All"],
                 or: &[],
+                optional: &[],
                 interval: Duration::from_secs(5 * MINUTE),
                 expiry: Duration::from_secs(30 * MINUTE),
                 lag: "minutes",
@@ -118,6 +128,7 @@ impl Collector {
             Self::Credentials => Facts {
                 permissions: &["Application.Read.All"],
                 or: &[],
+                optional: &[],
                 interval: Duration::from_secs(24 * HOUR),
                 expiry: Duration::from_secs(7 * 24 * HOUR),
                 lag: "minutes",
@@ -144,7 +155,7 @@ impl Collector {
     /// Whether a good answer with nothing in it is one to doubt: every tenant with rooms has these, and a secret to read
     /// them with. A presence or a calendar that was asked for nobody must not pass for a source that works.
     pub const fn must_have_items(self) -> bool {
-        !matches!(self, Self::DeviceHealth | Self::Accounts | Self::Intune)
+        !matches!(self, Self::DeviceHealth | Self::Intune)
     }
 
     /// Whether many tenants are in order without it: they have no Intune, or the application is registered elsewhere.

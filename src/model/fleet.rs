@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::model::account::RoomAccount;
 use crate::model::calendar::{Calendar, Occupancy};
 use crate::model::collector::Collector;
 use crate::model::detail::{Basis, Detail, Reading, Software, SoftwareKind};
@@ -80,6 +81,8 @@ pub struct FleetRoom<'a> {
     pub memory: Option<&'a StateMemory>,
     /// The time counted since the start.
     pub totals: Option<&'a Totals>,
+    /// What the directory says, while it has not expired.
+    pub account: Option<&'a RoomAccount>,
     /// Indices into the fleet's devices.
     members: Vec<usize>,
 }
@@ -300,7 +303,7 @@ fn room_of<'a>(snapshot: &'a Snapshot, alias: &str) -> Option<&'a Room> {
     (!snapshot.is_excluded(room)).then_some(room)
 }
 
-/// Every room that a device, a place or the rooms file tells of.
+/// Every room that a device, a place, an account or the rooms file tells of.
 fn rooms_of<'a>(
     snapshot: &'a Snapshot,
     devices: &[FleetDevice<'a>],
@@ -321,6 +324,7 @@ fn rooms_of<'a>(
         occupancy: None,
         memory: snapshot.memory.states.get(&room.id),
         totals: snapshot.usage.of(&room.id),
+        account: None,
         members: Vec::new(),
     };
     for (index, device) in devices.iter().enumerate() {
@@ -328,11 +332,20 @@ fn rooms_of<'a>(
             rooms.entry(&room.id).or_insert_with(|| empty(room)).members.push(index);
         }
     }
-    let place_expiry = snapshot.expiry(Collector::Places);
+    let (place_expiry, account_expiry) =
+        (snapshot.expiry(Collector::Places), snapshot.expiry(Collector::Accounts));
     for (id, record) in snapshot.places.iter().filter(|(_, record)| until.holds(record.read_at, place_expiry))
     {
         if let Some(room) = room_of(snapshot, id) {
             rooms.entry(&room.id).or_insert_with(|| empty(room)).place = Some(&record.value);
+        }
+    }
+    for (id, record) in snapshot.accounts.iter() {
+        if !until.holds(record.read_at, account_expiry) {
+            continue;
+        }
+        if let Some(room) = room_of(snapshot, id) {
+            rooms.entry(&room.id).or_insert_with(|| empty(room)).account = Some(&record.value);
         }
     }
     for (email, facts) in snapshot.rooms_file.iter() {

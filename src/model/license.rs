@@ -14,6 +14,13 @@ pub struct License {
     pub suspended: Option<u32>,
     pub locked_out: Option<u32>,
     pub consumed: Option<u32>,
-    /// When the subscription renews or ends, where Graph tells.
-    pub renewal: Option<Timestamp>,
+    /// Where Graph tells.
+    pub renewal: Option<Renewal>,
+}
+
+/// When the first of the product's subscriptions renews or ends. It is read apart from the units, and ages by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    pub at: Timestamp,
+    pub read_at: Timestamp,
 }

@@ -1,7 +1,8 @@
 //! The list of devices: how pages and whole listings change what is held.
 //!
 //! A device disappears only after a complete listing of its type without it, and a sudden fall must be seen
-//! three times in a row: a half answer from Graph must not read as rooms that were taken down.
+//! three times in a row: a half answer from Graph must not read as rooms that were taken down. [`Falls`] is that
+//! rule for every source that lists.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -15,9 +16,12 @@ use crate::model::device::{Device, DeviceType, Role};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
     pub rows: BTreeMap<Arc<str>, Row>,
-    /// Complete listings in a row that fell too far to be believed.
-    falls: u8,
+    falls: Falls,
 }
+
+/// Complete listings in a row that fell too far to be believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Falls(u8);
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
@@ -45,8 +49,8 @@ pub struct Settled {
 
 /// A fall counts as sudden above this share of the devices held ...
 const FALL_PERCENT: usize = 20;
-/// ... and above this number, so that a small fleet may lose a device without delay.
-const FALL_DEVICES: usize = 10;
+/// ... and above this number, so that a small fleet may lose one without delay.
+const FALL_ITEMS: usize = 10;
 /// Whether a fleet stands still is judged from this many core devices on: in a small one a quiet day is likely.
 const FROZEN_MIN_DEVICES: usize = 10;
 /// A time that lies further ahead than another machine's clock may be wrong is no time.
@@ -62,6 +66,23 @@ impl Census {
         let all = self.asked.iter().all(|asked| self.complete.contains(asked));
         self.complete.contains(&device_type) || (all && !self.asked.contains(&device_type))
     }
+}
+
+impl Falls {
+    /// Whether a complete listing is believed about what it lacks.
+    pub fn believe(&mut self, sudden: bool) -> bool {
+        self.0 = if sudden { self.0 + 1 } else { 0 };
+        let believed = !sudden || self.0 >= FALL_LISTINGS;
+        if believed {
+            self.0 = 0;
+        }
+        believed
+    }
+}
+
+/// Whether so many missing of those held are more than usual life takes away at once.
+pub fn is_sudden(missing: usize, held: usize) -> bool {
+    missing > FALL_ITEMS && missing * 100 > held * FALL_PERCENT
 }
 
 impl Listing {
@@ -91,13 +112,10 @@ impl Listing {
             .filter(|row| !census.seen.contains(&row.device.id))
             .map(|row| row.device.id.clone())
             .collect();
-        let large = missing.len() > FALL_DEVICES && missing.len() * 100 > held_before * FALL_PERCENT;
-        let sudden = large || self.loses_a_type(census);
-        self.falls = if sudden { self.falls + 1 } else { 0 };
-        if sudden && self.falls < FALL_LISTINGS {
+        let sudden = is_sudden(missing.len(), held_before) || self.loses_a_type(census);
+        if !self.falls.believe(sudden) {
             return Settled { removed: Vec::new(), held: missing.len() };
         }
-        self.falls = 0;
         self.rows.retain(|id, _| !missing.contains(id));
         Settled { removed: missing.into_iter().collect(), held: 0 }
     }

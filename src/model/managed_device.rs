@@ -60,7 +60,7 @@ impl<'a> Sieve<'a> {
 
     /// The device with its room, if it is one of the fleet or its primary user is a room.
     pub fn keep(&self, user: Option<&Account>, device: ManagedDevice) -> Option<ManagedDevice> {
-        let room = user.and_then(|user| self.snapshot.memory.rooms.find(user));
+        let room = user.and_then(|user| self.snapshot.memory.rooms.find(user.email.iter().chain(&user.id)));
         let room_id = room.filter(|room| !self.snapshot.is_excluded(room)).map(|room| room.id.clone());
         let is_of_fleet = || self.serials.find(device.serial_number.as_deref()?);
         (room_id.is_some() || is_of_fleet().is_some()).then_some(ManagedDevice { room_id, ..device })

@@ -5,14 +5,14 @@
 pub struct Privacy {
     /// Off: of no room at all.
     pub usage: bool,
-    /// Seats. In a smaller room its use is that of a person. A room whose seats are not known counts as large.
+    /// Seats. In a smaller room its use is that of a person, and one whose seats are not known may be small; 0 is no limit.
     pub min_capacity: u32,
 }
 
 impl Privacy {
     /// Whether use and bookings of a room with so many seats may be known.
     pub fn allows(self, capacity: Option<u32>) -> bool {
-        self.usage && capacity.is_none_or(|seats| seats >= self.min_capacity)
+        self.usage && capacity.map_or(self.min_capacity == 0, |seats| seats >= self.min_capacity)
     }
 }
 
@@ -27,10 +27,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn small_rooms_are_those_of_known_size() {
+    fn a_room_that_may_be_small_counts_as_small() {
         let privacy = Privacy { usage: true, min_capacity: 3 };
-        assert!(privacy.allows(None) && privacy.allows(Some(3)) && !privacy.allows(Some(2)));
-        assert!(Privacy::default().allows(Some(0)));
+        assert!(!privacy.allows(None) && privacy.allows(Some(3)) && !privacy.allows(Some(2)));
+        assert!(Privacy::default().allows(Some(0)) && Privacy::default().allows(None));
         let off = Privacy { usage: false, ..Privacy::default() };
         assert!(!off.allows(None) && !off.allows(Some(100)));
     }

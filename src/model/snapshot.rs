@@ -9,16 +9,16 @@ use crate::model::calendar::Calendar;
 use crate::model::collector::{Collector, CollectorState, Status};
 use crate::model::credential::Credential;
 use crate::model::detail::Reading;
-use crate::model::identity::Room;
+use crate::model::identity::{Registry, Room};
 use crate::model::incident::Incidents;
 use crate::model::license::License;
-use crate::model::listing::Listing;
+use crate::model::listing::{Falls, Listing};
 use crate::model::managed_device::ManagedDevice;
 use crate::model::memory::Memory;
 use crate::model::place::Place;
 use crate::model::presence::Presence;
 use crate::model::privacy::Privacy;
-use crate::model::record::Records;
+use crate::model::record::{self, Records};
 use crate::model::rooms_file::Rooms;
 use crate::model::service_health::ServiceHealth;
 use crate::model::site::Site;
@@ -60,6 +60,8 @@ pub struct Snapshot {
     pub memory: Arc<Memory>,
     /// Counted since the start.
     pub usage: Arc<Usage>,
+    pub place_falls: Falls,
+    pub account_falls: Falls,
     pub status: Arc<BTreeMap<Collector, Status>>,
     /// Age of the newest change from which on the devices count as frozen; `None` is never.
     pub frozen_after: Option<Duration>,
@@ -87,10 +89,26 @@ impl Snapshot {
         }
     }
 
-    /// Whether the rooms file says that this is none.
+    /// Whether the rooms file says that this is none, by its address or the name it was first known by.
     pub fn is_excluded(&self, room: &Room) -> bool {
-        let facts = room.email.as_ref().and_then(|email| self.rooms_file.get(email));
-        facts.is_some_and(|facts| facts.exclude)
+        let mut names = room.email.iter().chain([&room.id]);
+        names.any(|name| self.rooms_file.get(name).is_some_and(|facts| facts.exclude))
+    }
+
+    /// Where two rooms proved to be one, what is held under the id that went follows to the one that stayed. The homes of
+    /// devices need not: the registry finds a room by its old id, too.
+    pub fn follow_united_rooms(&mut self) {
+        if !self.memory.rooms.has_united() {
+            return;
+        }
+        let memory = Arc::make_mut(&mut self.memory);
+        for (old, id) in Registry::take_united(&mut memory.rooms) {
+            record::rename(&mut self.presence, &old, &id);
+            record::rename(&mut self.places, &old, &id);
+            record::rename(&mut self.calendar, &old, &id);
+            record::rename(&mut self.accounts, &old, &id);
+            memory.follow_united_room(&old, &id);
+        }
     }
 
     /// Whether it may be known when this room is used and booked. Its seats count as they were last told.

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::collectors::licenses::Skus;
 use crate::config::Enabled;
 use crate::graph::Client;
 use crate::model::State;
@@ -38,6 +39,8 @@ pub use unknown::UnknownValues;
 pub struct Settings {
     pub sources: Sources,
     pub device_types: Vec<DeviceType>,
+    /// Whose licence makes a room.
+    pub skus: Skus,
     /// Only the rooms of these lists, where there are any.
     pub room_lists: Vec<String>,
     /// The mailbox through which calendars are asked for; `None` is those of the rooms, in turn.
@@ -95,8 +98,6 @@ const SLOWEST_RATE: u32 = 5;
 pub const ROOMS_FILE_EVERY: Duration = Duration::from_mins(1);
 /// Whether anybody reads is one look at a clock.
 const IDLE_CHECK_EVERY: Duration = Duration::from_secs(1);
-/// Collectors that nobody reads yet.
-pub const UNREAD: [Collector; 1] = [Collector::Accounts];
 
 impl Poller {
     pub fn new(

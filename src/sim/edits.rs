@@ -1,5 +1,5 @@
-//! Changes laid over the world by hand: members of the documents of a device or a room, and devices deleted
-//! from the tenant.
+//! Changes laid over the world by hand: members of the documents of a device or a room, and devices and users
+//! deleted from the tenant.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{PoisonError, RwLock};
@@ -46,12 +46,12 @@ impl Edits {
         }
     }
 
-    pub(super) fn remove(&self, device: Uuid) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).removed.insert(device);
+    pub(super) fn remove(&self, id: Uuid) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).removed.insert(id);
     }
 
-    pub(super) fn is_removed(&self, device: Uuid) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).removed.contains(&device)
+    pub(super) fn is_removed(&self, id: Uuid) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).removed.contains(&id)
     }
 
     /// What had been edited by a moment.

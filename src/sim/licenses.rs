@@ -16,18 +16,22 @@ const PERMISSIONS: &[&str] = &[
     "Directory.Read.All",
     "Organization.ReadWrite.All",
 ];
+/// Commercial subscriptions need more than the licences do.
+const SUBSCRIPTION_PERMISSIONS: &[&str] =
+    &["Organization.Read.All", "Directory.Read.All", "Organization.ReadWrite.All"];
 
 pub(super) const ROUTES: &[Route] = &[
-    route("/v1.0/subscribedSkus", &["$select"], subscribed),
-    route("/v1.0/directory/subscriptions", &["$select", "$filter"], subscriptions),
+    route("/v1.0/subscribedSkus", &["$select"], PERMISSIONS, subscribed),
+    route("/v1.0/directory/subscriptions", &["$select", "$filter"], SUBSCRIPTION_PERMISSIONS, subscriptions),
 ];
 
 const fn route(
     template: &'static str,
     options: &'static [&'static str],
+    permissions: &'static [&'static str],
     answer: fn(&Call<'_>) -> Result<Reply, Reply>,
 ) -> Route {
-    Route { method: "GET", template, options, permissions: PERMISSIONS, noun: NOUN, answer }
+    Route { method: "GET", template, options, permissions, noun: NOUN, answer }
 }
 
 const SUBSCRIBED: &[&str] = &[

@@ -203,9 +203,9 @@ impl Sim {
         webhooks::PERSON
     }
 
-    /// Deletes the device from the tenant.
-    pub fn remove(&self, device_id: &str) {
-        if let Ok(id) = Uuid::try_parse(device_id) {
+    /// Deletes the device or the user from the tenant.
+    pub fn remove(&self, id: &str) {
+        if let Ok(id) = Uuid::try_parse(id) {
             self.0.edits.remove(id);
         }
     }

@@ -41,7 +41,7 @@ fn answer(call: &Call<'_>) -> Result<Reply, Reply> {
         ids.iter().filter_map(|id| call.tenant.world.user_with_id(Uuid::try_parse(id).ok()?)).collect();
     users.sort_unstable_by_key(|entry| entry.id);
     users.dedup();
-    users.retain(|entry| !is_missing(call, entry.id));
+    users.retain(|entry| !is_missing(call, entry.id) && !call.tenant.edits.is_removed(entry.id));
     if call.faults.strikes(Kind::Empty).is_some() {
         users.clear();
     }

@@ -22,13 +22,14 @@ const KEPT: usize = 10_000;
 
 /// The application permissions that were consented to, unless the settings name others: all that are read
 /// with.
-pub(super) const ROLES: [&str; 9] = [
+pub(super) const ROLES: [&str; 10] = [
     "TeamworkDevice.Read.All",
     "Presence.Read.All",
     "Place.Read.All",
     "Calendars.ReadBasic.All",
     "User.Read.All",
     "LicenseAssignment.Read.All",
+    "Organization.Read.All",
     "DeviceManagementManagedDevices.Read.All",
     "ServiceHealth.Read.All",
     "Application.Read.All",

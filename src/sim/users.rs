@@ -79,8 +79,10 @@ enum Wanted {
 fn list(call: &Call<'_>) -> Result<Reply, Reply> {
     let wanted = wanted(call)?;
     let users = call.tenant.world.users().iter();
-    let found: Vec<UserEntry> =
-        users.filter(|entry| is_wanted(call, wanted.as_ref(), entry)).copied().collect();
+    let found: Vec<UserEntry> = users
+        .filter(|entry| is_there(call, entry) && is_wanted(call, wanted.as_ref(), entry))
+        .copied()
+        .collect();
     let list = List {
         context: "users",
         properties: PROPERTIES,
@@ -96,7 +98,7 @@ fn list(call: &Call<'_>) -> Result<Reply, Reply> {
 /// By id or by user principal name, never by another address.
 fn get(call: &Call<'_>) -> Result<Reply, Reply> {
     let key = call.decoded(0);
-    let entry = find(call, &key).ok_or_else(|| {
+    let entry = find(call, &key).filter(|entry| is_there(call, entry)).ok_or_else(|| {
         let message = format!(
             "Resource '{key}' does not exist or one of its queried reference-property objects are not present."
         );
@@ -109,6 +111,10 @@ fn get(call: &Call<'_>) -> Result<Reply, Reply> {
         members.insert("@odata.context".to_owned(), context.into());
     }
     Ok(Reply::json(spoil::entity(call, entry.id, user)))
+}
+
+fn is_there(call: &Call<'_>, entry: &UserEntry) -> bool {
+    !call.tenant.edits.is_removed(entry.id)
 }
 
 fn find(call: &Call<'_>, key: &str) -> Option<UserEntry> {

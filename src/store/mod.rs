@@ -4,24 +4,27 @@
 
 pub mod storage;
 
+use std::collections::BTreeSet;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::model::account::User;
 use crate::model::calendar::Calendar;
 use crate::model::collector::{Collector, Status};
 use crate::model::credential::{CLIENT_SECRET, Credential};
 use crate::model::detail::{Basis, Detail, Reading};
-use crate::model::device::Device;
+use crate::model::device::{Account, Device};
 use crate::model::identity::{Claim, Registry, Trust};
 use crate::model::incident::{Event as IncidentEvent, Receipt, Reporter};
+use crate::model::license::License;
 use crate::model::listing::{Census, Settled};
 use crate::model::managed_device::ManagedDevice;
-use crate::model::memory::{Event, Memory, Moment, Sighting};
+use crate::model::memory::{Event, FORGET_AFTER, Memory, Moment, Sighting};
 use crate::model::place::Place;
 use crate::model::presence::Presence;
-use crate::model::record::{Record, Records};
+use crate::model::record::{self, Record};
 use crate::model::rooms_file::Rooms;
 use crate::model::service_health::ServiceHealth;
 use crate::model::sight::Sight;
@@ -60,8 +63,11 @@ impl Store {
             };
             let sightings: Vec<_> = devices.iter().map(sighting).collect();
             let moment = Moment { now, expiry: snapshot.expiry(Collector::Devices) };
-            Arc::make_mut(&mut snapshot.devices).take(devices, now);
-            Arc::make_mut(&mut snapshot.memory).observe_devices(&sightings, trust, moment)
+            let events = Arc::make_mut(&mut snapshot.memory).observe_devices(&sightings, trust, moment);
+            let rooms = &snapshot.memory.rooms;
+            let kept: Vec<_> = devices.iter().map(|device| without_person(device, rooms)).collect();
+            Arc::make_mut(&mut snapshot.devices).take(&kept, now);
+            events
         })
     }
 
@@ -102,7 +108,7 @@ impl Store {
         })
     }
 
-    /// Takes the presences of rooms, by room id.
+    /// Takes the presences of rooms, by room id; forgets those of rooms that were not asked for for long.
     pub fn take_presences(&self, presences: Vec<(Arc<str>, Presence)>, now: Timestamp) {
         self.change(|snapshot| {
             let moment = Moment { now, expiry: snapshot.expiry(Collector::Presence) };
@@ -113,7 +119,10 @@ impl Store {
                 let last_read = last.map(|last| last.read_at);
                 sightings.push(Sighting { value: (room_id, presence), last_read });
             }
-            Arc::make_mut(&mut snapshot.memory).observe_presences(&sightings, moment);
+            records.retain(|_, record| now.since(record.read_at) < FORGET_AFTER);
+            let memory = Arc::make_mut(&mut snapshot.memory);
+            memory.observe_presences(&sightings, moment);
+            memory.presence.retain(|room_id, _| records.contains_key(room_id));
         });
     }
 
@@ -127,28 +136,81 @@ impl Store {
         });
     }
 
-    /// Takes a listing of places. A `complete` one that has most of the rooms held is believed about those it lacks;
-    /// `whole`, which may have unreadable rooms in it, about who is no room at all.
-    pub fn take_places(&self, places: Vec<Place>, whole: bool, complete: bool, now: Timestamp) {
+    /// Takes a listing of places. A `complete` one is believed about the rooms it lacks; `whole`, which may have unreadable
+    /// rooms in it, about who is no room at all.
+    pub fn take_places(&self, places: Vec<Place>, whole: bool, complete: bool, now: Timestamp) -> Settled {
         self.change(|snapshot| {
             let memory = Arc::make_mut(&mut snapshot.memory);
-            let mut records = Records::new();
+            let records = Arc::make_mut(&mut snapshot.places);
+            let mut seen = BTreeSet::new();
             for place in places {
                 if let Some(room_id) = Registry::assign(&mut memory.rooms, &Claim::from(&place)) {
+                    seen.insert(room_id.clone());
                     records.insert(room_id, Record::new(place, now));
                 }
             }
-            if whole && !records.is_empty() {
+            if whole && !seen.is_empty() {
                 Registry::note_listing(&mut memory.rooms);
             }
-            let fell = records.len() * 100 < snapshot.places.len() * BELIEVED_PERCENT;
-            if !complete || fell {
-                for (room_id, held) in snapshot.places.iter() {
-                    records.entry(room_id.clone()).or_insert_with(|| held.clone());
+            snapshot.follow_united_rooms();
+            let settled = if complete {
+                record::settle(&mut snapshot.places, &seen, &mut snapshot.place_falls)
+            } else {
+                Settled::default()
+            };
+            forget_unobservable(snapshot);
+            settled
+        })
+    }
+
+    /// Takes users of the directory that are rooms: by their licence, where `licensed` ones are believed, or because another
+    /// source has confirmed it. Nothing is kept of anybody else.
+    pub fn take_accounts(&self, users: &[User], licensed: bool, now: Timestamp) {
+        self.change(|snapshot| {
+            let moment = Moment { now, expiry: snapshot.expiry(Collector::Accounts) };
+            let memory = Arc::make_mut(&mut snapshot.memory);
+            let records = Arc::make_mut(&mut snapshot.accounts);
+            for user in users {
+                let by_license = licensed && user.is_licensed_room();
+                let known = memory.rooms.find(user.names()).is_some_and(|room| room.is_confirmed());
+                if !by_license && !known {
+                    continue;
+                }
+                if let Some(room_id) = Registry::assign(&mut memory.rooms, &Claim::of_user(user, by_license))
+                {
+                    let account = records.get(&room_id).map_or(user.account, |before| {
+                        user.account.following(&before.value, memory.began(Some(before.read_at), moment))
+                    });
+                    records.insert(room_id, Record::new(account, now));
                 }
             }
-            snapshot.places = Arc::new(records);
-            forget_unobservable(snapshot);
+        });
+    }
+
+    /// Ends a complete reading of the accounts, which had these: a room without an account any more keeps none.
+    pub fn settle_accounts(&self, users: &[User]) -> Settled {
+        self.change(|snapshot| {
+            let rooms = users.iter().filter_map(|user| snapshot.memory.rooms.find(user.names()));
+            let seen = rooms.map(|room| room.id.clone()).collect();
+            Registry::forget_strangers(&mut Arc::make_mut(&mut snapshot.memory).rooms);
+            record::settle(&mut snapshot.accounts, &seen, &mut snapshot.account_falls)
+        })
+    }
+
+    /// Licences tell who is a room: from now on only what a listing confirms is one.
+    pub fn note_rooms_listed(&self) {
+        self.change(|snapshot| Registry::note_listing(&mut Arc::make_mut(&mut snapshot.memory).rooms));
+    }
+
+    /// Takes the licences for rooms that the tenant has, by product; a renewal that was not read is the one held.
+    pub fn take_licenses(&self, licenses: Vec<(Arc<str>, License)>, now: Timestamp) {
+        self.change(|snapshot| {
+            let record = |(sku, license): (Arc<str>, License)| {
+                let held = snapshot.licenses.get(&sku).and_then(|held| held.value.renewal);
+                let renewal = license.renewal.or(held);
+                (sku, Record::new(License { renewal, ..license }, now))
+            };
+            snapshot.licenses = Arc::new(licenses.into_iter().map(record).collect());
         });
     }
 
@@ -244,8 +306,26 @@ impl Store {
     fn change<T>(&self, change: impl FnOnce(&mut Snapshot) -> T) -> T {
         let mut change = Some(change);
         let mut result = None;
-        self.cell.send_modify(|snapshot| result = change.take().map(|change| change(snapshot)));
+        self.cell.send_modify(|snapshot| {
+            result = change.take().map(|change| change(snapshot));
+            snapshot.follow_united_rooms();
+        });
         result.expect("send_modify runs the closure once")
+    }
+}
+
+/// Of whoever is signed in and is no room, nothing is kept but that somebody is.
+fn without_person(device: &Arc<Device>, rooms: &Registry) -> Arc<Device> {
+    let person = device.account.as_ref().filter(|account| {
+        let names = || account.email.iter().chain(&account.id);
+        rooms.find(names()).is_none() && !rooms.may_be_room(names())
+    });
+    match person {
+        Some(_) => {
+            let account = Some(Account { id: None, name: None, email: None });
+            Arc::new(Device { account, ..(**device).clone() })
+        }
+        None => device.clone(),
     }
 }
 
@@ -263,4 +343,133 @@ fn forget_unobservable(snapshot: &mut Snapshot) {
     Arc::make_mut(&mut snapshot.presence).retain(|id, _| stays(id));
     Arc::make_mut(&mut snapshot.calendar).retain(|id, _| stays(id));
     Arc::make_mut(&mut snapshot.memory).presence.retain(|id, _| stays(id));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::account::{RoomAccount, Tier};
+    use crate::model::device::DeviceType;
+    use crate::model::listing::tests::device;
+    use crate::model::presence::Availability;
+
+    const SIGN_IN: &str = "mtr-oslo@contoso.example";
+    const MAIL: &str = "oslo@meet.example";
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    fn place(email: &str) -> Place {
+        Place { email: email.into(), ..Place::default() }
+    }
+
+    fn user(id: &str, email: &str, license: Tier) -> User {
+        User {
+            object_id: id.into(),
+            email: Some(email.into()),
+            other_names: Vec::new(),
+            name: None,
+            account: RoomAccount { enabled: Some(true), license: Some(license), ..RoomAccount::default() },
+        }
+    }
+
+    fn show(store: &Store, room: &str, availability: Availability, seconds: i64) {
+        let presence = Presence { availability, in_call: None };
+        store.take_presences(vec![(room.into(), presence)], at(seconds));
+    }
+
+    fn keys<T>(records: &record::Records<T>) -> Vec<&str> {
+        records.keys().map(|id| &**id).collect()
+    }
+
+    /// Whatever order the sources came in, one room is left, with all that was known of both.
+    #[test]
+    fn what_is_known_of_two_rooms_that_prove_to_be_one_is_kept() {
+        let store = Store::new(Snapshot::default());
+        let account = Account { id: Some("id-1".into()), email: Some(SIGN_IN.into()), name: None };
+        let device = Device { account: Some(account), ..(*device("d", DeviceType::TeamsRoom)).clone() };
+        store.take_devices(&[Arc::new(device)], Trust::UntilListed, at(0));
+        show(&store, SIGN_IN, Availability::Available, 0);
+        show(&store, SIGN_IN, Availability::Offline, 60);
+        store.take_places(vec![place(MAIL)], false, false, at(60));
+        let memory = store.snapshot().memory.presence[SIGN_IN];
+        let other_names = vec![SIGN_IN.into()];
+        store.take_accounts(&[User { other_names, ..user("id-1", MAIL, Tier::Pro) }], true, at(60));
+        let snapshot = store.snapshot();
+        assert_eq!(snapshot.memory.presence.get(MAIL), Some(&memory), "since when it is offline");
+        assert_eq!(snapshot.memory.presence.len(), 1);
+        assert_eq!(keys(&snapshot.presence), [MAIL]);
+        assert_eq!((keys(&snapshot.places), keys(&snapshot.accounts)), (vec![MAIL], vec![MAIL]));
+        let fleet = crate::model::fleet::Fleet::at(&snapshot, at(60));
+        let [room] = &fleet.rooms[..] else { panic!("one room, not {}", fleet.rooms.len()) };
+        assert_eq!(fleet.members(room).count(), 1, "its device comes along");
+        assert!(room.place.is_some() && room.account.is_some() && room.presence.is_some());
+    }
+
+    #[test]
+    fn rooms_that_nobody_asks_for_are_forgotten() {
+        let store = Store::new(Snapshot::default());
+        show(&store, "gone", Availability::Available, 0);
+        let forget = i64::try_from(FORGET_AFTER.as_secs()).expect("some months");
+        show(&store, "oslo", Availability::Available, forget - 1);
+        assert_eq!(keys(&store.snapshot().presence), ["gone", "oslo"]);
+        show(&store, "oslo", Availability::Available, forget);
+        let snapshot = store.snapshot();
+        assert_eq!((keys(&snapshot.presence), snapshot.memory.presence.len()), (vec!["oslo"], 1));
+    }
+
+    #[test]
+    fn places_and_accounts_leave_after_three_listings_where_many_are_missing() {
+        let store = Store::new(Snapshot::default());
+        let email = |n: usize| format!("room-{n}@contoso.example");
+        let places = |count| (0..count).map(|n| place(&email(n))).collect::<Vec<_>>();
+        let users =
+            |count| (0..count).map(|n| user(&n.to_string(), &email(n), Tier::Pro)).collect::<Vec<_>>();
+        let list = |count| {
+            let of_places = store.take_places(places(count), true, true, at(0));
+            store.take_accounts(&users(count), true, at(0));
+            let of_accounts = store.settle_accounts(&users(count));
+            let snapshot = store.snapshot();
+            [(of_places.held, snapshot.places.len()), (of_accounts.held, snapshot.accounts.len())]
+        };
+        assert_eq!(list(100), [(0, 100); 2]);
+        assert_eq!(list(95), [(0, 95); 2]);
+        assert_eq!(list(60), [(35, 95); 2]);
+        assert_eq!(list(0), [(0, 95); 2]);
+        assert_eq!(list(60), [(35, 95); 2]);
+        assert_eq!(list(60), [(0, 60); 2]);
+        assert_eq!(
+            store.take_places(places(1), true, false, at(0)),
+            Settled::default(),
+            "not read to the end"
+        );
+        assert_eq!(store.snapshot().places.len(), 60);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_user_who_is_no_room() {
+        let store = Store::new(Snapshot::default());
+        let person = user("id-9", "person@contoso.example", Tier::Other);
+        let account = Account { id: Some("id-9".into()), email: person.email.clone(), name: None };
+        let device = Device { account: Some(account), ..(*device("d", DeviceType::TeamsRoom)).clone() };
+        store.take_devices(&[Arc::new(device)], Trust::UntilListed, at(0));
+        let (room, known) = (user("id-1", MAIL, Tier::Pro), user("id-2", SIGN_IN, Tier::None));
+        store.take_places(vec![place(SIGN_IN)], false, true, at(0));
+        store.take_accounts(&[person, room, known], true, at(0));
+        assert_eq!(keys(&store.snapshot().accounts), [SIGN_IN, MAIL]);
+        let listed = Store::new(Snapshot::default());
+        listed.take_accounts(&[user("id-1", MAIL, Tier::Pro)], false, at(0));
+        assert!(listed.snapshot().accounts.is_empty(), "where lists tell what a room is, a licence does not");
+    }
+
+    #[test]
+    fn a_renewal_that_was_not_read_is_the_one_held() {
+        let store = Store::new(Snapshot::default());
+        let renewal = Some(crate::model::license::Renewal { at: at(99), read_at: at(0) });
+        store.take_licenses(vec![("pro".into(), License { renewal, ..License::default() })], at(0));
+        store.take_licenses(vec![("pro".into(), License { enabled: Some(3), ..License::default() })], at(1));
+        let license = store.snapshot().licenses["pro"].clone();
+        assert_eq!(*license.value, License { enabled: Some(3), renewal, ..License::default() });
+    }
 }

@@ -381,15 +381,15 @@ fn what_simulate_prints_lets_every_command_read_it() {
     assert!(check.ends_with("all is well\n"), "{check}");
 
     let table = run(&settings.line("rooms"), 0).out;
-    assert_eq!(table.lines().count(), 8, "{table}");
+    assert_eq!(table.lines().count(), 12, "seven rooms and four panels at entrances:\n{table}");
     contains(&table, &["TENANT", "room-"]);
     let csv = run(&settings.line("rooms --csv"), 0).out;
     assert_eq!(csv.lines().next(), Some("tenant,room,room_id,state,in_use,devices,problems"));
     assert!(csv.lines().skip(1).all(|line| line.starts_with("simulated,")), "{csv}");
-    assert_eq!(csv.lines().count(), 8, "{csv}");
+    assert_eq!(csv.lines().count(), 12, "{csv}");
     let json = run(&settings.line("rooms --json"), 0).out;
     let rows: Vec<serde_json::Value> = serde_json::from_str(&json).expect("JSON");
-    assert_eq!(rows.len(), 7, "{json}");
+    assert_eq!(rows.len(), 11, "{json}");
     assert!(rows.iter().all(|row| row["state"].is_string() && row["room_id"].is_string()), "{json}");
 
     simulate.signal("TERM");
@@ -457,7 +457,13 @@ async fn check_says_what_is_wrong_and_what_to_do() {
     );
     let refused = ["REFUSED, though the token has the permission", "two hours", "no source tells"];
     check(&sim, &["forbidden"], good, 1, &refused);
-    check(&sim, &["retired"], good, 1, &["FAILED (retired)", "deprecated this API without a successor"]);
+    let retired = ["FAILED (retired)", "deprecated this API without a successor", "ok: 12 records; 1 min"];
+    check(&sim, &["retired"], good, 0, &retired); // the accounts tell whom to ask for the presence
+    let nobody = ["FAILED (retired)", "presence        not asked", "neither devices nor presence"];
+    check(&sim, &["retired", "forbidden_source=users"], good, 1, &nobody);
+    let refused =
+        ["accounts        in part: ", "\n                  subscribedSkus: ", "LicenseAssignment.Read.All"];
+    check(&sim, &["forbidden_source=licenses"], good, 0, &refused);
     check(&sim, &["html"], good, 1, &["FAILED (malformed)", "HTML"]);
     check(&sim, &["empty"], good, 1, &["FAILED (empty)", "Teams admin center"]);
     let partial = ["in part: ", "\n                  teamsPanel: ", "all is well"];

@@ -33,6 +33,10 @@ pub(crate) const OTHER_SECRET: &str = "an0ther-Secret_that.is~long_enough-2";
 /// The collectors, as the label has them.
 pub(crate) const COLLECTORS: [&str; 2] = ["devices", "device_health"];
 
+/// The sources beside the devices.
+pub(crate) const SOURCES: [&str; 7] =
+    ["presence", "places", "calendar", "accounts", "intune", "service_health", "credentials"];
+
 /// What a test starts with. `Default` is a small healthy tenant in which time stands still.
 pub(crate) struct Scenario {
     /// The configured name; a test that reads the log has one of its own.
@@ -268,9 +272,7 @@ impl Exporter {
         async move {
             everything.await;
             self.wait_until("every source read", |scrape| {
-                ["presence", "places", "calendar", "intune", "service_health", "credentials"]
-                    .iter()
-                    .all(|source| scrape.collector("success", self.tenant, source) == Some(1.0))
+                SOURCES.iter().all(|source| scrape.collector("success", self.tenant, source) == Some(1.0))
                     && scrape.count("teams_rooms_room_presence_state") > 0
                     && scrape.is_looked_at()
             })

@@ -155,7 +155,7 @@ async fn serial_numbers_that_tell_nothing() {
     exporter.sim.edit(text(person, "userId"), json!({"managedDevice": {"serialNumber": "0"}}));
     // Two rooms of one name are two series.
     for (room, _) in [none, default] {
-        exporter.sim.edit_room(&room.upn, json!({"place": {"displayName": "Twin"}}));
+        exporter.sim.edit_room(&room.upn, json!({"user": {"displayName": "Twin"}}));
     }
     let joined = |scrape: &Scrape| {
         let by_account = |room: &RoomFacts| {
@@ -248,7 +248,7 @@ async fn without_a_licence_it_is_off_and_quiet() {
 /// What cannot be told from people's devices yet is dropped, and read again when the rooms are known.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rooms_that_are_found_later() {
-    let faults = &["error503@devices", "error503@places"];
+    let faults = &["error503@devices", "error503@places", "error503@users"];
     let exporter = Exporter::start(Scenario { faults, ..Scenario::every_source() }).await;
     let early = exporter.wait_for_state("intune", "ok").await;
     assert_eq!((early.collector("items", "contoso", "intune"), early.count(INFO)), (Some(0.0), 0));

@@ -3,6 +3,8 @@
 /// Starts an exporter and its tenant, scrapes, waits. Every other module stands on it.
 mod exporter;
 
+/// The accounts of rooms and their licences.
+mod accounts;
 /// What users may name: catalogue, README and example metrics agree.
 mod api;
 /// When rooms are booked, how long they are used, and what may not be known of that.

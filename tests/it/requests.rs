@@ -9,7 +9,9 @@ use teams_rooms_exporter::app::Tuning;
 use teams_rooms_exporter::config::Config;
 use teams_rooms_exporter::sim::{self, RecordedRequest, Sim};
 
-use crate::exporter::{COLLECTORS, Exporter, Scenario, Scrape, every_source, label, parse, start_world};
+use crate::exporter::{
+    COLLECTORS, Exporter, SOURCES, Scenario, Scrape, every_source, label, parse, start_world,
+};
 
 const TOKEN: (&str, &str, bool) = ("POST", "/{tenant}/oauth2/v2.0/token", false);
 
@@ -22,13 +24,18 @@ const ALLOWED: [(&str, &str, bool); 4] = [
 ];
 
 /// What is sent besides with every other source on, and room lists.
-const ALLOWED_WITH_SOURCES: [(&str, &str, bool); 8] = [
+const ALLOWED_WITH_SOURCES: [(&str, &str, bool); 13] = [
     ("POST", "/v1.0/communications/getPresencesByUserId", false),
     ("POST", "/v1.0/users/{mailbox}/calendar/getSchedule", false),
     ("GET", "/v1.0/places/microsoft.graph.room", false),
     ("GET", "/v1.0/places/{address}/microsoft.graph.roomlist/rooms", false),
     ("GET", "/v1.0/deviceManagement/managedDevices", false),
     ("GET", "/v1.0/applications(appId='{id}')", false),
+    ("GET", "/v1.0/users", false),
+    ("POST", "/v1.0/$batch", false),
+    ("GET", "/v1.0/users/{id}", true),
+    ("GET", "/v1.0/subscribedSkus", false),
+    ("GET", "/v1.0/directory/subscriptions", false),
     ("GET", "/v1.0/admin/serviceAnnouncement/healthOverviews", false),
     ("GET", "/v1.0/admin/serviceAnnouncement/issues", false),
 ];
@@ -43,13 +50,12 @@ async fn the_list_of_requests_is_closed() {
 /// The same with every source, and for rooms that lists tell of.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_list_of_requests_is_closed_with_every_source() {
-    let sources = &["presence", "places", "calendar", "intune", "service_health", "credentials"];
-    let mut sent = sent_by(Scenario::every_source(), sources).await;
+    let mut sent = sent_by(Scenario::every_source(), &SOURCES).await;
     let configure = |config: &mut Config| {
         every_source(config);
         config.tenants[0].room_lists = vec!["rooms-berlin@contoso.example".to_owned()];
     };
-    sent.extend(sent_by(Scenario { configure: Box::new(configure), ..Scenario::default() }, sources).await);
+    sent.extend(sent_by(Scenario { configure: Box::new(configure), ..Scenario::default() }, &SOURCES).await);
     assert_eq!(sent, closed_list(&[&ALLOWED[..], &ALLOWED_WITH_SOURCES].concat()));
 }
 

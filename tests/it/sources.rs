@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use teams_rooms_exporter::config::{Config, Enabled};
+use teams_rooms_exporter::model::State;
+use teams_rooms_exporter::model::collector::Collector;
 use teams_rooms_exporter::model::site::{self, Glob, Hours, Match, Site};
 use teams_rooms_exporter::sim::{self, RoomFacts, Sim};
 
 use crate::exporter::{
-    Exporter, Scenario, Scrape, every_source, label, log, parse, seconds, spawn, standing, start_tenant,
-    start_world,
+    Exporter, SOURCES, Scenario, Scrape, every_source, label, log, parse, seconds, spawn, standing,
+    start_tenant, start_world,
 };
 
-const SOURCES: [&str; 6] = ["presence", "places", "calendar", "intune", "service_health", "credentials"];
-
-const ROOM_INFO: &str = "teams_rooms_room_info";
-const STATE: &str = "teams_rooms_room_state";
+pub(crate) const ROOM_INFO: &str = "teams_rooms_room_info";
+pub(crate) const STATE: &str = "teams_rooms_room_state";
 const VOTE: &str = "teams_rooms_room_source_up";
 const PROBLEM: &str = "teams_rooms_room_problem";
 const IN_USE: &str = "teams_rooms_room_in_use";
@@ -49,23 +49,29 @@ pub(crate) async fn pass(exporter: &Exporter, by: Duration, sources: &'static [&
     last
 }
 
-const ALL: &[&str] = &[
+pub(crate) const ALL: &[&str] = &[
     "devices",
     "device_health",
     "presence",
     "places",
     "calendar",
+    "accounts",
     "intune",
     "service_health",
     "credentials",
 ];
 
-fn of_room(room: &RoomFacts) -> String {
+pub(crate) fn of_room(room: &RoomFacts) -> String {
     format!("room_id=\"{}\"", room.upn)
 }
 
 /// The one series of a room in a family, with this in its labels.
-fn value<'s>(scrape: &'s Scrape, family: &'s str, room: &RoomFacts, part: &str) -> Option<&'s str> {
+pub(crate) fn value<'s>(
+    scrape: &'s Scrape,
+    family: &'s str,
+    room: &RoomFacts,
+    part: &str,
+) -> Option<&'s str> {
     let mut found =
         scrape.family(family).filter(|(key, _)| key.contains(&of_room(room)) && key.contains(part));
     let value = found.next().map(|(_, value)| value);
@@ -73,22 +79,22 @@ fn value<'s>(scrape: &'s Scrape, family: &'s str, room: &RoomFacts, part: &str) 
     value
 }
 
-fn vote<'s>(scrape: &'s Scrape, room: &RoomFacts, source: &str) -> Option<&'s str> {
+pub(crate) fn vote<'s>(scrape: &'s Scrape, room: &RoomFacts, source: &str) -> Option<&'s str> {
     value(scrape, VOTE, room, &format!("source=\"{source}\""))
 }
 
-fn state<'s>(scrape: &'s Scrape, room: &RoomFacts) -> &'s str {
+pub(crate) fn state<'s>(scrape: &'s Scrape, room: &RoomFacts) -> &'s str {
     let of_room = of_room(room);
     let mut states = scrape.family(STATE).filter(|(key, value)| key.contains(&of_room) && *value == "1");
     states.next().map_or("", |(key, _)| label(key, "state"))
 }
 
-fn has_problem(scrape: &Scrape, room: &RoomFacts, problem: &str) -> bool {
+pub(crate) fn has_problem(scrape: &Scrape, room: &RoomFacts, problem: &str) -> bool {
     value(scrape, PROBLEM, room, &format!("problem=\"{problem}\"")).is_some()
 }
 
 /// The info series of a room.
-fn info<'s>(scrape: &'s Scrape, room_id: &str) -> &'s str {
+pub(crate) fn info<'s>(scrape: &'s Scrape, room_id: &str) -> &'s str {
     let wanted = format!("room_id=\"{room_id}\"");
     scrape.family(ROOM_INFO).map(|(key, _)| key).find(|key| key.contains(&wanted)).unwrap_or_default()
 }
@@ -106,7 +112,7 @@ fn show(sim: &Sim, room: &RoomFacts, availability: &str, activity: &str) {
     sim.edit_room(&room.upn, json!({"presence": {"availability": availability, "activity": activity}}));
 }
 
-fn core_devices<'s>(scrape: &'s Scrape, room: &RoomFacts) -> Vec<&'s str> {
+pub(crate) fn core_devices<'s>(scrape: &'s Scrape, room: &RoomFacts) -> Vec<&'s str> {
     let of_room = of_room(room);
     let info = scrape.family("teams_rooms_device_info").map(|(key, _)| key);
     let core = info.filter(|key| key.contains(&of_room) && key.contains("role=\"core\""));
@@ -212,7 +218,8 @@ async fn a_presence_that_is_missing_is_no_vote() {
     assert_eq!(scrape.total(VOTE, &["source=\"presence\""]), 0);
     assert!(!scrape.text.contains("presence_offline"));
     assert_eq!(scrape.collector("items", "contoso", "presence"), Some(0.0));
-    assert_eq!(scrape.collector("expected_items", "contoso", "presence"), Some(12.0));
+    let rooms = i64::try_from(scrape.count(ROOM_INFO)).ok();
+    assert_eq!(scrape.collector("expected_items", "contoso", "presence").map(seconds), rooms);
     exporter.stop().await;
 }
 
@@ -295,11 +302,12 @@ async fn places_alone(faults: &'static [&'static str]) -> (BTreeSet<String>, [Op
     let configure = configured(|config: &mut Config| {
         for tenant in &mut config.tenants {
             tenant.collectors.devices.enabled = Enabled::No;
+            tenant.collectors.accounts.enabled = Enabled::No;
         }
     });
     let exporter = Exporter::start(Scenario { rooms: 130, faults, configure, ..Scenario::default() }).await;
     exporter.wait_for_state("places", "ok").await;
-    let scrape = pass(&exporter, Duration::from_secs(1), &SOURCES).await;
+    let scrape = pass(&exporter, Duration::from_secs(1), &["presence", "places"]).await;
     assert_eq!(scrape.state("contoso", "devices"), "disabled");
     assert_eq!(scrape.total(STATE, &["state=\"unknown\""]), scrape.total(ROOM_INFO, &[]));
     let rooms = scrape.keys(ROOM_INFO).into_iter().map(str::to_owned).collect();
@@ -425,11 +433,9 @@ async fn the_rooms_file_knows_better() {
     for text in [&scrape.text, &exporter.get("/").await.1] {
         assert!(!text.contains(&hidden.upn) && !text.contains(&format!("\"{}\"", hidden.name)));
     }
-    assert_eq!(
-        scrape.collector("expected_items", "filed", "presence"),
-        Some(11.0),
-        "an excluded room is asked for nothing"
-    );
+    let asked = scrape.collector("expected_items", "filed", "presence").map(seconds);
+    let rooms = i64::try_from(scrape.count(ROOM_INFO)).ok();
+    assert_eq!(asked.map(|asked| asked + 1), rooms, "of a new room no account is known");
 
     write(table("HQ 2", ""));
     let changed = exporter
@@ -521,9 +527,10 @@ async fn check_without_devices(faults: &'static [&'static str], expected: &'stat
             && has_presence
             && value(&after, "teams_rooms_room_presence_state", &room, "state=\"offline\"") == Some("0")
         {
+            let ailing = after.total(PROBLEM, &[&of_room(&room), "area=\"account\""]) > 0;
             assert_eq!(
                 (state(&after, &room), vote(&after, &room, "presence")),
-                ("ok", Some("1")),
+                (if ailing { "degraded" } else { "ok" }, Some("1")),
                 "{faults:?}"
             );
             judged += 1;
@@ -546,6 +553,38 @@ async fn life_without_the_device_api() {
     for case in cases.map(|(faults, state)| spawn(check_without_devices(faults, state))) {
         case.await.expect("the case passes");
     }
+    for case in cases.map(|(faults, state)| spawn(check_never_any_device(faults, state))) {
+        case.await.expect("the case passes");
+    }
+}
+
+/// From the first start on there is no device: accounts and places find the rooms, and the presence judges them.
+async fn check_never_any_device(faults: &'static [&'static str], expected: &'static str) {
+    let exporter = Exporter::start(Scenario { rooms: 60, faults, ..Scenario::every_source() }).await;
+    exporter.wait_for_state("devices", expected).await;
+    for source in SOURCES {
+        exporter.wait_for_state(source, "ok").await;
+    }
+    let scrape = pass(&exporter, Duration::from_secs(1), &SOURCES).await;
+    assert_eq!(scrape.count("teams_rooms_device_info"), 0);
+    let (mut placed, mut judged) = (0, 0);
+    for room in exporter.sim.rooms() {
+        let mut of_name = scrape.family(ROOM_INFO).filter(|(key, _)| label(key, "room") == room.name);
+        let (info, _) = of_name.next().unwrap_or_default();
+        assert!(!info.is_empty() && of_name.next().is_none(), "{faults:?}: {} is there once", room.name);
+        placed += usize::from(label(info, "building") == room.building);
+        let id = format!("room_id=\"{}\"", label(info, "room_id"));
+        let online = scrape.total("teams_rooms_room_presence_state", &[&id])
+            - scrape.total("teams_rooms_room_presence_state", &[&id, "state=\"offline\""]);
+        if online == 1 {
+            assert_eq!(scrape.total(VOTE, &[&id, "source=\"presence\""]), 1, "{faults:?}: {id}");
+            assert_eq!(scrape.total("teams_rooms_room_up", &[&id]), 1, "{faults:?}: {id}");
+            judged += 1;
+        }
+    }
+    assert!(placed >= 55 && judged >= 50, "{faults:?}: {placed} placed, {judged} judged");
+    assert_eq!(scrape.total("teams_rooms_up", &["tenant=\"contoso\""]), 1, "{faults:?}");
+    exporter.stop().await;
 }
 
 /// What is shown of rooms, devices and services.
@@ -556,27 +595,31 @@ fn shown(scrape: &Scrape) -> BTreeMap<&str, &str> {
         "teams_rooms_intune_",
         "teams_rooms_service_",
         "teams_rooms_credential_",
+        "teams_rooms_account_",
+        "teams_rooms_license_",
         "teams_rooms_up",
     ];
     let shown = scrape.series.iter().filter(|(key, _)| families.iter().any(|family| key.starts_with(family)));
     shown.map(|(key, value)| (key.as_str(), value.as_str())).collect()
 }
 
-async fn check_fails_alone(source: &'static str) {
+/// A source fails when all that it reads does.
+async fn check_fails_alone(source: &'static str, resources: &[&str]) {
     let exporter = Exporter::start(Scenario::every_source()).await;
     let before = exporter.wait_for_every_source().await;
     let before = shown(&before);
-    let noun = if source == "credentials" { "applications" } else { source };
     for (fault, expected) in [
-        (format!("forbidden_source={noun}"), "forbidden"),
-        (format!("no_source={noun}"), "retired"),
-        (format!("error500@{noun}"), "unreachable"),
-        (format!("reset@{noun}"), "unreachable"),
-        (format!("throttle_bare@{noun}"), "throttled"),
-        (format!("truncated@{noun}"), "malformed"),
-        (format!("html@{noun}"), "malformed"),
+        ("forbidden_source=", "forbidden"),
+        ("no_source=", "retired"),
+        ("error500@", "unreachable"),
+        ("reset@", "unreachable"),
+        ("throttle_bare@", "throttled"),
+        ("truncated@", "malformed"),
+        ("html@", "malformed"),
     ] {
-        exporter.sim.set_faults(parse(&[&fault]));
+        let faults: Vec<String> = resources.iter().map(|resource| format!("{fault}{resource}")).collect();
+        let faults: Vec<&str> = faults.iter().map(String::as_str).collect();
+        exporter.sim.set_faults(parse(&faults));
         let during = exporter.wait_for_state(source, expected).await;
         for other in ALL.iter().filter(|other| **other != source) {
             assert_eq!(during.state("contoso", other), "ok", "{fault}");
@@ -592,7 +635,14 @@ async fn check_fails_alone(source: &'static str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_source_fails_alone() {
-    for source in SOURCES.map(|source| spawn(check_fails_alone(source))) {
+    let resources = |source| match source {
+        "accounts" => vec!["users", "licenses"],
+        "credentials" => vec!["applications"],
+        source => vec![source],
+    };
+    for source in
+        SOURCES.map(|source| spawn(async move { check_fails_alone(source, &resources(source)).await }))
+    {
         source.await.expect("it does");
     }
 }
@@ -648,8 +698,11 @@ async fn an_incident_at_microsoft() {
     exporter.wait_until("calm", calm).await;
     for (fault, classification) in [("teams_incident", "incident"), ("teams_advisory", "advisory")] {
         exporter.sim.set_faults(parse(&[fault]));
-        let trouble = exporter.wait_until(fault, |scrape| issues(scrape, classification) == 1).await;
-        assert_eq!((states(&trouble, "operational"), states(&trouble, "degraded")), ([0, 1], [1, 0]));
+        let is_trouble = |scrape: &Scrape| {
+            (states(scrape, "operational"), states(scrape, "degraded")) == ([0, 1], [1, 0])
+                && issues(scrape, classification) == 1
+        };
+        let trouble = exporter.wait_until(fault, is_trouble).await;
         assert_eq!(trouble.count("teams_rooms_service_issues"), 4);
         exporter.sim.set_faults(Vec::new());
         exporter.wait_until("calm again", calm).await;
@@ -679,16 +732,8 @@ async fn a_source_that_is_not_permitted_is_off() {
         let scrape = exporter.wait_for_state(source, "disabled").await;
         assert_eq!(scrape.count(ROOM_INFO), 12);
     }
-    exporter.sim.set_roles(&[
-        devices,
-        "Presence.Read.All",
-        "Place.Read.All",
-        "DeviceManagementManagedDevices.Read.All",
-        "ServiceHealth.Read.All",
-        "Application.Read.All",
-    ]);
-    let others = ["Presence.Read.All", "Place.Read.All", "Calendars.ReadBasic.All", "ServiceHealth.Read.All"];
-    exporter.sim.set_roles(&[&[devices], &others[..]].concat());
+    let needed = Collector::ALL.iter().flat_map(|collector| collector.facts().permissions);
+    exporter.sim.set_roles(&needed.copied().collect::<Vec<_>>());
     for source in SOURCES {
         exporter.wait_for_state(source, "ok").await;
     }

@@ -100,7 +100,7 @@ async fn read_batch<'d>(
 ) -> (&'d [Arc<Device>], Vec<Result<Box<RawValue>, Error>>) {
     let urls: Vec<String> =
         devices.iter().map(|device| format!("/teamwork/devices/{}/health", escape(&device.id))).collect();
-    (devices, client.batch("device_health", &urls, deadline).await)
+    (devices, client.batch("device_health", "beta", &urls, deadline).await)
 }
 
 /// What an answer brings; 404 means that Graph reports no health for this device.

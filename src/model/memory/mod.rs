@@ -162,8 +162,8 @@ pub const SIGNED_OUT_POLLS: u8 = 2;
 /// A room account that is offline counts as such at the second poll.
 pub const OFFLINE_POLLS: u8 = 2;
 
-/// A device that is not listed for so long is forgotten; until then a return finds its room and counters again.
-const FORGET_AFTER: Duration = Duration::from_hours(2160);
+/// A device or presence that is not read for so long is forgotten; until then a return finds its room and counters again.
+pub const FORGET_AFTER: Duration = Duration::from_hours(2160);
 
 impl Memory {
     /// Takes devices of the list. `trust` is in the accounts on core, console and panel devices.
@@ -227,6 +227,13 @@ impl Memory {
         }
     }
 
+    /// A room proved to be another: what is remembered of its account follows.
+    pub fn follow_united_room(&mut self, old: &str, id: &Arc<str>) {
+        if let Some(memory) = self.presence.remove(old) {
+            self.presence.entry(id.clone()).or_insert(memory);
+        }
+    }
+
     /// Notes devices that are no longer listed, and forgets those gone for long.
     pub fn part_with(&mut self, gone: &[Arc<str>], now: Timestamp) {
         for id in gone {
@@ -258,10 +265,15 @@ impl Memory {
     }
 
     fn change(&self, last_read: Option<Timestamp>, moment: Moment) -> Change {
+        Change { now: moment.now, began: self.began(last_read, moment) }
+    }
+
+    /// When a change that is seen now happened, if it was watched for since the last reading.
+    pub fn began(&self, last_read: Option<Timestamp>, moment: Moment) -> Option<Timestamp> {
         let watched = last_read.is_some_and(|last| {
             moment.now.since(last) <= moment.expiry && self.paused_at.is_none_or(|paused| last > paused)
         });
-        Change { now: moment.now, began: watched.then_some(moment.now) }
+        watched.then_some(moment.now)
     }
 
     /// Stores a device's memory, and names the room in its events; an unchanged one keeps its place in memory.
@@ -336,10 +348,13 @@ impl DeviceMemory {
             return;
         };
         self.signed_out_polls = 0;
-        let home = if trust != Trust::Never && device.device_type.role() != Role::Other {
-            Registry::assign(rooms, &Claim::of_device(account, trust))
+        let names = || account.email.iter().chain(&account.id);
+        let is_trusted =
+            trust == Trust::Always || (trust == Trust::UntilListed && rooms.may_be_room(names()));
+        let home = if is_trusted && device.device_type.role() != Role::Other {
+            Claim::of_device(device, trust).and_then(|claim| Registry::assign(rooms, &claim))
         } else {
-            rooms.find(account).map(|room| room.id.clone())
+            rooms.find(names()).map(|room| room.id.clone())
         };
         self.home = home.or_else(|| self.home.take());
     }

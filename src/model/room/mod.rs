@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::account::RoomAccount;
 use crate::model::calendar::Calendar;
 use crate::model::detail::{Detail, Login, Slot};
 use crate::model::device::{Health, Role};
@@ -83,6 +84,7 @@ impl Judgement {
         let decision = decide(&votes, fleet.now);
         let mut problems = problems(&devices);
         problems.extend(incident_problem(room));
+        problems.extend(room.account.into_iter().flat_map(account_problems));
         problems.extend(presence.filter(|vote| !vote.up).map(|vote| {
             let (name, area) = if decision.disagreement {
                 ("sources_disagree", Area::Monitoring)
@@ -227,6 +229,14 @@ fn problems_of(device: &FleetDevice<'_>) -> Vec<Problem> {
         Role::Panel if down => vec![problem("panel", Area::Room)],
         _ => Vec::new(),
     }
+}
+
+/// What is wrong with the account of a room.
+fn account_problems(account: &RoomAccount) -> impl Iterator<Item = Problem> {
+    let disabled = account.is_disabled().then_some(("account_disabled", account.disabled_since));
+    let unlicensed = account.is_unlicensed().then_some(("license_missing", account.unlicensed_since));
+    let problem = |(name, since): (&str, _)| Problem { name: name.to_owned(), area: Area::Account, since };
+    disabled.into_iter().chain(unlicensed).map(problem)
 }
 
 fn problem_since_health(device: &FleetDevice<'_>) -> Problem {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::model::Snapshot;
+use crate::model::account::{Tier, User};
 use crate::model::collector::{Collector, Status};
 use crate::model::detail::{Connection, Peripheral};
 use crate::model::device::{Account, Device, DeviceType};
@@ -62,6 +63,21 @@ impl World {
 
     fn calendar(self, calendar: Calendar) -> Self {
         self.store.take_calendars(vec![(ROOM.into(), calendar)], self.now());
+        self
+    }
+
+    /// The directory says this of the room's account.
+    fn account(self, enabled: bool, license: Tier) -> Self {
+        let account =
+            RoomAccount { enabled: Some(enabled), license: Some(license), ..RoomAccount::default() };
+        let user = User {
+            object_id: "id-1".into(),
+            email: Some(ROOM.into()),
+            other_names: Vec::new(),
+            name: None,
+            account,
+        };
+        self.store.take_accounts(&[user], true, self.now());
         self
     }
 
@@ -574,4 +590,40 @@ fn a_calendar_that_is_refused_is_a_problem_of_the_account() {
     let world = world.at(20 * MINUTE).list(&[core("a", Healthy)]);
     let world = world.at(31 * MINUTE);
     world.check(Fine, &["device up"], &[]);
+}
+
+#[test]
+fn an_account_that_is_not_in_order_degrades_a_room_that_is_up() {
+    let up = || World::new().list(&[core("a", Healthy)]);
+    for license in [Tier::Pro, Tier::Premium, Tier::Standard, Tier::Basic, Tier::SharedDevice] {
+        up().account(true, license).check(Fine, &["device up"], &[]);
+    }
+    let licensed = || up().account(true, Tier::Pro).at(MINUTE);
+    let disabled = licensed().account(false, Tier::Pro);
+    disabled.check(Degraded, &["device up"], &["account_disabled"]);
+    let problem = Problem {
+        name: "account_disabled".to_owned(),
+        area: Area::Account,
+        since: Some(Timestamp::from_seconds(MINUTE)),
+    };
+    assert_eq!(disabled.judge().problems, [problem]);
+    for license in [Tier::Other, Tier::None] {
+        licensed().account(true, license).check(Degraded, &["device up"], &["license_missing"]);
+    }
+    let both = licensed().account(false, Tier::None);
+    both.check(Degraded, &["device up"], &["account_disabled", "license_missing"]);
+    let down =
+        World::new().list(&[core("a", Offline)]).account(true, Tier::Pro).at(1).account(false, Tier::Pro);
+    down.check(Down, &["device down"], &["account_disabled", "device_offline"]);
+}
+
+#[test]
+fn what_was_read_of_an_account_expires() {
+    let world = World::new().account(true, Tier::Pro).at(1).account(false, Tier::Pro).online();
+    world.check(Degraded, &["presence up"], &["account_disabled"]);
+    world.at(DAY).online().list(&[core("a", Healthy)]).at(DAY + 2).check(
+        Fine,
+        &["device up", "presence up"],
+        &[],
+    );
 }
