@@ -289,6 +289,9 @@ impl Store {
 
     /// Takes a look at all rooms: counts the time since the one before, and notes what began.
     pub fn observe_rooms(&self, sights: &BTreeMap<Arc<str>, Sight>, now: Timestamp) {
+        if self.cell.borrow().usage.has_seen(sights, now) {
+            return;
+        }
         self.change(|snapshot| {
             let watched = Arc::make_mut(&mut snapshot.usage).observe(sights, &snapshot.sites, now);
             Memory::observe_states(&mut snapshot.memory, sights, watched, now);

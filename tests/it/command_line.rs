@@ -459,10 +459,9 @@ async fn check_says_what_is_wrong_and_what_to_do() {
     check(&sim, &["forbidden"], good, 1, &refused);
     let retired = ["FAILED (retired)", "deprecated this API without a successor", "ok: 12 records; 1 min"];
     check(&sim, &["retired"], good, 0, &retired); // the accounts tell whom to ask for the presence
-    let nobody = ["FAILED (retired)", "presence        not asked", "neither devices nor presence"];
+    let nobody = ["FAILED (retired)", "no room account is known to ask for", "neither devices nor presence"];
     check(&sim, &["retired", "forbidden_source=users"], good, 1, &nobody);
-    let refused =
-        ["accounts        in part: ", "\n                  subscribedSkus: ", "LicenseAssignment.Read.All"];
+    let refused = ["in part: ", "\n                  subscribedSkus: ", "LicenseAssignment.Read.All"];
     check(&sim, &["forbidden_source=licenses"], good, 0, &refused);
     check(&sim, &["html"], good, 1, &["FAILED (malformed)", "HTML"]);
     check(&sim, &["empty"], good, 1, &["FAILED (empty)", "Teams admin center"]);

@@ -78,6 +78,15 @@ impl Usage {
         last.is_some()
     }
 
+    /// Whether a look would change nothing: it shows the same in the same second.
+    pub fn has_seen(&self, sights: &BTreeMap<Arc<str>, Sight>, now: Timestamp) -> bool {
+        let known = |(id, sight): (&Arc<str>, &Sight)| {
+            self.rooms.get(id).is_some_and(|room| room.last == Some(*sight))
+        };
+        let present = self.rooms.values().filter(|room| room.last.is_some()).count();
+        self.looked_at == Some(now) && present == sights.len() && sights.iter().all(known)
+    }
+
     /// What happens until the next look is not counted.
     pub fn lose_track(&mut self) {
         self.looked_at = None;
