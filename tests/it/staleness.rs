@@ -132,8 +132,11 @@ async fn a_restart_loses_nothing() {
     sim.clear_requests();
     let exporter = Exporter::start(Scenario { sim: Some(sim), ..scenario() }).await;
     assert_eq!(exporter.get("/-/ready").await.0, 200);
+    let success = "teams_rooms_collector_last_success_timestamp_seconds";
     let restored = exporter
-        .wait_until("what was kept", |scrape| scrape.count("teams_rooms_devices_without_room") > 0)
+        .wait_until("what was kept", |scrape| {
+            scrape.count("teams_rooms_devices_without_room") > 0 && scrape.count(success) > 1
+        })
         .await;
     check_same(&about_fleet(&before), &about_fleet(&restored));
     assert_eq!(restored.total(since, &[critical]), before.total(since, &[critical]));
