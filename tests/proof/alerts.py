@@ -4,9 +4,11 @@ import email
 import email.policy
 import http.server
 import json
+import os
 import re
 import socketserver
 import threading
+import zoneinfo
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from harness import Failure, get, request, running, wait
+
+# Small systems have no time zones; the test tools bring some.
+zoneinfo.reset_tzpath([*zoneinfo.TZPATH, f"{os.environ.get('TOOLS', '')}/apt/root/usr/share/zoneinfo"])
 
 ALERTS = Path(__file__).resolve().parents[2] / "alerts"
 SECRETS = "/etc/alertmanager/secrets/"
