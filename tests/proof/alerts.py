@@ -127,7 +127,10 @@ def listening(inbox: Inbox) -> Iterator[tuple[int, int]]:
         def handle(self) -> None:
             inbox.add(receive_mail(self.rfile, self.wfile))
 
-    servers = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), Web), socketserver.ThreadingTCPServer(("127.0.0.1", 0), Mail)]
+    servers = [
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), Web),
+        socketserver.ThreadingTCPServer(("127.0.0.1", 0), Mail),
+    ]
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
