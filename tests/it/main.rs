@@ -26,6 +26,8 @@ mod intune;
 mod layers;
 /// Any snapshot makes an exposition that every scraper takes.
 mod properties;
+/// Rules, dashboards and documents ask for what is there.
+mod queries;
 /// What is asked of Graph, how often, and where tokens go.
 mod requests;
 /// Presence, places, service health, lists and files of rooms: each by itself, and joined in one verdict.
