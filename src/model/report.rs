@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use crate::model::calendar::Booked;
 use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
 use crate::model::room::{Judgement, Problem, Vote};
 use crate::model::{Snapshot, State, Timestamp};
@@ -16,7 +17,15 @@ pub struct RoomReport {
     pub room_id: Arc<str>,
     pub state: &'static str,
     pub in_service: bool,
+    /// When the present state was seen to begin.
+    #[serde(serialize_with = "rfc3339")]
+    pub state_since: Option<Timestamp>,
     pub in_use: Option<bool>,
+    pub booked: Option<bool>,
+    #[serde(serialize_with = "rfc3339")]
+    pub booking_end: Option<Timestamp>,
+    #[serde(serialize_with = "rfc3339")]
+    pub next_booking: Option<Timestamp>,
     pub building: Option<Arc<str>>,
     pub floor: Option<Arc<str>>,
     pub site: Option<Arc<str>>,
@@ -75,7 +84,14 @@ fn report(tenant: &Arc<str>, fleet: &Fleet<'_>, room: &FleetRoom<'_>, judgement:
         room_id: room.room.id.clone(),
         state: judgement.state.label(),
         in_service: room.in_service,
+        state_since: room
+            .memory
+            .filter(|memory| memory.state == judgement.state)
+            .and_then(|memory| memory.since),
         in_use: fleet.in_use(room),
+        booked: room.occupancy.map(|occupancy| occupancy.booked != Booked::Free),
+        booking_end: room.occupancy.and_then(|occupancy| occupancy.until),
+        next_booking: room.occupancy.and_then(|occupancy| occupancy.next),
         building: owned(room.building()),
         floor: owned(room.floor()),
         site: room.site.map(|site| site.name.clone()),

@@ -36,10 +36,8 @@ impl Pace {
     /// From the start of the last attempt to the next.
     pub fn next(&self, state: CollectorState, consecutive_failures: u64, interval: Duration) -> Duration {
         match state {
-            CollectorState::Retired => self.probe.max(interval),
-            CollectorState::Disabled if consecutive_failures > REFUSALS_AFTER_CONSENT => {
-                self.probe.max(interval)
-            }
+            CollectorState::Retired => self.probe,
+            CollectorState::Disabled if consecutive_failures > REFUSALS_AFTER_CONSENT => self.probe,
             CollectorState::Unauthorized | CollectorState::Forbidden | CollectorState::Disabled => {
                 doubled(interval.min(FIRST_RETRY), consecutive_failures).min(LONGEST_REFUSED)
             }
@@ -96,6 +94,8 @@ mod tests {
         assert_eq!(next(CollectorState::Unreachable, 99), 21_600);
         assert_eq!(next(CollectorState::Forbidden, 1), 300);
         assert_eq!(next(CollectorState::Disabled, 15), 600);
+        assert_eq!(next(CollectorState::Disabled, 16), 3600);
+        assert_eq!(next(CollectorState::Retired, 9), 3600);
     }
 
     #[test]

@@ -166,7 +166,11 @@ async fn a_proxy_address_finds_the_room() {
 /// A person who signs in on a room device is named nowhere, though the filter be ignored and everybody come.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_are_never_named() {
-    let exporter = start(60, &["person_in_room", "ignore_filter@users"]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let storage_path = Some(folder.path().to_owned());
+    let faults = &["person_in_room", "ignore_filter@users"];
+    let exporter =
+        Exporter::start(Scenario { rooms: 60, faults, storage_path, ..Scenario::every_source() }).await;
     exporter.wait_for_every_source().await;
     let scrape = pass(&exporter, Duration::from_secs(1), ALL).await;
     assert!(scrape.total("teams_rooms_devices_without_room", &["personal_account"]) > 0);
@@ -176,6 +180,10 @@ async fn people_are_never_named() {
     }
     assert_eq!(scrape.count(ENABLED), scrape.count(ROOM_INFO));
     exporter.stop().await;
+    let kept = std::fs::read_to_string(folder.path().join("contoso.json")).expect("kept");
+    for name in ["Mustermann", "Nordmann", "Platzhalter"] {
+        assert!(!kept.contains(name), "{name} is kept");
+    }
 }
 
 /// An account that is gone says nothing more; the room is one still.

@@ -26,6 +26,8 @@ async fn the_rooms_are_those_of_the_metrics() {
         let problems = room["problems"].as_array().expect("a list").len();
         let counted = scrape.total("teams_rooms_room_problem", &[&id_label]);
         assert_eq!(usize::try_from(counted), Ok(problems), "{room}");
+        let booked = scrape.total("teams_rooms_room_booked", &[&id_label]);
+        assert_eq!(room["booked"].as_bool().map_or(0, i64::from), booked, "{room}");
         let devices = room["devices"].as_array().expect("a list").len();
         let listed = scrape.keys("teams_rooms_device_info");
         let of_room = listed.iter().filter(|key| label(key, "room_id") == id).count();

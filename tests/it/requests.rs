@@ -59,6 +59,22 @@ async fn the_list_of_requests_is_closed_with_every_source() {
     assert_eq!(sent, closed_list(&[&ALLOWED[..], &ALLOWED_WITH_SOURCES].concat()));
 }
 
+/// The page for whoever writes a firewall rule has the same list.
+#[test]
+fn the_page_of_requests_has_the_same_list() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/requests.md");
+    let page = std::fs::read_to_string(path).expect("the page");
+    let row = |line: &str| {
+        let mut cells = line.strip_prefix("| ")?.split(" | ");
+        let method = cells.next().filter(|method| ["GET", "POST"].contains(method))?;
+        Some((method.to_owned(), cells.next()?.trim_matches('`').to_owned()))
+    };
+    let told: BTreeSet<_> = page.lines().filter_map(row).collect();
+    let allowed = ALLOWED.iter().chain(&ALLOWED_WITH_SOURCES);
+    let allowed = allowed.map(|(method, template, _)| ((*method).to_owned(), (*template).to_owned()));
+    assert_eq!(told, allowed.collect());
+}
+
 /// Method, template, and whether inside a batch.
 type Sent = BTreeSet<(String, String, bool)>;
 
