@@ -25,6 +25,7 @@ use crate::observe::{self, Observer};
 use crate::poll;
 use crate::poll::{Pace, Poller, Readers};
 use crate::render::Renderer;
+use crate::rooms_file;
 use crate::serve::{self, page};
 use crate::stats::{Stats, TenantStats};
 use crate::store::Store;
@@ -163,6 +164,12 @@ fn open(
     };
     snapshot.status = Arc::new(Collector::ALL.iter().map(|one| (*one, first(*one))).collect());
     let store = Arc::new(Store::new(snapshot));
+    // Whoever it excludes must not show for a moment.
+    match settings.rooms_file.as_deref().map(rooms_file::read) {
+        Some(Ok(rooms)) => store.take_rooms_file(rooms),
+        Some(Err(error)) => tracing::error!(tenant = &*name, %error, "the rooms file is not read"),
+        None => {}
+    }
     let keeper = storage.map(|storage| {
         Arc::new(Keeper {
             tenant: name.clone(),

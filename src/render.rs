@@ -36,13 +36,17 @@ impl Renderer {
     /// Renders at once and then whenever there is a reason, until it is dropped.
     pub async fn run(self: Arc<Self>) {
         let mut snapshots = self.store.subscribe();
-        let mut last = None;
+        let (mut last, mut until) = (None, None);
         loop {
             let snapshot = snapshots.borrow_and_update().clone();
             let (began, now) = (Instant::now(), self.clock.now());
+            if until.is_some_and(|until| now >= until) {
+                last = None; // a change and a moment that was waited for may come together
+            }
             let (this, current) = (self.clone(), snapshot.clone());
             let drawing = tokio::task::spawn_blocking(move || this.render(last.as_ref(), &current, now));
-            let Ok(until) = drawing.await else { return }; // the runtime ends
+            let Ok(drawn) = drawing.await else { return }; // the runtime ends
+            until = drawn;
             tokio::time::sleep((began.elapsed() * PAUSE_PER_RENDER).max(SHORTEST_PAUSE)).await;
             let expired = self.expired(until);
             tokio::select! {

@@ -57,6 +57,11 @@ impl Outcome {
         }
     }
 
+    /// Whether a permission is missing, for a part of it at least.
+    pub fn is_refused(&self) -> bool {
+        self.failures.iter().any(|(_, error)| matches!(error, Error::Forbidden { .. }))
+    }
+
     /// What went wrong, in words: a missing permission is one fault, not one for each type of device.
     pub fn reason(&self) -> Option<String> {
         let mut grouped: Vec<(Vec<&str>, &Error)> = Vec::new();

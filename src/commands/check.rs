@@ -94,7 +94,8 @@ impl<'a> Findings<'a> {
         let works = |(collector, status): (&Collector, &Status)| {
             let required = self.tenant.source(*collector).enabled == Enabled::Yes;
             // What was not asked, because there was nobody to ask for, is no fault of its own.
-            !required || status.state.is_success() || status.state == CollectorState::Starting
+            let works = status.state.is_success() || status.state == CollectorState::Starting;
+            !required || (works && !status.refused)
         };
         signed_in.snapshot.status.iter().all(works) && signed_in.tells_room_state()
     }
@@ -104,7 +105,7 @@ impl<'a> Findings<'a> {
         let Ok(signed_in) = &self.sign_in else { return Vec::new() };
         let awaited = |(collector, status): &(&Collector, &Status)| {
             let required = self.tenant.source(**collector).enabled == Enabled::Yes;
-            is_refused(status) && (required || signed_in.has_permissions(**collector))
+            status.refused && (required || signed_in.has_permissions(**collector))
         };
         let awaited = signed_in.snapshot.status.iter().filter(awaited);
         awaited.map(|(collector, _)| format!("{} of {}", collector.label(), self.tenant.name)).collect()
@@ -204,7 +205,7 @@ fn tell_source(
     let (facts, label) = (collector.facts(), collector.label());
     let said = match status.state {
         CollectorState::Disabled if is_off(status) => "off by configuration".to_owned(),
-        CollectorState::Disabled if collector.is_often_absent() && permitted => {
+        CollectorState::Disabled if !status.refused => {
             format!("off: not offered; unknown without it: {}", facts.brings)
         }
         CollectorState::Disabled if permitted => {
@@ -221,7 +222,10 @@ fn tell_source(
     if let Some(reason) = status.reason.as_ref().filter(|_| !quiet) {
         writeln!(out, "  {:<15} {reason}", "")?;
     }
-    if let Some(cure) = cure(collector, status.state).filter(|_| !is_off(status)) {
+    // A part that is refused is mended as the whole would be.
+    let state =
+        if status.refused && status.state.is_success() { CollectorState::Forbidden } else { status.state };
+    if let Some(cure) = cure(collector, state).filter(|_| !is_off(status)) {
         writeln!(out, "  {:<15} to do: {cure}", "")?;
     }
     if status.skipped_items > 0 {
@@ -235,11 +239,6 @@ fn one_batch(mut devices: Vec<Arc<Device>>) -> Vec<Arc<Device>> {
     devices.sort_by_key(|device| device.device_type.role());
     devices.truncate(batch::MAX_ITEMS);
     devices
-}
-
-/// Forbidden, or off because of that.
-fn is_refused(status: &Status) -> bool {
-    matches!(status.state, CollectorState::Forbidden | CollectorState::Disabled) && !is_off(status)
 }
 
 /// By configuration.

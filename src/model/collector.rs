@@ -195,6 +195,8 @@ pub struct Status {
     pub state: CollectorState,
     pub last_success: Option<Timestamp>,
     pub last_attempt: Option<Timestamp>,
+    /// The last attempt, or a part of it, was refused for want of a permission.
+    pub refused: bool,
     /// Why the last attempt was no full success, in words for an operator.
     pub reason: Option<Arc<str>>,
     /// Effective, that is: stretched where the fleet is larger than the rate allows.
@@ -218,6 +220,7 @@ impl Status {
             state: CollectorState::Starting,
             last_success: None,
             last_attempt: None,
+            refused: false,
             reason: None,
             interval,
             expiry,

@@ -10,7 +10,6 @@ use crate::model::State;
 use crate::model::collector::Collector;
 use crate::model::device::Device;
 use crate::poll::Poller;
-use crate::rooms_file;
 
 /// They tell which accounts are rooms; the others ask for those.
 const FIRST: [Collector; 3] = [Collector::Devices, Collector::Places, Collector::Accounts];
@@ -18,12 +17,6 @@ const FIRST: [Collector; 3] = [Collector::Devices, Collector::Places, Collector:
 impl Poller {
     /// Asks every source once, good or bad; `chosen` says which devices to ask for their detail.
     pub async fn once(&self, chosen: impl Fn(Vec<Arc<Device>>) -> Vec<Arc<Device>>) {
-        if let Some(path) = &self.settings.rooms_file {
-            match rooms_file::read(path) {
-                Ok(rooms) => self.store.take_rooms_file(rooms),
-                Err(error) => tracing::error!(tenant = &*self.tenant, %error, "the rooms file is not read"),
-            }
-        }
         join_all(FIRST.map(|collector| self.ask_once(collector))).await;
         let others = Collector::ALL.iter().copied().filter(|one| !FIRST.contains(one));
         let others = others.filter(|one| *one != Collector::DeviceHealth);

@@ -41,7 +41,7 @@ impl Poller {
                 shown = CollectorState::Disabled;
             }
             self.write_status(status, collector, shown, finished, now);
-            if *self.paused.borrow() {
+            if *self.paused.borrow() && shown != CollectorState::Disabled {
                 status.state = CollectorState::Paused; // an attempt that the pause overtook
             }
         });
@@ -61,6 +61,7 @@ impl Poller {
         status.state = state;
         status.last_attempt = Some(now);
         status.duration = Some(finished.took);
+        status.refused = finished.outcome.is_refused();
         status.reason = finished.outcome.reason().map(Into::into);
         if state.is_success() {
             // A cycle that failed says nothing about how long one takes.

@@ -129,10 +129,12 @@ impl Store {
     /// Takes the calendars of rooms, by room id.
     pub fn take_calendars(&self, calendars: Vec<(Arc<str>, Calendar)>, now: Timestamp) {
         self.change(|snapshot| {
+            let expiry = snapshot.expiry(Collector::Calendar);
             let records = Arc::make_mut(&mut snapshot.calendar);
             records.extend(
                 calendars.into_iter().map(|(room_id, calendar)| (room_id, Record::new(calendar, now))),
             );
+            records.retain(|_, record| now.since(record.read_at) <= expiry);
         });
     }
 
@@ -192,14 +194,18 @@ impl Store {
         self.change(|snapshot| {
             let rooms = users.iter().filter_map(|user| snapshot.memory.rooms.find(user.names()));
             let seen = rooms.map(|room| room.id.clone()).collect();
-            Registry::forget_strangers(&mut Arc::make_mut(&mut snapshot.memory).rooms);
+            Arc::make_mut(&mut snapshot.memory).forget_strangers();
+            forget_unobservable(snapshot);
             record::settle(&mut snapshot.accounts, &seen, &mut snapshot.account_falls)
         })
     }
 
     /// Licences tell who is a room: from now on only what a listing confirms is one.
     pub fn note_rooms_listed(&self) {
-        self.change(|snapshot| Registry::note_listing(&mut Arc::make_mut(&mut snapshot.memory).rooms));
+        self.change(|snapshot| {
+            Registry::note_listing(&mut Arc::make_mut(&mut snapshot.memory).rooms);
+            forget_unobservable(snapshot);
+        });
     }
 
     /// Takes the licences for rooms that the tenant has, by product; a renewal that was not read is the one held.

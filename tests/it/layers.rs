@@ -55,6 +55,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
             "observe",
             "poll",
             "render",
+            "rooms_file",
             "serve",
             "stats",
             "store",

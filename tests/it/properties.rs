@@ -136,6 +136,7 @@ fn status() -> impl Strategy<Value = Status> {
     let counts = (any::<u64>(), any::<u32>(), of(any::<u32>()), any::<u32>(), any::<u32>());
     (state::<CollectorState>(), times, 1_u64..9000, 1_u64..9000, counts).prop_map(
         |(state, (last_success, last_attempt, duration), interval, expiry, counts)| Status {
+            refused: false,
             reason: None,
             state,
             last_success,

@@ -227,6 +227,17 @@ impl Memory {
         }
     }
 
+    /// All rooms are known: of whoever else is or was signed in on a device nothing stays.
+    pub fn forget_strangers(&mut self) {
+        Registry::forget_strangers(&mut self.rooms);
+        let rooms = &self.rooms;
+        let is_strange =
+            |memory: &DeviceMemory| memory.home.as_deref().is_some_and(|home| rooms.room(home).is_none());
+        for memory in self.devices.values_mut().filter(|memory| is_strange(memory)) {
+            Arc::make_mut(memory).home = None;
+        }
+    }
+
     /// A room proved to be another: what is remembered of its account follows.
     pub fn follow_united_room(&mut self, old: &str, id: &Arc<str>) {
         if let Some(memory) = self.presence.remove(old) {
