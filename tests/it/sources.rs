@@ -583,6 +583,8 @@ async fn check_never_any_device(faults: &'static [&'static str], expected: &'sta
         }
     }
     assert!(placed >= 55 && judged >= 50, "{faults:?}: {placed} placed, {judged} judged");
+    let booked = scrape.count("teams_rooms_room_booked");
+    assert!(booked >= 55, "{faults:?}: of {booked} rooms it is known whether they are booked");
     assert_eq!(scrape.total("teams_rooms_up", &["tenant=\"contoso\""]), 1, "{faults:?}");
     exporter.stop().await;
 }
