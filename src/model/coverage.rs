@@ -16,8 +16,8 @@ pub struct Gap {
 
 /// Every gap there is; what no source was asked for is none.
 pub fn gaps(snapshot: &Snapshot, fleet: &Fleet<'_>) -> Vec<Gap> {
-    let rooms = |lacks: &dyn Fn(&str, &FleetRoom<'_>) -> bool| {
-        let lacking = fleet.rooms.iter().filter(|room| lacks(&room.room.id, room));
+    let rooms = |lacks: &dyn Fn(&FleetRoom<'_>) -> bool| {
+        let lacking = fleet.rooms.iter().filter(|room| lacks(room));
         lacking.map(|room| room.room.name.to_string()).collect()
     };
     let mut gaps = Vec::new();
@@ -27,23 +27,22 @@ pub fn gaps(snapshot: &Snapshot, fleet: &Fleet<'_>) -> Vec<Gap> {
         }
     };
     if !fleet.devices.is_empty() {
-        note("rooms without a device", rooms(&|_, room| fleet.members(room).next().is_none()));
+        note("rooms without a device", rooms(&|room| fleet.members(room).next().is_none()));
         let homeless = fleet.devices.iter().filter(|device| device.room.is_none());
         note("devices without a room", homeless.map(|device| device.device.id.to_string()).collect());
     }
     if !snapshot.places.is_empty() || !snapshot.rooms_file.is_empty() {
-        note("rooms without a building", rooms(&|_, room| room.building().is_none()));
+        note("rooms without a building", rooms(&|room| room.building().is_none()));
     }
     note("serial numbers on several devices", duplicate_serials(fleet));
-    let account = |id: &str| snapshot.accounts.get(id).map(|record| &*record.value);
     let unlicensed = |tier| matches!(tier, Some(Tier::Other | Tier::None));
     note(
         "rooms without a licence for rooms",
-        rooms(&|id, _| account(id).is_some_and(|account| unlicensed(account.license))),
+        rooms(&|room| room.account.is_some_and(|account| unlicensed(account.license))),
     );
     note(
         "rooms whose account is disabled",
-        rooms(&|id, _| account(id).is_some_and(|account| account.enabled == Some(false))),
+        rooms(&|room| room.account.is_some_and(|account| account.enabled == Some(false))),
     );
     gaps
 }

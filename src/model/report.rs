@@ -70,10 +70,16 @@ pub struct DeviceReport {
 pub fn rooms(tenant: &str, snapshot: &Snapshot, now: Timestamp) -> Vec<RoomReport> {
     let tenant: Arc<str> = tenant.into();
     let fleet = Fleet::at(snapshot, now);
-    let mut judged: Vec<(&FleetRoom<'_>, Judgement)> =
-        fleet.rooms.iter().map(|room| (room, Judgement::of(&fleet, room))).collect();
-    judged.sort_by_key(|(room, judgement)| (judgement.state.rank(), room.room.name.clone()));
-    judged.iter().map(|(room, judgement)| report(&tenant, &fleet, room, judgement)).collect()
+    judged(&fleet).iter().map(|(room, judgement)| report(&tenant, &fleet, room, judgement)).collect()
+}
+
+/// Each room and the verdict on it, the worst first, then by name.
+pub fn judged<'f, 'a>(fleet: &'f Fleet<'a>) -> Vec<(&'f FleetRoom<'a>, Judgement)> {
+    let mut judged: Vec<_> = fleet.rooms.iter().map(|room| (room, Judgement::of(fleet, room))).collect();
+    judged.sort_by(|(room, judgement), (other, others)| {
+        (judgement.state.rank(), &room.room.name).cmp(&(others.state.rank(), &other.room.name))
+    });
+    judged
 }
 
 fn report(tenant: &Arc<str>, fleet: &Fleet<'_>, room: &FleetRoom<'_>, judgement: &Judgement) -> RoomReport {

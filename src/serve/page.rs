@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::api;
 use crate::model::collector::Status;
 use crate::model::fleet::Fleet;
+use crate::model::report;
 use crate::model::room::{Judgement, RoomState};
 use crate::model::{Snapshot, Span, State, Timestamp};
 
@@ -123,7 +124,7 @@ fn source_class(status: &Status) -> &'static str {
 
 fn rooms(page: &mut String, snapshot: &Snapshot, now: Timestamp) -> fmt::Result {
     let fleet = Fleet::at(snapshot, now);
-    let judged: Vec<_> = fleet.rooms.iter().map(|room| (room.room, Judgement::of(&fleet, room))).collect();
+    let judged = report::judged(&fleet);
     let count = |state| judged.iter().filter(|(_, judgement)| judgement.state == state).count();
     write!(
         page,
@@ -135,9 +136,7 @@ fn rooms(page: &mut String, snapshot: &Snapshot, now: Timestamp) -> fmt::Result 
         count(RoomState::Unknown),
         count(RoomState::Ok),
     )?;
-    let mut unwell: Vec<_> =
-        judged.iter().filter(|(_, judgement)| judgement.state != RoomState::Ok).collect();
-    unwell.sort_by_key(|(room, judgement)| (judgement.state.rank(), room.name.clone()));
+    let unwell: Vec<_> = judged.iter().filter(|(_, judgement)| judgement.state != RoomState::Ok).collect();
     if judged.is_empty() {
         page.push_str("<p>No room is known yet.</p>");
     } else if unwell.is_empty() {
@@ -149,7 +148,7 @@ fn rooms(page: &mut String, snapshot: &Snapshot, now: Timestamp) -> fmt::Result 
             write!(
                 page,
                 "<tr><td>{}</td><td class=\"{class}\">{}</td><td>{}</td></tr>",
-                Escaped(&room.name),
+                Escaped(&room.room.name),
                 judgement.state.label(),
                 Problems(now, judgement)
             )?;
