@@ -336,6 +336,8 @@ fn client(
         client_id: settings.client_id.clone(),
         secret: Arc::new(secret),
     };
+    let top_rate = settings.requests_per_second.map_or(limits.top_rate, f64::from);
+    let limits = Limits { top_rate, ..limits };
     Ok(Client::new(identity, settings.graph.clone(), limits, stats, clock.clone())?)
 }
 

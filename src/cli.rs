@@ -224,6 +224,9 @@ pub struct WorldArgs {
     /// Simulated seconds per second; at 0 nothing changes
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,
+    /// Simulated time at the start, such as 2026-11-24T09:00:00Z [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub start: Option<jiff::Timestamp>,
     /// Fault of the simulated Graph; may be repeated
     #[arg(long = "fault", value_name = "NAME[:RATE][=VALUE]")]
     pub faults: Vec<String>,
@@ -321,14 +324,14 @@ mod tests {
             panic!("not demo")
         };
         let faults = vec!["throttle:0.1=5s".to_owned(), "slow".to_owned()];
-        assert_eq!(demo.world, WorldArgs { rooms: 60, seed: 1, speed: 1.0, faults });
+        assert_eq!(demo.world, WorldArgs { rooms: 60, seed: 1, speed: 1.0, start: None, faults });
         assert_eq!(demo.web.listen_addresses, [":0"]);
 
         let Command::Simulate(simulate) = parsed("simulate --rooms 5 --seed=7 --speed 60") else {
             panic!("not simulate")
         };
         assert_eq!(simulate.listen_address, "127.0.0.1:10065");
-        assert_eq!(simulate.world, WorldArgs { rooms: 5, seed: 7, speed: 60.0, faults: vec![] });
+        assert_eq!(simulate.world, WorldArgs { rooms: 5, seed: 7, speed: 60.0, start: None, faults: vec![] });
         assert!(
             matches!(parsed("demo --speed 0"), Command::Demo(demo) if demo.world.speed.abs() < f64::EPSILON)
         );

@@ -181,7 +181,7 @@ async fn simulate(args: cli::SimulateArgs, stop: impl Future<Output = ()>) -> an
     Ok(())
 }
 
-/// A world that begins now, so that its times make sense beside a real Prometheus.
+/// A world that begins now unless told otherwise, so that its times make sense beside a real Prometheus.
 #[expect(clippy::disallowed_methods, reason = "the world starts with the machine's time")]
 async fn start_world(
     address: SocketAddr,
@@ -194,7 +194,7 @@ async fn start_world(
         seed: args.seed,
         speed: args.speed,
         faults: faults.collect::<Result<_, _>>()?,
-        start: jiff::Timestamp::now(),
+        start: args.start.unwrap_or_else(jiff::Timestamp::now),
         ..sim::Settings::default()
     };
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;

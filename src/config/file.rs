@@ -40,6 +40,7 @@ pub(super) struct RawTenant {
     pub(super) auth: Option<Spanned<RawAuth>>,
     pub(super) cloud: Option<Spanned<RawCloud>>,
     pub(super) intake: Option<Spanned<RawIntake>>,
+    pub(super) requests_per_second: Option<Text>,
     pub(super) trust_device_accounts: Option<Text>,
     pub(super) collectors: Option<RawCollectors>,
     pub(super) frozen_after: Option<Text>,

@@ -20,6 +20,9 @@ const DEFAULT_TENANT_NAME: &str = "default";
 /// A label value that also goes into paths and host names.
 const MAX_NAME_LENGTH: usize = 63;
 
+/// Items per second that may be asked for: far beyond what Graph allows, and what a simulated tenant still answers.
+const HIGHEST_RATE: u32 = 1_000;
+
 /// The tenant that the environment describes; none where it names nothing of one.
 pub(super) fn of_environment(env: &Env<'_>) -> Result<Option<Tenant>, Error> {
     let (tenant_id, client_id) = (env("AZURE_TENANT_ID"), env("AZURE_CLIENT_ID"));
@@ -50,6 +53,7 @@ pub(super) fn of_environment(env: &Env<'_>) -> Result<Option<Tenant>, Error> {
         intake: None,
         authority,
         graph,
+        requests_per_second: None,
         trust_device_accounts: Trust::Auto,
         collectors: Collectors::default(),
         frozen_after: DEFAULT_FROZEN_AFTER,
@@ -135,6 +139,7 @@ impl TenantReader<'_> {
             intake: self.intake()?,
             authority,
             graph,
+            requests_per_second: self.requests_per_second()?,
             trust_device_accounts,
             collectors,
             frozen_after,
@@ -212,6 +217,11 @@ impl TenantReader<'_> {
                 _ => Err(self.wrong(cloud, "cloud", "needs both authority and graph")),
             },
         }
+    }
+
+    fn requests_per_second(&self) -> Result<Option<u32>, Error> {
+        let text = self.raw.value.requests_per_second.as_ref();
+        text.map(|text| self.check("requests_per_second", text, |text| check_rate(text))).transpose()
     }
 
     pub(super) fn required<T>(
@@ -318,6 +328,11 @@ fn check_tenant_id(text: &str) -> Result<String, String> {
         return Ok(text.to_ascii_lowercase());
     }
     check_guid(text).map_err(|reason| format!("{reason}, nor a domain like contoso.onmicrosoft.com"))
+}
+
+fn check_rate(text: &str) -> Result<u32, String> {
+    let rate = text.parse().ok().filter(|rate| (1..=HIGHEST_RATE).contains(rate));
+    rate.ok_or_else(|| format!("{} is no number from 1 to {HIGHEST_RATE}; write it like 25", quoted(text)))
 }
 
 /// Reads `auto`, `true` or `false` as one of three values.

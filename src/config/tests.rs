@@ -111,6 +111,7 @@ fn a_file_with_every_key_is_read_in_full() {
         intake: Some(Credential::SecretFile("tests/config/intake_secret".into())),
         authority: url("https://login.microsoftonline.us/"),
         graph: url("https://graph.microsoft.us/"),
+        requests_per_second: Some(10),
         trust_device_accounts: Trust::No,
         collectors: Collectors {
             devices: DevicesSettings {
@@ -151,6 +152,7 @@ fn a_file_with_every_key_is_read_in_full() {
         intake: Some(Credential::Secret(Secret::new("0123456789abcdef0123456789ABCDEF-_.~"))),
         authority: url("http://127.0.0.1:10065/"),
         graph: url("http://[::1]:10065/graph/"),
+        requests_per_second: None,
         trust_device_accounts: Trust::Auto,
         collectors: Collectors {
             devices: DevicesSettings {

@@ -37,8 +37,6 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// Before the second attempt, where Graph does not say when to come back.
     pub first_pause: Duration,
-    /// Items per second at the start.
-    pub first_rate: f64,
     /// Items per second at most. Graph allows an application 30 other Teams requests a second in a tenant; five are
     /// left to other programs with the same registration.
     pub top_rate: f64,
@@ -50,7 +48,6 @@ impl Default for Limits {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             first_pause: Duration::from_millis(500),
-            first_rate: 10.0,
             top_rate: 25.0,
         }
     }
@@ -95,7 +92,7 @@ impl Client {
                 Error::malformed("the HTTP client does not start; is there a CA bundle (ca-certificates)?")
             })?;
         let auth = Auth::new(identity, &root, http.clone(), stats.clone())?;
-        let rate = Mutex::new(Rate::new(limits.first_rate, limits.top_rate, Instant::now()));
+        let rate = Mutex::new(Rate::new(limits.top_rate, Instant::now()));
         Ok(Self {
             http,
             root,

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Gained for each second without a 429.
-const CLIMB: f64 = 1.0;
+/// Share of the top that a new connection begins with: nobody knows who else uses the quota.
+const FIRST: f64 = 0.4;
+/// Share of the top gained for each second without a 429: 1 a second on the way to 25.
+const CLIMB: f64 = 0.04;
 /// Never slower than this, or a throttled fleet would take hours to list.
 const MIN: f64 = 0.5;
 /// Several requests in flight are refused together; they count as one refusal.
@@ -24,14 +26,15 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// Starts at `first` items a second and climbs to `top`.
-    pub(super) fn new(first: f64, top: f64, now: Instant) -> Self {
-        Self { top, base: first, since: now, next: now, refused: None }
+    /// Climbs to `top` items a second.
+    pub(super) fn new(top: f64, now: Instant) -> Self {
+        Self { top, base: top * FIRST, since: now, next: now, refused: None }
     }
 
     /// Items per second allowed at `now`.
     pub(super) fn current(&self, now: Instant) -> f64 {
-        (self.base + CLIMB * now.saturating_duration_since(self.since).as_secs_f64()).min(self.top)
+        let climbed = self.top * CLIMB * now.saturating_duration_since(self.since).as_secs_f64();
+        (self.base + climbed).min(self.top)
     }
 
     /// Takes the place of `items` in the queue and says when they may go; `None`, and no place, if that is not before
@@ -73,7 +76,7 @@ mod tests {
     #[test]
     fn a_thousand_items_take_the_ramp_and_then_the_full_rate() {
         let start = Instant::now();
-        let mut rate = Rate::new(10.0, 25.0, start);
+        let mut rate = Rate::new(25.0, start);
         let mut now = start;
         for _ in 0..1025 {
             now = go(&mut rate, 1, now);
@@ -85,7 +88,7 @@ mod tests {
     #[test]
     fn a_refusal_halves_the_rate_once_and_waits() {
         let start = Instant::now();
-        let mut rate = Rate::new(10.0, 25.0, start);
+        let mut rate = Rate::new(25.0, start);
         let now = start + Duration::from_mins(1);
         rate.throttled(Duration::from_secs(5), now);
         rate.throttled(Duration::from_secs(2), now + Duration::from_millis(10));
@@ -98,7 +101,7 @@ mod tests {
     #[test]
     fn a_wait_beyond_the_deadline_takes_no_place() {
         let start = Instant::now();
-        let mut rate = Rate::new(10.0, 25.0, start);
+        let mut rate = Rate::new(25.0, start);
         rate.throttled(Duration::from_mins(30), start);
         assert_eq!(rate.reserve(1, start, start + Duration::from_mins(5)), None);
         assert_eq!(
@@ -110,7 +113,7 @@ mod tests {
     #[test]
     fn a_second_refusal_does_not_shorten_the_wait() {
         let start = Instant::now();
-        let mut rate = Rate::new(10.0, 25.0, start);
+        let mut rate = Rate::new(25.0, start);
         rate.throttled(Duration::from_mins(1), start);
         rate.throttled(Duration::ZERO, start + Duration::from_millis(10));
         assert!((rate.current(start + Duration::from_mins(1)) - 5.0).abs() < 0.1);
@@ -119,7 +122,7 @@ mod tests {
     #[test]
     fn the_rate_has_a_floor_and_a_ceiling() {
         let start = Instant::now();
-        let mut rate = Rate::new(10.0, 25.0, start);
+        let mut rate = Rate::new(25.0, start);
         for second in 0..100 {
             rate.throttled(Duration::ZERO, start + Duration::from_secs(second * 2));
         }
@@ -130,7 +133,7 @@ mod tests {
     #[test]
     fn a_batch_takes_as_long_as_its_items() {
         let start = Instant::now();
-        let mut rate = Rate::new(10.0, 25.0, start);
+        let mut rate = Rate::new(25.0, start);
         assert_eq!(go(&mut rate, 20, start), start);
         assert!((seconds(start, go(&mut rate, 1, start)) - 2.0).abs() < 0.01);
     }

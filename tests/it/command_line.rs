@@ -520,6 +520,7 @@ async fn check_waits_for_a_consent_that_is_on_its_way() {
         metrics: MetricsFilter::default(),
     };
     let clock = Clock::new(|| Timestamp::from_seconds(1_795_244_591));
+    drop(rustls::crypto::ring::default_provider().install_default()); // as main does; another test may have been first
     for (at_most, expected) in [(Duration::ZERO, false), (PATIENCE, true)] {
         let waiting = check::Waiting { at_most, every: Duration::from_millis(10) };
         let mut out = Consent { sim: sim.clone(), told: Vec::new() };

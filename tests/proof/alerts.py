@@ -21,6 +21,7 @@ from harness import Failure, get, request, running, wait
 zoneinfo.reset_tzpath([*zoneinfo.TZPATH, f"{os.environ.get('TOOLS', '')}/apt/root/usr/share/zoneinfo"])
 
 ALERTS = Path(__file__).resolve().parents[2] / "alerts"
+RULES = sorted(ALERTS.glob("*.rules.yml"))
 SECRETS = "/etc/alertmanager/secrets/"
 SHADOW = re.compile(r"^ *# --- shadow: begin ---\n.*?^ *# --- shadow: end ---\n", re.MULTILINE | re.DOTALL)
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
@@ -75,6 +76,25 @@ def seconds(duration: str) -> float:
 def divided(duration: str, factor: float) -> str:
     """In whole milliseconds, the finest that Prometheus and Alertmanager know."""
     return f"{max(1, round(seconds(duration) / factor * 1000))}ms"
+
+
+def hasten_rules(folder: Path, factor: float) -> None:
+    """Our rules, into a folder of their own."""
+    folder.mkdir()
+    for file in RULES:
+        (folder / file.name).write_text(hastened_rules(file.read_text(encoding="utf-8"), factor), encoding="utf-8")
+
+
+def hastened_rules(text: str, factor: float) -> str:
+    """Every wait, range and offset of the rules divided by the factor."""
+    d = DURATION
+    text = re.sub(
+        rf"^(\s*(?:for|keep_firing_for|interval): *)({d})$", lambda m: m[1] + divided(m[2], factor), text, flags=re.M
+    )
+    text = re.sub(
+        rf"\[({d})(:?)((?:{d})?)\]", lambda m: f"[{divided(m[1], factor)}{m[2]}{m[3] and divided(m[3], factor)}]", text
+    )
+    return re.sub(rf"(\boffset )({d})\b", lambda m: m[1] + divided(m[2], factor), text)
 
 
 # --- Who listens ------------------------------------------------------------------------------

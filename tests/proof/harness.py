@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -49,11 +50,17 @@ def clean_environment() -> dict[str, str]:
 
 
 def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(s.getsockname()[1]) for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+    """Below those that the system gives to outgoing connections, which would take one before its server starts."""
+    ports: list[int] = []
+    for port in random.sample(range(20_000, 32_000), 1_000):
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue  # Somebody listens there.
+        ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise Failure("no free ports")
 
 
 def wait(
