@@ -20,6 +20,7 @@ use crate::metrics::catalogue::{FAMILIES, Family};
 use crate::metrics::exposition::Exposition;
 use crate::metrics::{self, exporter};
 use crate::model::collector::{Collector, CollectorState, Status};
+use crate::model::shard::Shard;
 use crate::model::{Snapshot, State, Timestamp, identity, record, report};
 use crate::observe::{self, Observer};
 use crate::poll;
@@ -100,9 +101,9 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     let mut tenants = Vec::new();
     for settings in &config.tenants {
-        let tenant = open(settings, config.storage_path.as_deref(), &stats, &clock)
+        let tenant = open(settings, config.shard, config.storage_path.as_deref(), &stats, &clock)
             .with_context(|| format!("tenant {}", settings.name))?;
-        let poller = poller(settings, config.idle_after, &tenant, &stats, &clock, &tuning)
+        let poller = poller(settings, config.shard, config.idle_after, &tenant, &stats, &clock, &tuning)
             .with_context(|| format!("tenant {}", settings.name))?;
         tasks.spawn(async move { poller.run().await });
         let renderer = Renderer {
@@ -141,13 +142,15 @@ pub async fn run(
 /// Makes a tenant's store, from what was kept where there is something.
 fn open(
     settings: &config::Tenant,
+    shard: Shard,
     storage_path: Option<&Path>,
     stats: &Arc<Stats>,
     clock: &Clock,
 ) -> anyhow::Result<Tenant> {
     let name: Arc<str> = settings.name.as_str().into();
-    let storage =
-        storage_path.map(|path| Storage::open(path, &settings.name, &settings.tenant_id)).transpose()?;
+    let storage = storage_path
+        .map(|path| Storage::open(path, &settings.name, shard, &settings.tenant_id))
+        .transpose()?;
     let mut snapshot =
         storage.as_ref().map(|storage| restore(&name, storage, settings, clock)).unwrap_or_default();
     let restored =
@@ -157,7 +160,8 @@ fn open(
     let is_off = settings.collectors.credentials.enabled == Enabled::No;
     snapshot.secret_expires = settings.client_secret_expires.filter(|_| !is_off);
     snapshot.privacy = settings.privacy;
-    let sources = sources(settings, poll::PROBE);
+    snapshot.shard = shard;
+    let sources = sources(settings, shard, poll::PROBE);
     let first = |collector| Status {
         last_success: last_read(&snapshot, collector),
         ..first_status(collector, &sources)
@@ -190,8 +194,9 @@ pub(crate) fn reader(
     tuning: &Tuning,
 ) -> anyhow::Result<(Poller, Arc<Store>)> {
     let stats = Stats::new();
-    let tenant = open(settings, None, &stats, clock)?;
-    Ok((poller(settings, None, &tenant, &stats, clock, tuning)?, tenant.store))
+    let whole = Shard::default();
+    let tenant = open(settings, whole, None, &stats, clock)?;
+    Ok((poller(settings, whole, None, &tenant, &stats, clock, tuning)?, tenant.store))
 }
 
 /// The gates of the tenants that have a secret for it; none where nothing listens.
@@ -284,16 +289,18 @@ fn first_status(collector: Collector, sources: &poll::Sources) -> Status {
     if off { Status { state: CollectorState::Disabled, ..status } } else { status }
 }
 
-/// Whether and how often each source is read.
-fn sources(settings: &config::Tenant, probe: Duration) -> poll::Sources {
+/// Whether and how often each source is read; what is of no room, by the first shard only.
+fn sources(settings: &config::Tenant, shard: Shard, probe: Duration) -> poll::Sources {
     poll::Sources::new(|collector| {
         let config::SourceSettings { enabled, interval, expiry } = settings.source(collector);
+        let enabled = if collector.is_of_tenant() && !shard.is_first() { Enabled::No } else { enabled };
         poll::Source { enabled, pace: Pace { interval, expiry, probe } }
     })
 }
 
 fn poller(
     settings: &config::Tenant,
+    shard: Shard,
     idle_after: Option<Duration>,
     tenant: &Tenant,
     stats: &Arc<Stats>,
@@ -303,7 +310,7 @@ fn poller(
     let tenant_stats = stats.tenant(&tenant.name);
     let client = client(settings, tuning.graph, tenant_stats.clone(), clock)?;
     let settings = poll::Settings {
-        sources: sources(settings, tuning.probe),
+        sources: sources(settings, shard, tuning.probe),
         device_types: device_types(&settings.collectors.devices),
         skus: Skus::new(&settings.collectors.skus),
         room_lists: settings.room_lists.clone(),
@@ -367,10 +374,13 @@ fn routes(
     let (tail_stats, tail_exposition) = (stats.clone(), exposition.clone());
     let (page_cache, rooms_cache) = (page::Cache::default(), page::Cache::default());
     let (listed, rooms_clock) = (tenants.clone(), clock.clone());
+    let shard = config.shard;
     let (page_clock, telemetry_path) = (clock.clone(), config.web.telemetry_path.clone());
     serve::routes::Routes {
         exposition,
-        tail: Box::new(move |asked| exporter::lines(&tail_stats, tail_exposition.stats(), asked, &*exposed)),
+        tail: Box::new(move |asked| {
+            exporter::lines(&tail_stats, tail_exposition.stats(), shard, asked, &*exposed)
+        }),
         ready: Box::new(move || awaited.iter().try_for_each(Tenant::ready)),
         rooms: Box::new(move || {
             rooms_cache.get(|| {

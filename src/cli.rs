@@ -70,6 +70,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub storage: StorageArgs,
     #[command(flatten)]
+    pub shard: ShardArgs,
+    #[command(flatten)]
     pub log: LogArgs,
 }
 
@@ -85,6 +87,10 @@ impl ServeArgs {
             },
             intake: IntakeArgs { listen_addresses: intake_addresses },
             storage: StorageArgs { path: self.storage.path.or(before.storage.path) },
+            shard: ShardArgs {
+                index: self.shard.index.or(before.shard.index),
+                count: self.shard.count.or(before.shard.count),
+            },
             log: LogArgs {
                 level: self.log.level.or(before.log.level),
                 format: self.log.format.or(before.log.format),
@@ -201,6 +207,17 @@ pub struct StorageArgs {
     pub path: Option<PathBuf>,
 }
 
+/// Which of several processes this is.
+#[derive(Args, Clone, Copy, Debug, Default, PartialEq)]
+pub struct ShardArgs {
+    /// Which of the processes this is, from 0 [default: the number at the end of HOSTNAME, as pods of a `StatefulSet` have it]
+    #[arg(long = "shard.index", value_name = "N")]
+    pub index: Option<u32>,
+    /// How many processes share the rooms
+    #[arg(long = "shard.count", value_name = "N")]
+    pub count: Option<u32>,
+}
+
 /// How the program logs to standard error.
 #[derive(Args, Clone, Debug, Default, PartialEq)]
 pub struct LogArgs {
@@ -294,10 +311,12 @@ mod tests {
             },
             intake: IntakeArgs { listen_addresses: vec![":8".into()] },
             storage: StorageArgs { path: Some("s".into()) },
+            shard: ShardArgs { index: Some(1), count: Some(3) },
             log: LogArgs { level: Some(LogLevel::Debug), format: Some(LogFormat::Json) },
         });
         let flags = "--config.file=x --web.listen-address=:9 --web.listen-address [::1]:9 \
-                     --web.telemetry-path /m --intake.listen-address=:8 --storage.path=s --log.level debug --log.format=json";
+                     --web.telemetry-path /m --intake.listen-address=:8 --storage.path=s --shard.index=1 --shard.count 3 \
+                     --log.level debug --log.format=json";
         assert_eq!(parsed(flags), expected);
         assert_eq!(parsed(&format!("serve {flags}")), expected);
         assert_eq!(parsed(&format!("{flags} serve")), expected);

@@ -44,7 +44,7 @@ impl Observer {
             return None;
         }
         let fleet = Fleet::at(&snapshot, now);
-        let sights = fleet.rooms.iter().map(|room| (room.room.id.clone(), Sight::of(&fleet, room)));
+        let sights = fleet.own_rooms().map(|room| (room.room.id.clone(), Sight::of(&fleet, room)));
         self.store.observe_rooms(&sights.collect(), now);
         fleet.until
     }

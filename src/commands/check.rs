@@ -170,7 +170,12 @@ impl<'a> Findings<'a> {
 
     fn tell_coverage(&self, signed_in: &SignedIn, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
         let fleet = Fleet::at(&signed_in.snapshot, self.clock.now());
-        writeln!(out, "\n  coverage: {} rooms, {} devices", fleet.rooms.len(), fleet.devices.len())?;
+        writeln!(
+            out,
+            "\n  coverage: {} rooms, {} devices",
+            fleet.own_rooms().count(),
+            fleet.own_devices().count()
+        )?;
         for gap in coverage::gaps(&signed_in.snapshot, &fleet) {
             let named = gap.of.iter().take(MAX_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
             let more = if gap.of.len() > MAX_NAMED { ", ..." } else { "" };

@@ -12,6 +12,7 @@ mod file;
 mod privacy;
 mod rooms;
 mod secret;
+mod shard;
 mod tenant;
 mod web;
 
@@ -32,6 +33,7 @@ use crate::model::Timestamp;
 use crate::model::account::Tier;
 use crate::model::collector::Collector;
 use crate::model::privacy::Privacy;
+use crate::model::shard::Shard;
 use crate::model::site::Site;
 use crate::spelling;
 
@@ -43,6 +45,8 @@ pub struct Config {
     pub web: Web,
     /// Where pushes are taken; each once. Some tenant has a secret for it where there is one.
     pub intake_addresses: Vec<SocketAddr>,
+    /// Whose rooms are this process's business.
+    pub shard: Shard,
     /// Where state is kept; nothing is written without.
     pub storage_path: Option<PathBuf>,
     /// How long a tenant is polled without being read; none is forever.
@@ -318,6 +322,7 @@ fn checked(
         tenants,
         web,
         intake_addresses,
+        shard: shard::read(&args.shard, env)?,
         storage_path: args.storage.path.clone(),
         idle_after,
         metrics,
@@ -389,6 +394,7 @@ pub fn demo(
             [] => vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
             given => web::addresses("--intake.listen-address", given)?,
         },
+        shard: Shard::default(),
         storage_path: args.storage.path.clone(),
         idle_after: None, // nobody's quota is spared, and an hour may be over in a second
         metrics: MetricsFilter::default(),

@@ -175,6 +175,7 @@ fn a_file_with_every_key_is_read_in_full() {
             listen_addresses: vec!["[::]:10064".parse().unwrap()],
             telemetry_path: "/metrics".to_owned(),
         },
+        shard: Shard::default(),
         storage_path: None,
         idle_after: None,
         metrics: MetricsFilter {

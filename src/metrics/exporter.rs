@@ -3,6 +3,7 @@
 use crate::metrics::catalogue::{FAMILIES, Family, Source};
 use crate::metrics::exposition::{Names, Stats as ExpositionStats};
 use crate::metrics::text::{Format, Labels, Lines};
+use crate::model::shard::Shard;
 use crate::stats::Stats;
 use prometheus::proto::{Metric, MetricFamily};
 
@@ -19,6 +20,7 @@ pub struct Asked<'a> {
 pub fn lines(
     stats: &Stats,
     exposition: ExpositionStats,
+    shard: Shard,
     asked: Asked<'_>,
     exposed: &dyn Fn(&Family) -> bool,
 ) -> Vec<u8> {
@@ -37,7 +39,7 @@ pub fn lines(
     lines.gathered(&gathered, FAMILIES, asked.format);
     if asked.tenant.is_none() {
         for family in FAMILIES.iter().filter(|family| wanted(family.name)) {
-            about_ourselves(&mut lines, family, exposition, asked.format);
+            about_ourselves(&mut lines, family, exposition, shard, asked.format);
         }
     }
     lines.into_bytes()
@@ -52,7 +54,13 @@ fn keep_tenant(family: &mut MetricFamily, tenant: &str) {
 }
 
 /// The families that no counter holds.
-fn about_ourselves(lines: &mut Lines, family: &Family, exposition: ExpositionStats, format: Format) {
+fn about_ourselves(
+    lines: &mut Lines,
+    family: &Family,
+    exposition: ExpositionStats,
+    shard: Shard,
+    format: Format,
+) {
     if !matches!(family.source, Source::Exporter) {
         return;
     }
@@ -67,6 +75,15 @@ fn about_ourselves(lines: &mut Lines, family: &Family, exposition: ExpositionSta
                 ("target", env!("TEAMS_ROOMS_EXPORTER_TARGET")),
             ];
             lines.sample(family.name, &none, &build, true);
+        }
+        "teams_rooms_exporter_shard_info" => {
+            lines.header(family, format);
+            let (index, count) = (shard.index().to_string(), shard.count().to_string());
+            lines.sample(family.name, &none, &[("shard", &index), ("shards", &count)], true);
+        }
+        "teams_rooms_exporter_shards" => {
+            lines.header(family, format);
+            lines.sample(family.name, &none, &[], u64::from(shard.count()));
         }
         "teams_rooms_exporter_series" => {
             lines.header(family, format);

@@ -55,15 +55,15 @@ struct Managed<'a> {
 impl<'a> View<'a> {
     pub fn new(tenant: &'a str, snapshot: &'a Snapshot, now: Timestamp) -> Self {
         let fleet = Fleet::at(snapshot, now);
-        let device_labels = fleet.devices.iter().map(|device| {
+        let device_labels = fleet.own_devices().map(|device| {
             let room = room_name(device.room);
             Labels::new(&[("tenant", tenant), ("device_id", &device.device.id), ("room", &room)])
         });
-        let room_labels = fleet.rooms.iter().map(|room| {
+        let room_labels = fleet.own_rooms().map(|room| {
             Labels::new(&[("tenant", tenant), ("room", &room.room.name), ("room_id", &room.room.id)])
         });
         let (device_labels, room_labels) = (device_labels.collect(), room_labels.collect());
-        let judgements = fleet.rooms.iter().map(|room| Judgement::of(&fleet, room)).collect();
+        let judgements = fleet.own_rooms().map(|room| Judgement::of(&fleet, room)).collect();
         let managed = managed(tenant, &fleet);
         Self { tenant, snapshot, now, fleet, judgements, device_labels, room_labels, managed }
     }
@@ -85,12 +85,12 @@ impl<'a> View<'a> {
         };
         match family.source {
             Source::Device(_, write) => {
-                for (device, labels) in self.fleet.devices.iter().zip(&self.device_labels) {
+                for (device, labels) in self.fleet.own_devices().zip(&self.device_labels) {
                     entity(&device.device.id, labels, &|out| write(out, &self.fleet, device));
                 }
             }
             Source::Room(_, write) | Source::RoomTime(_, write) | Source::Pushed(write) => {
-                let rooms = self.fleet.rooms.iter().zip(&self.judgements).zip(&self.room_labels);
+                let rooms = self.fleet.own_rooms().zip(&self.judgements).zip(&self.room_labels);
                 for ((room, judgement), labels) in rooms {
                     entity(&room.room.id, labels, &|out| write(out, &self.fleet, room, judgement));
                 }
@@ -100,6 +100,8 @@ impl<'a> View<'a> {
                     entity(managed.id, &managed.labels, &|out| write(out, managed.device));
                 }
             }
+            // What a source says of the whole tenant is said once; the rest is about this process.
+            Source::Tenant(Some(_), _) if !self.snapshot.shard.is_first() => {}
             Source::Tenant(_, write) => {
                 let labels = Labels::new(&[("tenant", self.tenant)]);
                 entity(self.tenant, &labels, &|out| write(out, &self.fleet, self.snapshot, self.now));
@@ -121,12 +123,12 @@ fn managed<'a>(tenant: &str, fleet: &Fleet<'a>) -> Vec<Managed<'a>> {
     let labels = |device_id, room, room_id| {
         Labels::new(&[("tenant", tenant), ("device_id", device_id), ("room", room), ("room_id", room_id)])
     };
-    let devices = fleet.devices.iter().filter_map(|device| {
+    let devices = fleet.own_devices().filter_map(|device| {
         let id = &*device.device.id;
         let (room, room_id) = device.room.map_or(("", ""), |room| (&room.name, &room.id));
         Some(Managed { id, labels: labels(id, room, room_id), device: device.managed? })
     });
-    let rooms = fleet.rooms.iter().filter_map(|room| {
+    let rooms = fleet.own_rooms().filter_map(|room| {
         let Room { id, name, .. } = room.room;
         Some(Managed { id, labels: labels("", name, id), device: room.managed? })
     });

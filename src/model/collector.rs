@@ -158,6 +158,11 @@ impl Collector {
         !matches!(self, Self::DeviceHealth | Self::Intune)
     }
 
+    /// Whether it tells of the tenant as a whole, and of no room.
+    pub const fn is_of_tenant(self) -> bool {
+        matches!(self, Self::ServiceHealth | Self::Credentials)
+    }
+
     /// Whether many tenants are in order without it: they have no Intune, or the application is registered elsewhere.
     pub const fn is_often_absent(self) -> bool {
         matches!(self, Self::Intune | Self::Credentials)

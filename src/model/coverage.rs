@@ -17,7 +17,7 @@ pub struct Gap {
 /// Every gap there is; what no source was asked for is none.
 pub fn gaps(snapshot: &Snapshot, fleet: &Fleet<'_>) -> Vec<Gap> {
     let rooms = |lacks: &dyn Fn(&FleetRoom<'_>) -> bool| {
-        let lacking = fleet.rooms.iter().filter(|room| lacks(room));
+        let lacking = fleet.own_rooms().filter(|room| lacks(room));
         lacking.map(|room| room.room.name.to_string()).collect()
     };
     let mut gaps = Vec::new();
@@ -28,7 +28,7 @@ pub fn gaps(snapshot: &Snapshot, fleet: &Fleet<'_>) -> Vec<Gap> {
     };
     if !fleet.devices.is_empty() {
         note("rooms without a device", rooms(&|room| fleet.members(room).next().is_none()));
-        let homeless = fleet.devices.iter().filter(|device| device.room.is_none());
+        let homeless = fleet.own_devices().filter(|device| device.room.is_none());
         note("devices without a room", homeless.map(|device| device.device.id.to_string()).collect());
     }
     if !snapshot.places.is_empty() || !snapshot.rooms_file.is_empty() {

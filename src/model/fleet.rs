@@ -24,9 +24,9 @@ use crate::model::{Snapshot, Timestamp};
 #[derive(Debug)]
 pub struct Fleet<'a> {
     pub now: Timestamp,
-    /// By id.
+    /// All of the tenant, by id.
     pub devices: Vec<FleetDevice<'a>>,
-    /// By room id.
+    /// All of the tenant, by room id.
     pub rooms: Vec<FleetRoom<'a>>,
     /// Graph answers, but nothing in it changes any more.
     pub frozen: bool,
@@ -46,6 +46,8 @@ pub struct FleetDevice<'a> {
     pub device: &'a Device,
     pub memory: Option<&'a DeviceMemory>,
     pub room: Option<&'a Room>,
+    /// It is this process's business.
+    own: bool,
     /// The place of that room among the fleet's.
     room_index: Option<usize>,
     /// The last reading of the detail, while it has not expired.
@@ -83,6 +85,8 @@ pub struct FleetRoom<'a> {
     pub totals: Option<&'a Totals>,
     /// What the directory says, while it has not expired.
     pub account: Option<&'a RoomAccount>,
+    /// It is this process's business.
+    own: bool,
     /// Indices into the fleet's devices.
     members: Vec<usize>,
 }
@@ -118,10 +122,12 @@ impl<'a> Fleet<'a> {
             let memory = snapshot.memory.devices.get(&row.device.id).map(|memory| &**memory);
             let home = memory.and_then(|memory| memory.home.as_deref());
             let reading = snapshot.details.get(&row.device.id);
+            let room = home.and_then(|home| room_of(snapshot, home));
             devices.push(FleetDevice {
                 device: &row.device,
                 memory,
-                room: home.and_then(|home| room_of(snapshot, home)),
+                room,
+                own: snapshot.shard.owns_device(&row.device.id, room),
                 room_index: None,
                 reading: reading.filter(|reading| until.holds(reading.read_at, detail_expiry)),
                 superseded: false,
@@ -157,6 +163,16 @@ impl<'a> Fleet<'a> {
             use_is_known,
             cohorts: OnceLock::new(),
         }
+    }
+
+    /// The devices that are this process's business, by id.
+    pub fn own_devices(&self) -> impl Iterator<Item = &FleetDevice<'a>> {
+        self.devices.iter().filter(|device| device.own)
+    }
+
+    /// The rooms that are this process's business, by id.
+    pub fn own_rooms(&self) -> impl Iterator<Item = &FleetRoom<'a>> {
+        self.rooms.iter().filter(|room| room.own)
     }
 
     pub fn members<'f>(&'f self, room: &'f FleetRoom<'_>) -> impl Iterator<Item = &'f FleetDevice<'a>> {
@@ -325,6 +341,7 @@ fn rooms_of<'a>(
         memory: snapshot.memory.states.get(&room.id),
         totals: snapshot.usage.of(&room.id),
         account: None,
+        own: snapshot.shard.owns_room(room),
         members: Vec::new(),
     };
     for (index, device) in devices.iter().enumerate() {

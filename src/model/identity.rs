@@ -198,6 +198,20 @@ impl Room {
         self.confirmed
     }
 
+    #[cfg(test)]
+    pub(crate) fn example(id: &str, email: Option<&str>) -> Self {
+        Self {
+            id: id.into(),
+            name: id.into(),
+            email: email.map(Into::into),
+            object_id: None,
+            named_by: Authority::Nobody,
+            named_since: None,
+            mailed_by: Authority::Nobody,
+            confirmed: true,
+        }
+    }
+
     /// Who named it, in the order of belief.
     fn named(&self) -> (Authority, Option<Timestamp>) {
         (self.named_by, self.named_since)

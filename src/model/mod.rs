@@ -25,6 +25,7 @@ pub mod report;
 pub mod room;
 pub mod rooms_file;
 pub mod service_health;
+pub mod shard;
 pub mod sight;
 pub mod site;
 pub mod snapshot;

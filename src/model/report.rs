@@ -75,7 +75,7 @@ pub fn rooms(tenant: &str, snapshot: &Snapshot, now: Timestamp) -> Vec<RoomRepor
 
 /// Each room and the verdict on it, the worst first, then by name.
 pub fn judged<'f, 'a>(fleet: &'f Fleet<'a>) -> Vec<(&'f FleetRoom<'a>, Judgement)> {
-    let mut judged: Vec<_> = fleet.rooms.iter().map(|room| (room, Judgement::of(fleet, room))).collect();
+    let mut judged: Vec<_> = fleet.own_rooms().map(|room| (room, Judgement::of(fleet, room))).collect();
     judged.sort_by(|(room, judgement), (other, others)| {
         (judgement.state.rank(), &room.room.name).cmp(&(others.state.rank(), &other.room.name))
     });

@@ -21,6 +21,7 @@ use crate::model::privacy::Privacy;
 use crate::model::record::{self, Records};
 use crate::model::rooms_file::Rooms;
 use crate::model::service_health::ServiceHealth;
+use crate::model::shard::Shard;
 use crate::model::site::Site;
 use crate::model::usage::Usage;
 use crate::model::{State, Timestamp};
@@ -57,6 +58,8 @@ pub struct Snapshot {
     pub sites: Arc<[Site]>,
     /// As configured.
     pub privacy: Privacy,
+    /// Which of its rooms are this process's business, as configured.
+    pub shard: Shard,
     pub memory: Arc<Memory>,
     /// Counted since the start.
     pub usage: Arc<Usage>,
@@ -70,6 +73,13 @@ pub struct Snapshot {
 impl Snapshot {
     pub fn status(&self, collector: Collector) -> Option<&Status> {
         self.status.get(&collector)
+    }
+
+    /// Whether a device is this process's business.
+    pub fn owns_device(&self, id: &str) -> bool {
+        let home = self.memory.devices.get(id).and_then(|memory| memory.home.as_deref());
+        let room = home.and_then(|home| self.memory.rooms.room(home)).filter(|room| !self.is_excluded(room));
+        self.shard.owns_device(id, room.map(|room| &**room))
     }
 
     /// How many records of this collector are held, old ones too.

@@ -126,7 +126,7 @@ impl Poller {
     fn observed(&self, name: impl Fn(&Room) -> Option<Arc<str>>) -> BTreeMap<Arc<str>, Arc<str>> {
         let snapshot = self.store.snapshot();
         let fleet = Fleet::at(&snapshot, self.clock.now());
-        let rooms = fleet.rooms.iter().map(|room| room.room).filter(|room| snapshot.may_observe(room));
+        let rooms = fleet.own_rooms().map(|room| room.room).filter(|room| snapshot.may_observe(room));
         rooms.filter_map(|room| Some((name(room)?, room.id.clone()))).collect()
     }
 
@@ -247,7 +247,7 @@ impl Poller {
     fn rooms_missing_among(&self, users: &[User]) -> Vec<Arc<str>> {
         let snapshot = self.store.snapshot();
         let fleet = Fleet::at(&snapshot, self.clock.now());
-        let rooms = fleet.rooms.iter().map(|room| room.room).filter(|room| room.is_confirmed());
+        let rooms = fleet.own_rooms().map(|room| room.room).filter(|room| room.is_confirmed());
         accounts::missing(rooms, users)
     }
 

@@ -22,6 +22,7 @@ use crate::model::memory::Memory;
 use crate::model::place::Place;
 use crate::model::presence::Presence;
 use crate::model::record::Records;
+use crate::model::shard::Shard;
 use crate::model::{Snapshot, Timestamp};
 
 /// Raised when the model changes so that old files can no longer be read.
@@ -94,10 +95,15 @@ struct Restored {
 
 impl Storage {
     /// Makes the directory where it is missing.
-    pub fn open(directory: &Path, tenant: &str, tenant_id: &str) -> Result<Self, Error> {
+    pub fn open(directory: &Path, tenant: &str, shard: Shard, tenant_id: &str) -> Result<Self, Error> {
         let failed = |source| Error::Directory { path: directory.display().to_string(), source };
         fs::create_dir_all(directory).map_err(failed)?;
-        let file = directory.join(format!("{tenant}.json"));
+        // Shards may share a directory, and each knows other details.
+        let file = match shard.count() {
+            1 => format!("{tenant}.json"),
+            count => format!("{tenant}.{}-of-{count}.json", shard.index()),
+        };
+        let file = directory.join(file);
         Ok(Self {
             directory: directory.to_owned(),
             file,
@@ -201,7 +207,8 @@ mod tests {
     #[test]
     fn what_is_saved_comes_back_and_is_private() {
         let directory = tempfile::tempdir().expect("a directory");
-        let storage = Storage::open(&directory.path().join("new"), "contoso", "id-1").expect("opened");
+        let storage = Storage::open(&directory.path().join("new"), "contoso", Shard::default(), "id-1")
+            .expect("opened");
         assert!(storage.restore().expect("no file is no fault").is_none());
         storage.save(&snapshot(), NOW).expect("written");
         let (restored, saved_at) = storage.restore().expect("readable").expect("saved");
@@ -215,7 +222,7 @@ mod tests {
     #[track_caller]
     fn check_damaged(content: &str, reason: &str) {
         let directory = tempfile::tempdir().expect("a directory");
-        let storage = Storage::open(directory.path(), "contoso", "id-1").expect("opened");
+        let storage = Storage::open(directory.path(), "contoso", Shard::default(), "id-1").expect("opened");
         fs::write(&storage.file, content).expect("written");
         let error = storage.restore().expect_err("an error").to_string();
         assert!(error.contains(reason), "{error}");
@@ -235,7 +242,9 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("file");
         fs::write(&file, "").expect("written");
-        let error = Storage::open(&file.join("below"), "contoso", "id-1").expect_err("an error").to_string();
+        let error = Storage::open(&file.join("below"), "contoso", Shard::default(), "id-1")
+            .expect_err("an error")
+            .to_string();
         assert!(error.contains("below"), "{error}");
     }
 }

@@ -15,6 +15,7 @@ use teams_rooms_exporter::clock::Clock;
 use teams_rooms_exporter::commands::check;
 use teams_rooms_exporter::config::{Config, MetricsFilter, Web};
 use teams_rooms_exporter::model::Timestamp;
+use teams_rooms_exporter::model::shard::Shard;
 use teams_rooms_exporter::sim::{CLIENT_ID, CLIENT_SECRET, Sim, TENANT_ID};
 
 use crate::exporter::{parse, start_tenant, tenant};
@@ -515,6 +516,7 @@ async fn check_waits_for_a_consent_that_is_on_its_way() {
         tenants: vec![tenant("contoso", &sim)],
         web: Web { listen_addresses: Vec::new(), telemetry_path: "/metrics".to_owned() },
         intake_addresses: Vec::new(),
+        shard: Shard::default(),
         storage_path: None,
         idle_after: None,
         metrics: MetricsFilter::default(),

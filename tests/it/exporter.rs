@@ -17,6 +17,7 @@ use teams_rooms_exporter::config::{
 use teams_rooms_exporter::graph::Limits;
 use teams_rooms_exporter::model::Timestamp;
 use teams_rooms_exporter::model::privacy::Privacy;
+use teams_rooms_exporter::model::shard::Shard;
 use teams_rooms_exporter::sim::{self, Sim};
 use teams_rooms_exporter::{logging, serve};
 use tokio::net::TcpListener;
@@ -146,6 +147,7 @@ impl Exporter {
             tenants: vec![tenant(scenario.tenant, &sim)],
             intake_addresses: Vec::new(),
             web: Web { listen_addresses: Vec::new(), telemetry_path: "/metrics".to_owned() },
+            shard: Shard::default(),
             storage_path: scenario.storage_path,
             idle_after: None,
             metrics: MetricsFilter::default(),

@@ -30,6 +30,8 @@ mod properties;
 mod queries;
 /// What is asked of Graph, how often, and where tokens go.
 mod requests;
+/// Several processes share a tenant.
+mod shards;
 /// Presence, places, service health, lists and files of rooms: each by itself, and joined in one verdict.
 mod sources;
 /// What survives a restart, and what ages.

@@ -26,14 +26,14 @@ use crate::model::{Snapshot, State, Timestamp};
 /// A device and its detail; `None` where Graph reports none.
 pub type Found = (Arc<Device>, Option<Arc<Detail>>);
 
-/// The devices whose detail must be read now: never read, changed, denied once, not healthy, and the
+/// The devices of this process whose detail must be read now: never read, changed, denied once, not healthy, and the
 /// oldest in their turn.
 pub fn due(snapshot: &Snapshot, now: Timestamp, interval: Duration, rotation: Duration) -> Vec<Arc<Device>> {
     let mut due = Vec::new();
     let mut rest: Vec<(Timestamp, &Arc<Device>)> = Vec::new();
     let expiry = snapshot.expiry(Collector::Devices);
     let rows = snapshot.devices.rows.values().filter(|row| now.since(row.seen_at) <= expiry);
-    for row in rows {
+    for row in rows.filter(|row| snapshot.owns_device(&row.device.id)) {
         match snapshot.details.get(&row.device.id) {
             Some(reading)
                 if reading.basis == Basis::from(&*row.device)
