@@ -90,6 +90,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let stats = Stats::new();
+    stats.config_loaded(clock.now());
     let names = config.tenants.iter().map(|tenant| tenant.name.clone()).collect();
     let exposition = Arc::new(Exposition::new(FAMILIES, names));
     let exposed: Arc<dyn Fn(&Family) -> bool + Send + Sync> =

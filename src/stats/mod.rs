@@ -30,6 +30,8 @@ pub struct Stats {
     deprecation: GaugeVec,
     unknown_values: IntCounterVec,
     intake_requests: IntCounterVec,
+    config_loaded: IntGauge,
+    config_loaded_at: IntGauge,
     storage_last_write: IntGauge,
     pub storage_failures: IntCounter,
     http_requests: IntCounterVec,
@@ -71,6 +73,8 @@ impl Stats {
                 "teams_rooms_intake_requests_total",
                 &["tenant", "intake", "result"],
             ),
+            config_loaded: gauge(&registry, "teams_rooms_config_last_reload_successful"),
+            config_loaded_at: gauge(&registry, "teams_rooms_config_last_reload_success_timestamp_seconds"),
             storage_last_write: IntGauge::with_opts(opts("teams_rooms_storage_last_write_timestamp_seconds"))
                 .expect("a constant name"),
             storage_failures: IntCounter::with_opts(opts("teams_rooms_storage_write_failures_total"))
@@ -84,6 +88,17 @@ impl Stats {
         };
         stats.register(Process::new());
         Arc::new(stats)
+    }
+
+    /// A configuration is in force, the first one or a new one.
+    pub fn config_loaded(&self, now: Timestamp) {
+        self.config_loaded.set(1);
+        self.config_loaded_at.set(now.seconds());
+    }
+
+    /// A new configuration was refused; the old one stays in force.
+    pub fn config_refused(&self) {
+        self.config_loaded.set(0);
     }
 
     /// The storage metrics exist only where there is a storage.
@@ -165,6 +180,10 @@ fn opts(name: &str) -> Opts {
 
 fn counters(registry: &Registry, name: &str, labels: &[&str]) -> IntCounterVec {
     registered(registry, IntCounterVec::new(opts(name), labels))
+}
+
+fn gauge(registry: &Registry, name: &str) -> IntGauge {
+    registered(registry, IntGauge::with_opts(opts(name)))
 }
 
 fn gauges(registry: &Registry, name: &str, labels: &[&str]) -> GaugeVec {

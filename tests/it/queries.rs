@@ -15,6 +15,10 @@ use teams_rooms_exporter::metrics::catalogue::{FAMILIES, Family, Kind, Stability
 const UNUSED: &[(&str, &str)] = &[
     ("teams_rooms_api_deprecation_timestamp_seconds", "the sunset is what counts, and is alerted on"),
     ("teams_rooms_collector_last_attempt_timestamp_seconds", "for whoever looks into one collector"),
+    (
+        "teams_rooms_config_last_reload_success_timestamp_seconds",
+        "whether the last reload worked is alerted on",
+    ),
     ("teams_rooms_device_connection_last_change_timestamp_seconds", "the room's problem has its since-time"),
     ("teams_rooms_incidents_without_room", "for whoever sets up the webhooks"),
     ("teams_rooms_intake_last_received_timestamp_seconds", "silence of a portal may mean that all is well"),
