@@ -30,7 +30,7 @@ RUN touch src/lib.rs src/main.rs \
  && cargo build --locked --profile "$PROFILE" --target "$target" \
  && install -D "target/$target/$PROFILE/teams-rooms-exporter" /out/usr/bin/teams-rooms-exporter \
  && install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ca-certificates.crt \
- && install -d /storage
+ && install -d /out/var/lib /storage
 
 # hadolint ignore=DL3006
 FROM ${FINAL_IMAGE}

@@ -96,12 +96,16 @@ permissions() {
             finance) words Place.Read.All User.Read.All LicenseAssignment.Read.All ;;
             all)
                 # With the renewal dates of licences and the expiry of the credential.
-                profiles=(operations space finance) permissions
+                (profiles=(operations space finance) && permissions)
                 words Organization.Read.All Application.Read.All
                 ;;
             *) die "unknown profile $profile; known: minimal, operations, space, finance, all" ;;
         esac
     done | sort -u
+}
+
+words() {
+    printf '%s\n' "$@"
 }
 
 wanted() {
@@ -147,9 +151,12 @@ application() {
 }
 
 service_principal() {
-    local found=''
-    [[ $1 == '<'* ]] || found=$(az ad sp list --filter "appId eq '$1'" --query '[].id' --output tsv)
-    [[ -n $found ]] || change '' az ad sp create --id "$1" --output none
+    [[ -n $(principal "$1") ]] || change '' az ad sp create --id "$1" --output none
+}
+
+# The object id of the enterprise application; nothing where there is none yet.
+principal() {
+    [[ $1 == '<'* ]] || az ad sp list --filter "appId eq '$1'" --query '[].id' --output tsv
 }
 
 # --- Credential -------------------------------------------------------------------------------
@@ -192,8 +199,9 @@ secret() {
 
 # The Azure CLI knows nothing of Exchange. docs/permissions.md tells why this and not a consent.
 exchange() {
-    local id='<object id of the enterprise application>'
-    ! $apply || id=$(az ad sp list --filter "appId eq '$1'" --query '[].id' --output tsv)
+    local id
+    id=$(principal "$1")
+    id=${id:-<object id of the enterprise application>}
     say 'in Exchange Online PowerShell, as Organization Management, calendars of rooms alone:'
     cat <<COMMANDS
     Connect-ExchangeOnline
