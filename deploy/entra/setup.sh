@@ -79,10 +79,10 @@ arguments() {
 
 # --- What is asked for ------------------------------------------------------------------------
 
-# The permissions of the profiles, one to a line.
+# permissions [PROFILE...]: those of the profiles given, else of those chosen; one to a line.
 permissions() {
     local profile
-    for profile in "${profiles[@]}"; do
+    for profile in "${@:-${profiles[@]}}"; do
         case $profile in
             minimal) words Place.Read.All TeamworkDevice.Read.All ;;
             operations)
@@ -96,7 +96,7 @@ permissions() {
             finance) words Place.Read.All User.Read.All LicenseAssignment.Read.All ;;
             all)
                 # With the renewal dates of licences and the expiry of the credential.
-                (profiles=(operations space finance) && permissions)
+                permissions operations space finance
                 words Organization.Read.All Application.Read.All
                 ;;
             *) die "unknown profile $profile; known: minimal, operations, space, finance, all" ;;
