@@ -106,7 +106,8 @@ fn cause_of(error: &reqwest::Error) -> Cause {
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
         let text = inner.to_string().to_lowercase();
-        if text.contains("dns") || text.contains("lookup address") {
+        // Not any "dns": a certificate for other names lists them as `DnsName`.
+        if text.contains("dns error") || text.contains("lookup address") {
             return Cause::Dns;
         }
         if text.contains("certificate") || text.contains("tls") || text.contains("handshake") {

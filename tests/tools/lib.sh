@@ -45,7 +45,7 @@ retry() {
 }
 
 command -v cargo >/dev/null || die 'cargo is missing: install Rust (https://rustup.rs)'
-command -v python3 >/dev/null || die 'python3 is missing: install Python 3.9 or newer'
+command -v python3 >/dev/null || die 'python3 is missing: install Python 3.11 or newer'
 TARGET_DIR=$(target_dir)
 TOOLS=$TARGET_DIR/tools
 export TARGET_DIR TOOLS PATH="$TOOLS/bin:$PATH"
