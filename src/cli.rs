@@ -81,6 +81,8 @@ impl ServeArgs {
             config: ConfigArgs { file: self.config.file.or(before.config.file) },
             web: WebArgs {
                 listen_addresses,
+                systemd_socket: self.web.systemd_socket || before.web.systemd_socket,
+                config_file: self.web.config_file.or(before.web.config_file),
                 telemetry_path: self.web.telemetry_path.or(before.web.telemetry_path),
             },
             intake: IntakeArgs { listen_addresses: intake_addresses },
@@ -180,6 +182,12 @@ pub struct WebArgs {
         help = format!("Address to listen on; may be repeated [default: :{DEFAULT_PORT}]")
     )]
     pub listen_addresses: Vec<String>,
+    /// Listen on the sockets that systemd hands over, and on no address
+    #[arg(long = "web.systemd-socket")]
+    pub systemd_socket: bool,
+    /// TLS, users, headers and a rate limit, in the format that the exporters of Prometheus share
+    #[arg(id = "web.config.file", long = "web.config.file", value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
     /// Path of the metrics [default: /metrics]
     #[arg(long = "web.telemetry-path", value_name = "PATH")]
     pub telemetry_path: Option<String>,
@@ -287,13 +295,15 @@ mod tests {
             config: ConfigArgs { file: Some("x".into()) },
             web: WebArgs {
                 listen_addresses: vec![":9".into(), "[::1]:9".into()],
+                systemd_socket: true,
+                config_file: Some("w".into()),
                 telemetry_path: Some("/m".into()),
             },
             intake: IntakeArgs { listen_addresses: vec![":8".into()] },
             storage: StorageArgs { path: Some("s".into()) },
             log: LogArgs { level: Some(LogLevel::Debug), format: Some(LogFormat::Json) },
         });
-        let flags = "--config.file=x --web.listen-address=:9 --web.listen-address [::1]:9 \
+        let flags = "--config.file=x --web.listen-address=:9 --web.listen-address [::1]:9 --web.systemd-socket --web.config.file w \
                      --web.telemetry-path /m --intake.listen-address=:8 --storage.path=s --log.level debug --log.format=json";
         assert_eq!(parsed(flags), expected);
         assert_eq!(parsed(&format!("serve {flags}")), expected);

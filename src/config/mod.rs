@@ -14,6 +14,7 @@ mod rooms;
 mod secret;
 mod tenant;
 mod web;
+pub mod web_config;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,7 +25,7 @@ use url::Url;
 
 pub use self::error::Error;
 use self::error::quoted;
-use self::file::{RawMetrics, Source, Text};
+use self::file::{Raw, RawMetrics, Source, Text};
 pub use self::secret::{Credential, Secret, check_intake};
 pub use self::web::Web;
 use crate::cli;
@@ -286,7 +287,7 @@ fn checked(
     env: &Env<'_>,
     known_metrics: &[&str],
 ) -> Result<Config, Error> {
-    let raw = source.parse()?;
+    let raw: Raw = source.parse()?;
     let idle_after = match &raw.idle_after {
         Some(text) => source.check("idle_after", text, |text| match duration::parse(text)? {
             Duration::ZERO => Ok(None),

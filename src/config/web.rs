@@ -1,14 +1,20 @@
 //! Where HTTP is answered.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 use super::Error;
+use super::web_config::WebConfig;
 use crate::cli;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Web {
-    /// At least one, each once; `:port` is `[::]:port`, which takes IPv4 as well where the system has it so.
+    /// Each once, at least one unless systemd has them; `:port` is `[::]:port`, which takes IPv4 as well where the system has it so.
     pub listen_addresses: Vec<SocketAddr>,
+    /// Whether systemd hands over the listeners; the addresses are not listened on then.
+    pub systemd_socket: bool,
+    /// TLS, users and more; it was there and sound at start.
+    pub config_file: Option<PathBuf>,
     /// Path of the metrics, different from the other paths.
     pub telemetry_path: String,
 }
@@ -22,7 +28,11 @@ const OTHER_FOLDERS: [&str; 3] = ["/-/", "/api/", "/intake/"];
 impl Web {
     pub(super) fn read(args: &cli::WebArgs) -> Result<Self, Error> {
         let mut listen_addresses = addresses("--web.listen-address", &args.listen_addresses)?;
-        if listen_addresses.is_empty() {
+        if args.systemd_socket && !listen_addresses.is_empty() {
+            let reason = "systemd says where to listen; leave --web.listen-address out".to_owned();
+            return Err(Error::Setting { setting: "--web.systemd-socket", reason });
+        }
+        if listen_addresses.is_empty() && !args.systemd_socket {
             listen_addresses.push(SocketAddr::from((Ipv6Addr::UNSPECIFIED, cli::DEFAULT_PORT)));
         }
         let telemetry_path = match &args.telemetry_path {
@@ -30,7 +40,15 @@ impl Web {
                 .map_err(|reason| Error::Setting { setting: "--web.telemetry-path", reason })?,
             None => DEFAULT_TELEMETRY_PATH.to_owned(),
         };
-        Ok(Self { listen_addresses, telemetry_path })
+        if let Some(path) = &args.config_file {
+            WebConfig::load(path)?;
+        }
+        Ok(Self {
+            listen_addresses,
+            systemd_socket: args.systemd_socket,
+            config_file: args.config_file.clone(),
+            telemetry_path,
+        })
     }
 }
 
@@ -108,7 +126,8 @@ mod tests {
     fn defaults_and_repeats() {
         let read = |addresses: &[&str]| {
             let listen_addresses = addresses.iter().map(|&text| text.to_owned()).collect();
-            let web = Web::read(&cli::WebArgs { listen_addresses, telemetry_path: None }).expect("sound");
+            let web =
+                Web::read(&cli::WebArgs { listen_addresses, ..cli::WebArgs::default() }).expect("sound");
             web.listen_addresses.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         assert_eq!(read(&[]), ["[::]:10064"]);

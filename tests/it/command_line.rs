@@ -513,7 +513,12 @@ async fn check_waits_for_a_consent_that_is_on_its_way() {
     let sim = start_tenant(8, &["forbidden"]).await;
     let config = Config {
         tenants: vec![tenant("contoso", &sim)],
-        web: Web { listen_addresses: Vec::new(), telemetry_path: "/metrics".to_owned() },
+        web: Web {
+            listen_addresses: Vec::new(),
+            systemd_socket: false,
+            config_file: None,
+            telemetry_path: "/metrics".to_owned(),
+        },
         intake_addresses: Vec::new(),
         storage_path: None,
         idle_after: None,

@@ -145,7 +145,12 @@ impl Exporter {
         let mut config = Config {
             tenants: vec![tenant(scenario.tenant, &sim)],
             intake_addresses: Vec::new(),
-            web: Web { listen_addresses: Vec::new(), telemetry_path: "/metrics".to_owned() },
+            web: Web {
+                listen_addresses: Vec::new(),
+                systemd_socket: false,
+                config_file: None,
+                telemetry_path: "/metrics".to_owned(),
+            },
             storage_path: scenario.storage_path,
             idle_after: None,
             metrics: MetricsFilter::default(),
