@@ -1,15 +1,16 @@
-//! One connection: HTTP/1.1 over any stream, and the deadlines that keep a silent client from staying.
+//! One connection: HTTP/1.1 in the clear or over TLS, and the deadlines that keep a silent client from staying.
 //!
 //! hyper asks a body for more only while the client reads, and its own timer knows neither idle connections nor
 //! responses. So the stream and the body tell a [`Watch`] what goes on, and the connection's task, which drives
 //! both, looks at its deadline whenever it has nothing else to do.
 
 use std::convert::Infallible;
-use std::future::{self, Future as _};
+use std::future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use std::vec;
 
 use bytes::Bytes;
@@ -21,11 +22,12 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::Watcher;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use super::routes::Answer;
-use super::{Server, Service, Settings};
+use super::{Server, Service, Settings, tls};
 use crate::metrics::exposition;
 
 /// Longest request head. Cookies of a login proxy are the largest thing to expect, and those stay below 8 KiB.
@@ -33,11 +35,27 @@ use crate::metrics::exposition;
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 /// Serves requests until either side is done or a deadline passes.
-pub(super) async fn serve<S>(stream: S, server: Arc<Server>, graceful: Watcher)
+pub(super) async fn serve(stream: TcpStream, server: Arc<Server>, watch: Watch, graceful: Watcher) {
+    let tls = match &server.service {
+        Service::Web(_, guard) => guard.tls(),
+        Service::Intake(_) => None,
+    };
+    let Some(config) = tls else { return serve_http(stream, server, watch, graceful).await };
+    watch.shakes_hands();
+    match watch.bound(tls::accept(stream, config)).await {
+        Some(Ok(stream)) => {
+            watch.shook_hands();
+            serve_http(stream, server, watch, graceful).await;
+        }
+        Some(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+        None => {}
+    }
+}
+
+async fn serve_http<S>(stream: S, server: Arc<Server>, watch: Watch, graceful: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let watch = Watch::new(server.settings);
     let io = TokioIo::new(Watched { stream, watch: watch.clone() });
     let service = {
         let watch = watch.clone();
@@ -50,29 +68,21 @@ where
         .header_read_timeout(None)
         .max_header_size(MAX_HEAD_BYTES)
         .serve_connection(io, service);
-    let mut connection = pin!(graceful.watch(connection));
-    let mut alarm = pin!(sleep_until(watch.deadline()));
-    future::poll_fn(|context| {
-        if let Poll::Ready(result) = connection.as_mut().poll(context) {
-            if let Err(error) = result {
-                tracing::debug!(%error, "connection ended early");
-            }
-            return Poll::Ready(());
-        }
-        let deadline = watch.deadline();
-        if alarm.deadline() != deadline {
-            alarm.as_mut().reset(deadline);
-        }
-        ready!(alarm.as_mut().poll(context));
-        tracing::debug!(phase = watch.phase(), "connection closed at its deadline");
-        Poll::Ready(())
-    })
-    .await;
+    if let Some(Err(error)) = watch.bound(graceful.watch(connection)).await {
+        tracing::debug!(%error, "connection ended early");
+    }
 }
 
 async fn respond(server: &Server, request: Request<Incoming>, watch: &Watch) -> Response<Sending> {
     let Answer { response, slot } = match &server.service {
-        Service::Web(routes) => without_body(&request, routes.answer(&request, &server.slots)),
+        Service::Web(routes, guard) => {
+            let mut answer = match guard.refuse(&request).await {
+                Some(refusal) => routes.refused(refusal),
+                None => routes.answer(&request, &server.slots),
+            };
+            guard.dress(&mut answer.response);
+            without_body(&request, answer)
+        }
         Service::Intake(intake) => intake.answer(request).await,
     };
     watch.responding(slot);
@@ -89,17 +99,21 @@ fn without_body(request: &Request<Incoming>, mut answer: Answer) -> Answer {
 
 /// What a connection is doing and how long it may.
 #[derive(Clone, Debug)]
-struct Watch(Arc<Mutex<State>>);
+pub(super) struct Watch(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
     settings: Settings,
     phase: Phase,
+    /// When this phase began, or the client last took something of the response.
+    since: Instant,
     deadline: Instant,
 }
 
 #[derive(Debug)]
 enum Phase {
+    /// TLS is being agreed on.
+    Handshake,
     /// Between two requests.
     Idle,
     /// A request head is being read, or awaited on a new connection.
@@ -109,41 +123,87 @@ enum Phase {
 }
 
 impl Watch {
-    fn new(settings: Settings) -> Self {
-        let deadline = Instant::now() + settings.head;
-        Self(Arc::new(Mutex::new(State { settings, phase: Phase::Head, deadline })))
+    pub(super) fn new(settings: Settings) -> Self {
+        let since = Instant::now();
+        let deadline = since + settings.head;
+        Self(Arc::new(Mutex::new(State { settings, phase: Phase::Head, since, deadline })))
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Drives what the connection does; none once its deadline has passed, which may move in the meantime.
+    async fn bound<F: Future>(&self, work: F) -> Option<F::Output> {
+        let mut work = pin!(work);
+        let mut alarm = pin!(sleep_until(self.deadline()));
+        future::poll_fn(|context| {
+            if let Poll::Ready(output) = work.as_mut().poll(context) {
+                return Poll::Ready(Some(output));
+            }
+            let deadline = self.deadline();
+            if alarm.deadline() != deadline {
+                alarm.as_mut().reset(deadline);
+            }
+            ready!(alarm.as_mut().poll(context));
+            tracing::debug!(phase = self.phase(), "connection closed at its deadline");
+            Poll::Ready(None)
+        })
+        .await
+    }
+
     fn deadline(&self) -> Instant {
         self.with(|state| state.deadline)
     }
 
-    fn phase(&self) -> &'static str {
+    /// Who is first to be closed: first of all those who get no response, and of these who keeps us waiting longest.
+    pub(super) fn standing(&self) -> (bool, Instant) {
+        self.with(|state| (matches!(state.phase, Phase::Response { .. }), state.since))
+    }
+
+    pub(super) fn phase(&self) -> &'static str {
         self.with(|state| match state.phase {
+            Phase::Handshake => "handshake",
             Phase::Idle => "idle",
             Phase::Head => "head",
             Phase::Response { .. } => "response",
         })
     }
 
+    pub(super) fn is_shaking_hands(&self) -> bool {
+        self.with(|state| matches!(state.phase, Phase::Handshake))
+    }
+
+    /// The time for it is that of the head, which goes on.
+    fn shakes_hands(&self) {
+        self.with(|state| state.phase = Phase::Handshake);
+    }
+
+    fn shook_hands(&self) {
+        self.with(|state| state.phase = Phase::Head);
+    }
+
     /// Bytes came in.
     fn received(&self) {
         self.with(|state| {
             if matches!(state.phase, Phase::Idle) {
-                state.phase = Phase::Head;
-                state.deadline = Instant::now() + state.settings.head;
+                state.begin(Phase::Head, state.settings.head);
             }
         });
     }
 
     fn responding(&self, slot: Option<OwnedSemaphorePermit>) {
         self.with(|state| {
-            state.phase = Phase::Response { taken: false, _slot: slot };
-            state.deadline = Instant::now() + state.settings.response;
+            state.begin(Phase::Response { taken: false, _slot: slot }, state.settings.response);
+        });
+    }
+
+    /// The socket took bytes.
+    fn sent(&self) {
+        self.with(|state| {
+            if matches!(state.phase, Phase::Response { .. }) {
+                state.since = Instant::now();
+            }
         });
     }
 
@@ -160,10 +220,17 @@ impl Watch {
     fn flushed(&self) {
         self.with(|state| {
             if matches!(state.phase, Phase::Response { taken: true, .. }) {
-                state.phase = Phase::Idle;
-                state.deadline = Instant::now() + state.settings.idle;
+                state.begin(Phase::Idle, state.settings.idle);
             }
         });
+    }
+}
+
+impl State {
+    fn begin(&mut self, phase: Phase, time: Duration) {
+        self.phase = phase;
+        self.since = Instant::now();
+        self.deadline = self.since + time;
     }
 }
 
@@ -237,7 +304,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
+        self.watch.sent();
+        Poll::Ready(Ok(written))
     }
 
     fn poll_write_vectored(
@@ -245,7 +314,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices))?;
+        self.watch.sent();
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -3,16 +3,21 @@
 //! It answers from what is there: no answer waits for Graph or renders room data.
 
 pub mod api;
+pub mod bucket;
 mod connection;
+pub mod guard;
 pub mod intake;
 mod negotiate;
 pub mod page;
 mod query;
 pub mod routes;
+mod tls;
+mod users;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
@@ -23,9 +28,11 @@ use std::time::Duration;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use self::connection::Watch;
+use self::guard::Guard;
 use self::intake::Intake;
 use self::routes::Routes;
 
@@ -35,14 +42,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 /// What clients may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Connections open at once; more wait in the kernel. Far more than scrapers and people need, and half of the
-    /// 1,024 file descriptors that a process usually has.
+    /// Connections open at once; for one more, the one that has kept us waiting longest is closed. Far more than scrapers
+    /// and people need, and half of the 1,024 file descriptors that a process usually has.
     pub connections: usize,
     /// Responses with exposition on their way at once; more get a 503. As in `node_exporter`. Each may pin the
     /// blocks of one generation.
     pub scrapes: usize,
-    /// For a request head to arrive, with the body where one is taken, so that a client which never ends one cannot hold
-    /// a connection.
+    /// For a request head to arrive, with the handshake before it and the body where one is taken, so that a client
+    /// which never ends one cannot hold a connection.
     pub head: Duration,
     /// For a connection between requests. Prometheus keeps its own for five minutes, and who waits for the other
     /// side to close first never meets a closing connection with a request.
@@ -76,7 +83,7 @@ impl Settings {
 
 /// Who answers on some listeners.
 pub enum Service {
-    Web(Routes),
+    Web(Routes, Arc<Guard>),
     Intake(Intake),
 }
 
@@ -97,25 +104,69 @@ pub async fn run(
     let slots = Arc::new(Semaphore::new(settings.scrapes));
     let server = Arc::new(Server { service, slots, settings });
     let graceful = GracefulShutdown::new();
-    let mut connections = JoinSet::new();
+    let mut connections = Connections::default();
     let mut accepting = Accepting::default();
     let mut shutdown = pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            Some(_) = connections.join_next() => {}
-            accepted = accepting.next(&listeners), if connections.len() < settings.connections => {
-                if let Some(stream) = accepting.judge(accepted) {
-                    connections.spawn(connection::serve(stream, Arc::clone(&server), graceful.watcher()));
+            () = connections.one_ends(), if !connections.open.is_empty() => {}
+            accepted = accepting.next(&listeners) => {
+                let Some(stream) = accepting.judge(accepted) else { continue };
+                if connections.open.len() >= settings.connections {
+                    connections.make_room().await;
                 }
+                let watch = Watch::new(settings);
+                let task = connection::serve(stream, Arc::clone(&server), watch.clone(), graceful.watcher());
+                connections.add(task, watch);
             }
         }
     }
     drop(listeners);
+    connections.close(Watch::is_shaking_hands);
     if timeout(settings.drain, graceful.shutdown()).await.is_err() {
-        tracing::info!(connections = connections.len(), "closing connections that did not end in time");
+        tracing::info!(connections = connections.open.len(), "closing connections that did not end in time");
     }
-    connections.shutdown().await;
+    connections.tasks.shutdown().await;
+}
+
+/// The connections that are open.
+#[derive(Debug, Default)]
+struct Connections {
+    tasks: JoinSet<()>,
+    open: HashMap<Id, (AbortHandle, Watch)>,
+}
+
+impl Connections {
+    fn add(&mut self, task: impl Future<Output = ()> + Send + 'static, watch: Watch) {
+        let handle = self.tasks.spawn(task);
+        self.open.insert(handle.id(), (handle, watch));
+    }
+
+    async fn one_ends(&mut self) {
+        let id = match self.tasks.join_next_with_id().await {
+            Some(Ok((id, ()))) => id,
+            Some(Err(error)) => error.id(),
+            None => return,
+        };
+        self.open.remove(&id);
+    }
+
+    /// Closes the connection that has kept us waiting longest, so that whoever holds connections without using them
+    /// keeps nobody out: who uses one is heard within milliseconds.
+    async fn make_room(&mut self) {
+        if let Some((handle, watch)) = self.open.values().min_by_key(|(_, watch)| watch.standing()) {
+            tracing::debug!(phase = watch.phase(), "connection closed for another one");
+            handle.abort();
+            self.one_ends().await;
+        }
+    }
+
+    fn close(&self, which: impl Fn(&Watch) -> bool) {
+        for (handle, _) in self.open.values().filter(|(_, watch)| which(watch)) {
+            handle.abort();
+        }
+    }
 }
 
 /// Accepts from all listeners, and calmly when that fails.

@@ -493,6 +493,7 @@ fn tuning() -> Tuning {
         rooms_file: Duration::from_millis(50),
         save_interval: Duration::from_millis(50),
         intake_secrets: Duration::from_millis(50),
+        web_config: Duration::from_millis(50),
         observe: Duration::from_millis(50),
         serve: serve::Settings::default(),
         intake: serve::Settings::of_intake(),

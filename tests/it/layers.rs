@@ -22,7 +22,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
     ("graph", &["clock", "stats", "model::Timestamp"]),
     ("collectors", &["graph", "model"]),
     ("metrics", &["model", "stats"]),
-    ("serve", &["metrics", "model"]),
+    ("serve", &["config::Error", "config::Secret", "config::web_config", "metrics", "model"]),
     ("poll", &["clock", "collectors", "config::Enabled", "graph", "model", "rooms_file", "stats", "store"]),
     (
         "intake",
@@ -33,6 +33,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
             "config::check_intake",
             "model",
             "poll::UnknownValues",
+            "serve::bucket",
             "serve::intake::Push",
             "stats",
             "store",

@@ -26,7 +26,7 @@ const MAX_PEM_BYTES: u64 = 1024 * 1024;
 /// Everything a handshake needs.
 #[derive(Debug)]
 pub struct Tls {
-    pub certificate: Arc<CertifiedKey>,
+    pub certificate: CertifiedKey,
     /// Nobody is asked for a certificate where there is none.
     pub clients: Option<Clients>,
     pub versions: Vec<&'static SupportedProtocolVersion>,
@@ -95,7 +95,7 @@ pub(super) fn read(
     };
     let certificate = certificate(source, &cert, &key, &provider, content)?;
     Ok(Some(Tls {
-        certificate: Arc::new(certificate),
+        certificate,
         clients: clients(source, policy, ca.as_ref(), section.client_allowed_sans.as_ref(), content)?,
         versions: versions(source, section)?,
         provider: Arc::new(provider),
