@@ -56,6 +56,8 @@ pub enum Command {
     Rooms(RoomsArgs),
     /// Print the metric catalogue
     Metrics(MetricsArgs),
+    /// Ask the exporter on this machine whether it is healthy; exit code 0 or 1
+    Healthcheck(HealthcheckArgs),
 }
 
 /// `serve`.
@@ -159,6 +161,26 @@ pub struct MetricsArgs {
     /// Form of the catalogue
     #[arg(long, value_enum, default_value_t = CatalogueFormat::Table)]
     pub format: CatalogueFormat,
+}
+
+/// `healthcheck`.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+pub struct HealthcheckArgs {
+    /// Ask whether it is ready, instead of whether it is alive
+    #[arg(long)]
+    pub ready: bool,
+    /// Time for the answer [default: 5s]
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<String>,
+    #[arg(
+        long = "web.listen-address",
+        value_name = "[ADDRESS]:PORT",
+        help = format!("Address that the exporter listens on [default: :{DEFAULT_PORT}]")
+    )]
+    pub listen_address: Option<String>,
+    /// The file that the exporter has, which tells whether it speaks TLS
+    #[arg(id = "web.config.file", long = "web.config.file", value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
 }
 
 /// Where the configuration is.
@@ -354,6 +376,15 @@ mod tests {
         assert_eq!(
             parsed("rooms --json --config.file=x"),
             Command::Rooms(RoomsArgs { json: true, csv: false, config, log: LogArgs::default() })
+        );
+        assert_eq!(
+            parsed("healthcheck --ready --timeout=1s --web.listen-address :9 --web.config.file=w"),
+            Command::Healthcheck(HealthcheckArgs {
+                ready: true,
+                timeout: Some("1s".to_owned()),
+                listen_address: Some(":9".to_owned()),
+                config_file: Some("w".into()),
+            })
         );
         assert_eq!(parsed("metrics"), Command::Metrics(MetricsArgs { format: CatalogueFormat::Table }));
         assert_eq!(

@@ -27,7 +27,7 @@ pub use self::error::Error;
 use self::error::quoted;
 use self::file::{Raw, RawMetrics, Source, Text};
 pub use self::secret::{Credential, Secret, check_intake};
-pub use self::web::Web;
+pub use self::web::{Probe, Protection, Web};
 use crate::cli;
 use crate::model::Timestamp;
 use crate::model::account::Tier;
@@ -274,6 +274,19 @@ pub fn load(
         None => Source::new("", ""),
     };
     checked(args, &source, &env, known_metrics)
+}
+
+/// What `healthcheck` asks, and where.
+pub fn probe(args: &cli::HealthcheckArgs) -> Result<Probe, Error> {
+    Probe::read(args)
+}
+
+impl Config {
+    /// Warns of occupancy that strangers can read on these addresses.
+    pub fn open_occupancy(&self, addresses: &[SocketAddr]) -> Option<String> {
+        let tells_use = self.tenants.iter().any(|tenant| tenant.privacy.usage);
+        tells_use.then(|| self.web.open_to(addresses)).flatten()
+    }
 }
 
 /// How long `check --wait` goes on.

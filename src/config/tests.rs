@@ -173,6 +173,7 @@ fn a_file_with_every_key_is_read_in_full() {
             listen_addresses: vec!["[::]:10064".parse().unwrap()],
             systemd_socket: false,
             config_file: None,
+            protection: Protection::default(),
             telemetry_path: "/metrics".to_owned(),
         },
         storage_path: None,

@@ -24,7 +24,7 @@ use hyper_util::server::graceful::Watcher;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::routes::Answer;
 use super::{Server, Service, Settings, tls};
@@ -33,6 +33,12 @@ use crate::metrics::exposition;
 /// Longest request head. Cookies of a login proxy are the largest thing to expect, and those stay below 8 KiB.
 /// hyper allows 100 headers in it.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
+
+/// What closing another connection may take; a millisecond, unless the machine is busy.
+const SLOT_PATIENCE: Duration = Duration::from_millis(500);
+
+/// A response gets on when the client has taken so much more of it: a block of the exposition.
+const PROGRESS_BYTES: usize = 64 * 1024;
 
 /// Serves requests until either side is done or a deadline passes.
 pub(super) async fn serve(stream: TcpStream, server: Arc<Server>, watch: Watch, graceful: Watcher) {
@@ -78,7 +84,10 @@ async fn respond(server: &Server, request: Request<Incoming>, watch: &Watch) -> 
         Service::Web(routes, guard) => {
             let mut answer = match guard.refuse(&request).await {
                 Some(refusal) => routes.refused(refusal),
-                None => routes.answer(&request, &server.slots),
+                None => {
+                    free_slot(server).await;
+                    routes.answer(&request, &server.slots)
+                }
             };
             guard.dress(&mut answer.response);
             without_body(&request, answer)
@@ -87,6 +96,14 @@ async fn respond(server: &Server, request: Request<Incoming>, watch: &Watch) -> 
     };
     watch.responding(slot);
     response.map(|body| Sending::new(body, watch.clone()))
+}
+
+/// Where all slots are taken and one of them for nothing, waits until it is free.
+async fn free_slot(server: &Server) {
+    if server.slots.available_permits() == 0 && server.open.free_slot() {
+        // The connection is gone as soon as its task is looked at.
+        drop(timeout(SLOT_PATIENCE, server.slots.acquire()).await);
+    }
 }
 
 /// Where no body is taken, one is not read; without the rest of the connection nobody needs to.
@@ -105,8 +122,10 @@ pub(super) struct Watch(Arc<Mutex<State>>);
 struct State {
     settings: Settings,
     phase: Phase,
-    /// When this phase began, or the client last took something of the response.
+    /// When this phase began, or the response last got on.
     since: Instant,
+    /// Of the response, since then.
+    sent: usize,
     deadline: Instant,
 }
 
@@ -119,14 +138,14 @@ enum Phase {
     /// A request head is being read, or awaited on a new connection.
     Head,
     /// A response is on its way. `taken` says that hyper has all of it; the slot is held until the socket has.
-    Response { taken: bool, _slot: Option<OwnedSemaphorePermit> },
+    Response { taken: bool, slot: Option<OwnedSemaphorePermit> },
 }
 
 impl Watch {
     pub(super) fn new(settings: Settings) -> Self {
         let since = Instant::now();
         let deadline = since + settings.head;
-        Self(Arc::new(Mutex::new(State { settings, phase: Phase::Head, since, deadline })))
+        Self(Arc::new(Mutex::new(State { settings, phase: Phase::Head, since, sent: 0, deadline })))
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -159,6 +178,15 @@ impl Watch {
     /// Who is first to be closed: first of all those who get no response, and of these who keeps us waiting longest.
     pub(super) fn standing(&self) -> (bool, Instant) {
         self.with(|state| (matches!(state.phase, Phase::Response { .. }), state.since))
+    }
+
+    /// Since when a response with a slot has not got on, if that is too long.
+    pub(super) fn stalled_since(&self) -> Option<Instant> {
+        self.with(|state| {
+            let stalls = matches!(state.phase, Phase::Response { slot: Some(_), .. })
+                && state.since.elapsed() > state.settings.stalled;
+            stalls.then_some(state.since)
+        })
     }
 
     pub(super) fn phase(&self) -> &'static str {
@@ -194,15 +222,17 @@ impl Watch {
 
     fn responding(&self, slot: Option<OwnedSemaphorePermit>) {
         self.with(|state| {
-            state.begin(Phase::Response { taken: false, _slot: slot }, state.settings.response);
+            state.begin(Phase::Response { taken: false, slot }, state.settings.response);
         });
     }
 
     /// The socket took bytes.
-    fn sent(&self) {
+    fn sent(&self, bytes: usize) {
         self.with(|state| {
-            if matches!(state.phase, Phase::Response { .. }) {
+            state.sent += bytes;
+            if matches!(state.phase, Phase::Response { .. }) && state.sent >= PROGRESS_BYTES {
                 state.since = Instant::now();
+                state.sent = 0;
             }
         });
     }
@@ -230,6 +260,7 @@ impl State {
     fn begin(&mut self, phase: Phase, time: Duration) {
         self.phase = phase;
         self.since = Instant::now();
+        self.sent = 0;
         self.deadline = self.since + time;
     }
 }
@@ -305,7 +336,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
-        self.watch.sent();
+        self.watch.sent(written);
         Poll::Ready(Ok(written))
     }
 
@@ -315,7 +346,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices))?;
-        self.watch.sent();
+        self.watch.sent(written);
         Poll::Ready(Ok(written))
     }
 

@@ -46,7 +46,6 @@ struct Orders {
     limit: Option<(RateLimit, Mutex<Bucket>)>,
     users: BTreeMap<String, Secret>,
     headers: HeaderMap,
-    proves_clients: bool,
     fingerprint: Option<Fingerprint>,
 }
 
@@ -58,7 +57,6 @@ impl Guard {
             limit: None,
             users: BTreeMap::new(),
             headers: HeaderMap::new(),
-            proves_clients: false,
             fingerprint: None,
         })
     }
@@ -70,17 +68,6 @@ impl Guard {
 
     fn with(orders: Orders) -> Self {
         Self { posted: RwLock::new(Arc::new(orders)), passwords: Passwords::new() }
-    }
-
-    /// Whether what is served is encrypted.
-    pub fn encrypts(&self) -> bool {
-        self.orders().tls.is_some()
-    }
-
-    /// Whether nobody comes through without a password or a certificate of the right CA.
-    pub fn knows_everybody(&self) -> bool {
-        let orders = self.orders();
-        orders.proves_clients || !orders.users.is_empty()
     }
 
     /// Follows the file for ever. A bad one is told once, and the one before it stays.
@@ -161,9 +148,7 @@ impl Orders {
     fn load(path: &Path) -> Result<Self, Error> {
         let config = WebConfig::load(path)?;
         let of_file = |error| Error::Tls { path: path.to_owned(), error };
-        let clients = config.tls.as_ref().and_then(|tls| tls.clients.as_ref());
         Ok(Self {
-            proves_clients: clients.is_some_and(|clients| clients.required && clients.roots.is_some()),
             tls: config.tls.as_ref().map(tls::server_config).transpose().map_err(of_file)?,
             limit: config.rate_limit.map(|limit| (limit, Mutex::new(bucket(limit)))),
             users: config.users,

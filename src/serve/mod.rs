@@ -21,14 +21,14 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::connection::Watch;
@@ -56,6 +56,9 @@ pub struct Settings {
     pub idle: Duration,
     /// For a response to be taken, also when the client stops reading. Longer than any sensible scrape timeout.
     pub response: Duration,
+    /// For the next 64 KiB of a response, where every slot of `scrapes` is taken: who is slower than any scraper that
+    /// comes to an end in time leaves the slot to the next one.
+    pub stalled: Duration,
     /// For responses in flight when the server stops. Below the ten seconds that container runtimes grant.
     pub drain: Duration,
 }
@@ -68,6 +71,7 @@ impl Default for Settings {
             head: Duration::from_secs(10),
             idle: Duration::from_secs(330),
             response: Duration::from_mins(1),
+            stalled: Duration::from_secs(2),
             drain: Duration::from_secs(5),
         }
     }
@@ -91,7 +95,7 @@ pub enum Service {
 struct Server {
     service: Service,
     slots: Arc<Semaphore>,
-    settings: Settings,
+    open: Open,
 }
 
 /// Serves until `shutdown`, then lets responses in flight end.
@@ -102,69 +106,84 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) {
     let slots = Arc::new(Semaphore::new(settings.scrapes));
-    let server = Arc::new(Server { service, slots, settings });
+    let server = Arc::new(Server { service, slots, open: Open::default() });
     let graceful = GracefulShutdown::new();
-    let mut connections = Connections::default();
+    let mut tasks = JoinSet::new();
     let mut accepting = Accepting::default();
     let mut shutdown = pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            () = connections.one_ends(), if !connections.open.is_empty() => {}
+            Some(ended) = tasks.join_next_with_id() => server.open.remove(&ended),
             accepted = accepting.next(&listeners) => {
                 let Some(stream) = accepting.judge(accepted) else { continue };
-                if connections.open.len() >= settings.connections {
-                    connections.make_room().await;
+                if tasks.len() >= settings.connections {
+                    server.open.make_room();
+                    if let Some(ended) = tasks.join_next_with_id().await {
+                        server.open.remove(&ended);
+                    }
                 }
                 let watch = Watch::new(settings);
-                let task = connection::serve(stream, Arc::clone(&server), watch.clone(), graceful.watcher());
-                connections.add(task, watch);
+                let work = connection::serve(stream, Arc::clone(&server), watch.clone(), graceful.watcher());
+                server.open.add(tasks.spawn(work), watch);
             }
         }
     }
     drop(listeners);
-    connections.close(Watch::is_shaking_hands);
+    server.open.close_handshakes();
     if timeout(settings.drain, graceful.shutdown()).await.is_err() {
-        tracing::info!(connections = connections.open.len(), "closing connections that did not end in time");
+        tracing::info!(connections = tasks.len(), "closing connections that did not end in time");
     }
-    connections.tasks.shutdown().await;
+    tasks.shutdown().await;
 }
 
-/// The connections that are open.
+/// The connections that are open, so that one can be closed for another.
 #[derive(Debug, Default)]
-struct Connections {
-    tasks: JoinSet<()>,
-    open: HashMap<Id, (AbortHandle, Watch)>,
-}
+struct Open(Mutex<HashMap<Id, (AbortHandle, Watch)>>);
 
-impl Connections {
-    fn add(&mut self, task: impl Future<Output = ()> + Send + 'static, watch: Watch) {
-        let handle = self.tasks.spawn(task);
-        self.open.insert(handle.id(), (handle, watch));
+impl Open {
+    fn connections(&self) -> MutexGuard<'_, HashMap<Id, (AbortHandle, Watch)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn one_ends(&mut self) {
-        let id = match self.tasks.join_next_with_id().await {
-            Some(Ok((id, ()))) => id,
-            Some(Err(error)) => error.id(),
-            None => return,
+    fn add(&self, task: AbortHandle, watch: Watch) {
+        self.connections().insert(task.id(), (task, watch));
+    }
+
+    fn remove(&self, ended: &Result<(Id, ()), JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => *id,
+            Err(error) => error.id(),
         };
-        self.open.remove(&id);
+        self.connections().remove(&id);
     }
 
     /// Closes the connection that has kept us waiting longest, so that whoever holds connections without using them
     /// keeps nobody out: who uses one is heard within milliseconds.
-    async fn make_room(&mut self) {
-        if let Some((handle, watch)) = self.open.values().min_by_key(|(_, watch)| watch.standing()) {
+    fn make_room(&self) {
+        let connections = self.connections();
+        if let Some((task, watch)) = connections.values().min_by_key(|(_, watch)| watch.standing()) {
             tracing::debug!(phase = watch.phase(), "connection closed for another one");
-            handle.abort();
-            self.one_ends().await;
+            task.abort();
         }
     }
 
-    fn close(&self, which: impl Fn(&Watch) -> bool) {
-        for (handle, _) in self.open.values().filter(|(_, watch)| which(watch)) {
-            handle.abort();
+    /// Closes the connection that has stalled longest with a response whose slot others need; false where none has.
+    fn free_slot(&self) -> bool {
+        let connections = self.connections();
+        let stalled = connections.values().filter_map(|(task, watch)| Some((watch.stalled_since()?, task)));
+        let longest = stalled.min_by_key(|(since, _)| *since);
+        longest.is_some_and(|(_, task)| {
+            tracing::debug!("stalled connection closed for another scrape");
+            task.abort();
+            true
+        })
+    }
+
+    /// Nobody waits for these.
+    fn close_handshakes(&self) {
+        for (task, _) in self.connections().values().filter(|(_, watch)| watch.is_shaking_hands()) {
+            task.abort();
         }
     }
 }

@@ -268,7 +268,7 @@ async fn an_idle_connection_is_closed() {
 
 #[tokio::test]
 async fn stalled_readers_are_dropped_while_others_scrape() {
-    let settings = Settings { scrapes: 2, response: Duration::from_secs(4), ..Settings::default() };
+    let settings = Settings { scrapes: 2, stalled: Duration::from_secs(4), ..Settings::default() };
     let server = Running::start(settings, HUGE).await;
     let mut stalled = server.connect().await;
     stalled.send(SCRAPE).await;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use teams_rooms_exporter::clock::Clock;
 use teams_rooms_exporter::commands::check;
-use teams_rooms_exporter::config::{Config, MetricsFilter, Web};
+use teams_rooms_exporter::config::{Config, MetricsFilter, Protection, Web};
 use teams_rooms_exporter::model::Timestamp;
 use teams_rooms_exporter::sim::{CLIENT_ID, CLIENT_SECRET, Sim, TENANT_ID};
 
@@ -517,6 +517,7 @@ async fn check_waits_for_a_consent_that_is_on_its_way() {
             listen_addresses: Vec::new(),
             systemd_socket: false,
             config_file: None,
+            protection: Protection::default(),
             telemetry_path: "/metrics".to_owned(),
         },
         intake_addresses: Vec::new(),

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use teams_rooms_exporter::app::{self, Listeners, Tuning};
 use teams_rooms_exporter::clock::Clock;
 use teams_rooms_exporter::config::{
-    Collectors, Config, Credential, DevicesSettings, Enabled, HealthSettings, MetricsFilter, Secret,
-    SourceSettings, Tenant, Trust, Web,
+    Collectors, Config, Credential, DevicesSettings, Enabled, HealthSettings, MetricsFilter, Protection,
+    Secret, SourceSettings, Tenant, Trust, Web,
 };
 use teams_rooms_exporter::graph::Limits;
 use teams_rooms_exporter::model::Timestamp;
@@ -149,6 +149,7 @@ impl Exporter {
                 listen_addresses: Vec::new(),
                 systemd_socket: false,
                 config_file: None,
+                protection: Protection::default(),
                 telemetry_path: "/metrics".to_owned(),
             },
             storage_path: scenario.storage_path,

@@ -90,6 +90,12 @@ impl WebConfig {
         Self::read(&Source::read(path)?)
     }
 
+    /// Whether nobody comes through without a password or a certificate of the right CA.
+    pub(super) fn knows_everybody(&self) -> bool {
+        let clients = self.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+        !self.users.is_empty() || clients.is_some_and(|clients| clients.required && clients.roots.is_some())
+    }
+
     fn read(source: &Source) -> Result<Self, Error> {
         let raw: Raw = source.parse()?;
         let mut content = Content(Context::new(&SHA256));
