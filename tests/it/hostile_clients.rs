@@ -1,0 +1,1 @@
+//! What clients do to keep others from scraping: none of it does.
