@@ -253,6 +253,15 @@ impl Exporter {
         }
     }
 
+    /// Scrapes until it is let in.
+    pub(crate) async fn wait_until_scraped(&self) {
+        let began = Instant::now();
+        while self.get("/metrics").await.0 != 200 {
+            assert!(began.elapsed() < PATIENCE, "no scrape is let in");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Scrapes until a collector is in a state.
     #[track_caller]
     pub(crate) fn wait_for_state(&self, collector: &str, state: &str) -> impl Future<Output = Scrape> {
