@@ -73,14 +73,16 @@ fn guarded(probe: &Probe, wanted: &str) -> Answer {
 
 /// Whether the handshake was ended by the other side for want of a certificate: TLS 1.3 says so, TLS 1.2 less clearly.
 fn is_refusal(error: &reqwest::Error) -> bool {
-    let alert = Chain::new(error).find_map(|cause| {
-        let inner = cause.downcast_ref::<io::Error>()?.get_ref()?;
-        match inner.downcast_ref::<rustls::Error>()? {
-            rustls::Error::AlertReceived(alert) => Some(*alert),
-            _ => None,
-        }
-    });
+    let alert = Chain::new(error).find_map(alert);
     matches!(alert, Some(AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure))
+}
+
+/// What TLS was told; each layer on the way wraps it in an error of its own, which is not among the sources.
+fn alert(cause: &(dyn std::error::Error + 'static)) -> Option<AlertDescription> {
+    if let Some(rustls::Error::AlertReceived(alert)) = cause.downcast_ref() {
+        return Some(*alert);
+    }
+    alert(cause.downcast_ref::<io::Error>()?.get_ref()?)
 }
 
 /// The last of the causes says it shortest.

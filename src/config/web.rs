@@ -95,7 +95,7 @@ impl Web {
         };
         Some(format!(
             "when rooms are occupied is served on {address} without {without}: give --web.config.file, listen on \
-             loopback, or set privacy: {{ usage: false }}; docs/serving.md tells more"
+             loopback, or set privacy: {{ usage: off }}; docs/serving.md tells more"
         ))
     }
 }
