@@ -35,7 +35,7 @@ impl Sockets {
     }
 }
 
-/// Says that the service is up, for `Type=notify`; `socket` is what `NOTIFY_SOCKET` has, see sd_notify(3).
+/// Says that the service is up, for `Type=notify`; `socket` is what `NOTIFY_SOCKET` has, see `sd_notify(3)`.
 pub fn ready(socket: &str) -> io::Result<()> {
     let address = match socket.strip_prefix('@') {
         Some(name) => SocketAddr::from_abstract_name(name)?,

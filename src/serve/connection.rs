@@ -82,12 +82,11 @@ where
 async fn respond(server: &Server, request: Request<Incoming>, watch: &Watch) -> Response<Sending> {
     let Answer { response, slot } = match &server.service {
         Service::Web(routes, guard) => {
-            let mut answer = match guard.refuse(&request).await {
-                Some(refusal) => routes.refused(refusal),
-                None => {
-                    free_slot(server).await;
-                    routes.answer(&request, &server.slots)
-                }
+            let mut answer = if let Some(refusal) = guard.refuse(&request).await {
+                routes.refused(refusal)
+            } else {
+                free_slot(server).await;
+                routes.answer(&request, &server.slots)
             };
             guard.dress(&mut answer.response);
             without_body(&request, answer)

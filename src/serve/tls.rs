@@ -59,7 +59,7 @@ pub(super) async fn accept(stream: TcpStream, config: Arc<ServerConfig>) -> io::
 /// What was not read when a connection is closed resets it, and the answer is lost with it.
 async fn tell(mut stream: TcpStream) -> io::Error {
     let told = async {
-        stream.read(&mut [0; 4096]).await?;
+        let _some = stream.read(&mut [0; 4096]).await?;
         stream.write_all(NOT_HTTPS).await?;
         stream.shutdown().await
     };

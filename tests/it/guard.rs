@@ -5,12 +5,15 @@ use std::time::{Duration, Instant};
 use reqwest::tls::{TlsInfo, Version};
 use reqwest::{Client, Response};
 
+use teams_rooms_exporter::config::web_config::WebConfig;
+
 use crate::exporter::{Exporter, Scenario, client, log};
 use crate::pki::{Authority, TLS, WebFolder};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const PASSWORD: &str = "correct horse";
+
 /// Of the least cost, so that no test waits for it.
 fn hash(password: &str) -> String {
     bcrypt::hash(password, 4).expect("a hash")
@@ -46,6 +49,22 @@ fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) -> 
 
 fn header<'r>(response: &'r Response, name: &str) -> Option<&'r str> {
     response.headers().get(name).map(|value| value.to_str().expect("text"))
+}
+
+/// What `docs/serving.md` shows is taken as it stands, but for names of files and the hash.
+#[test]
+fn the_file_in_the_documentation_works() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/serving.md");
+    let page = std::fs::read_to_string(page).expect("it is there");
+    let shown = page.split("```yaml\n").nth(1).and_then(|text| text.split("```").next()).expect("an example");
+    let web = shown
+        .replace("server.pem", "cert.pem")
+        .replace("server.key", "key.pem")
+        .replace("clients.pem", "ca.pem");
+    let folder = WebFolder::new(&web.replace("$2y$10$...", &hash(PASSWORD)));
+    let loaded = WebConfig::load(&folder.web()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((loaded.headers.len(), loaded.users.len()), (5, 1));
+    assert!(loaded.rate_limit.is_some() && loaded.tls.is_some_and(|tls| tls.clients.is_some()));
 }
 
 #[tokio::test]
