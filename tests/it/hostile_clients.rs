@@ -1,11 +1,13 @@
 //! What clients do to keep others from scraping: each holds what it can while somebody scrapes, and is gone in the end.
 //!
-//! The limits are smaller than the product's, and so are the crowds; `tests/proof/web` has a thousand of them.
+//! The limits are smaller than the product's, and so are the crowds; `tests/proof/web` has a thousand of them. Deadlines
+//! are longer than any test waits: what helps is not that time passes. That it passes is the last test.
 
 #![expect(clippy::panic, reason = "the attack that worked is named")]
 
 use std::time::{Duration, Instant};
 
+use teams_rooms_exporter::app::Tuning;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -21,29 +23,31 @@ const CROWD: usize = 100;
 const CONNECTIONS: usize = 32;
 const SLOTS: usize = 4;
 
+/// A record that says that 512 bytes of a `ClientHello` follow.
+const HALF_A_HELLO: [u8; 7] = [0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00];
+
 /// Scrapes under each attack.
 const SCRAPES: usize = 20;
 
 /// An exporter in the clear, or with TLS where there is a folder for it.
 async fn start(folder: Option<&WebFolder>) -> Exporter {
+    start_tuned(folder, |tuning| {
+        tuning.serve.connections = CONNECTIONS;
+        tuning.serve.scrapes = SLOTS;
+        tuning.serve.head = 2 * PATIENCE;
+        tuning.serve.idle = 2 * PATIENCE;
+        tuning.serve.response = 2 * PATIENCE;
+        tuning.serve.stalled = Duration::from_millis(50);
+    })
+    .await
+}
+
+async fn start_tuned(folder: Option<&WebFolder>, tune: fn(&mut Tuning)) -> Exporter {
     let web = folder.map(|folder| {
         let trusting = folder.authority.trusted_by(client()).pool_max_idle_per_host(0);
         (folder.web(), trusting.build().expect("a client"))
     });
-    let exporter = Exporter::start(Scenario {
-        web,
-        tune: |tuning| {
-            tuning.serve.connections = CONNECTIONS;
-            tuning.serve.scrapes = SLOTS;
-            // Longer than the attacks take: what helps is not that time passes.
-            tuning.serve.head = Duration::from_secs(2);
-            tuning.serve.idle = Duration::from_secs(2);
-            tuning.serve.response = 2 * PATIENCE;
-            tuning.serve.stalled = Duration::from_millis(50);
-        },
-        ..Scenario::default()
-    })
-    .await;
+    let exporter = Exporter::start(Scenario { web, tune, ..Scenario::default() }).await;
     exporter.wait_for_everything().await;
     exporter
 }
@@ -111,7 +115,7 @@ async fn connections_that_are_not_used() {
     ] {
         let streams = crowd(&exporter, bytes.as_bytes()).await;
         scrapes(&exporter, None, attack).await;
-        all_closed(attack, streams).await;
+        drop(streams);
     }
     exporter.stop().await;
 }
@@ -132,7 +136,6 @@ async fn heads_that_come_byte_by_byte() {
         () = scrapes(&exporter, None, "slow loris") => {}
         () = dripping => {}
     }
-    all_closed("slow loris", streams).await;
     exporter.stop().await;
 }
 
@@ -210,17 +213,15 @@ async fn connections_that_break_off() {
 async fn handshakes_that_never_end_and_what_is_none() {
     let folder = WebFolder::new(TLS);
     let exporter = start(Some(&folder)).await;
-    // The record says that 512 bytes of a ClientHello follow.
-    let half_a_hello = [0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00];
     for (attack, bytes) in [
         ("silent handshakes", &b""[..]),
-        ("half a handshake", &half_a_hello),
+        ("half a handshake", &HALF_A_HELLO),
         ("no handshake at all", &[0xff; 300]),
         ("HTTP without TLS", b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n"),
     ] {
         let streams = crowd(&exporter, bytes).await;
         scrapes(&exporter, Some(&folder), attack).await;
-        all_closed(attack, streams).await;
+        drop(streams);
     }
     let mut plain = connect(&exporter).await;
     plain.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
@@ -246,4 +247,45 @@ async fn passwords_that_are_guessed() {
     }
     drop(streams);
     exporter.stop().await;
+}
+
+#[tokio::test]
+async fn who_does_not_come_to_an_end_is_cut_off() {
+    let in_no_time: fn(&mut Tuning) = |tuning| tuning.serve.head = Duration::from_millis(300);
+    let folder = WebFolder::new(TLS);
+    let exporter = start_tuned(Some(&folder), in_no_time).await;
+    for (what, bytes) in [("a silent handshake", &b""[..]), ("half a handshake", &HALF_A_HELLO)] {
+        let mut stream = connect(&exporter).await;
+        stream.write_all(bytes).await.expect("sent");
+        all_closed(what, vec![stream]).await;
+    }
+    exporter.stop().await;
+
+    let exporter = start_tuned(None, in_no_time).await;
+    let (mut read, mut write) = connect(&exporter).await.into_split();
+    let dripping = async {
+        while write.write_all(b"y").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let closed = async {
+        timeout(PATIENCE, read.read_to_end(&mut Vec::new())).await.expect("an end").map_or(0, |n| n)
+    };
+    assert_eq!(tokio::join!(dripping, closed).1, 0);
+    exporter.stop().await;
+}
+
+/// Nobody waits for a client that does not shake hands.
+#[tokio::test]
+async fn a_silent_handshake_does_not_keep_the_exporter_from_stopping() {
+    let folder = WebFolder::new(TLS);
+    let exporter = start_tuned(Some(&folder), |tuning| {
+        tuning.serve.head = 2 * PATIENCE;
+        tuning.serve.drain = 2 * PATIENCE;
+    })
+    .await;
+    let silent = connect(&exporter).await;
+    exporter.scrape().await;
+    timeout(PATIENCE, exporter.stop()).await.expect("it stops");
+    drop(silent);
 }
