@@ -55,8 +55,11 @@ async fn start_tuned(folder: Option<&WebFolder>, tune: fn(&mut Tuning)) -> Expor
 /// Scrapes again and again, each time on a new connection.
 async fn scrapes(exporter: &Exporter, folder: Option<&WebFolder>, attack: &str) {
     let builder = client().pool_max_idle_per_host(0).timeout(PATIENCE);
-    let client =
-        folder.map_or(client(), |folder| folder.authority.trusted_by(builder)).build().expect("a client");
+    let builder = match folder {
+        Some(folder) => folder.authority.trusted_by(builder),
+        None => builder,
+    };
+    let client = builder.build().expect("a client");
     let mut times = Vec::new();
     for number in 0..SCRAPES {
         let began = Instant::now();
