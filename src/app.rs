@@ -27,6 +27,7 @@ use crate::poll;
 use crate::poll::{Pace, Poller, Readers};
 use crate::render::Renderer;
 use crate::rooms_file;
+use crate::serve::guard::{self, Guard};
 use crate::serve::{self, page};
 use crate::stats::{Stats, TenantStats};
 use crate::store::Store;
@@ -43,6 +44,8 @@ pub struct Tuning {
     pub save_interval: Duration,
     /// How often the secret files of the intake are read for a new secret.
     pub intake_secrets: Duration,
+    /// How often the web configuration file, and those it names, are read for a change.
+    pub web_config: Duration,
     /// How often the rooms are looked at.
     pub observe: Duration,
     pub serve: serve::Settings,
@@ -64,6 +67,7 @@ impl Default for Tuning {
             rooms_file: poll::ROOMS_FILE_EVERY,
             save_interval: keep::INTERVAL,
             intake_secrets: intake::SECRETS_EVERY,
+            web_config: guard::FOLLOW_EVERY,
             observe: observe::INTERVAL,
             serve: serve::Settings::default(),
             intake: serve::Settings::of_intake(),
@@ -126,10 +130,15 @@ pub async fn run(
     let (gate, shutdown) = (open_intake(&config, &tenants, &listeners, &stats, &clock)?, shutdown.shared());
     let following = gate.clone();
     tasks.spawn(async move { following.follow_secrets(tuning.intake_secrets).await });
+    let guard = Arc::new(config.web.config_file.as_deref().map_or_else(|| Ok(Guard::absent()), Guard::load)?);
+    if let Some(path) = config.web.config_file.clone() {
+        let guard = guard.clone();
+        tasks.spawn(async move { guard.follow(path, tuning.web_config).await });
+    }
     let pushes = intake_routes(gate, stats.clone());
     let routes = routes(&config, &tenants, exposition, exposed, stats, clock);
     tokio::join!(
-        serve::run(listeners.web, serve::Service::Web(routes), tuning.serve, shutdown.clone()),
+        serve::run(listeners.web, serve::Service::Web(routes, guard), tuning.serve, shutdown.clone()),
         serve::run(listeners.intake, serve::Service::Intake(pushes), tuning.intake, shutdown),
     );
 

@@ -56,6 +56,8 @@ pub enum Command {
     Rooms(RoomsArgs),
     /// Print the metric catalogue
     Metrics(MetricsArgs),
+    /// Ask the exporter on this machine whether it is healthy; exit code 0 or 1
+    Healthcheck(HealthcheckArgs),
 }
 
 /// `serve`.
@@ -83,6 +85,8 @@ impl ServeArgs {
             config: ConfigArgs { file: self.config.file.or(before.config.file) },
             web: WebArgs {
                 listen_addresses,
+                systemd_socket: self.web.systemd_socket || before.web.systemd_socket,
+                config_file: self.web.config_file.or(before.web.config_file),
                 telemetry_path: self.web.telemetry_path.or(before.web.telemetry_path),
             },
             intake: IntakeArgs { listen_addresses: intake_addresses },
@@ -165,6 +169,26 @@ pub struct MetricsArgs {
     pub format: CatalogueFormat,
 }
 
+/// `healthcheck`.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+pub struct HealthcheckArgs {
+    /// Ask whether it is ready, instead of whether it is alive
+    #[arg(long)]
+    pub ready: bool,
+    /// Time for the answer [default: 5s]
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<String>,
+    #[arg(
+        long = "web.listen-address",
+        value_name = "[ADDRESS]:PORT",
+        help = format!("Address that the exporter listens on [default: :{DEFAULT_PORT}]")
+    )]
+    pub listen_address: Option<String>,
+    /// The file that the exporter has, which tells whether it speaks TLS
+    #[arg(id = "web.config.file", long = "web.config.file", value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
+}
+
 /// Where the configuration is.
 #[derive(Args, Clone, Debug, Default, PartialEq)]
 pub struct ConfigArgs {
@@ -186,6 +210,12 @@ pub struct WebArgs {
         help = format!("Address to listen on; may be repeated [default: :{DEFAULT_PORT}]")
     )]
     pub listen_addresses: Vec<String>,
+    /// Listen on the sockets that systemd hands over, and on no address
+    #[arg(long = "web.systemd-socket")]
+    pub systemd_socket: bool,
+    /// TLS, users, headers and a rate limit, in the format that the exporters of Prometheus share
+    #[arg(id = "web.config.file", long = "web.config.file", value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
     /// Path of the metrics [default: /metrics]
     #[arg(long = "web.telemetry-path", value_name = "PATH")]
     pub telemetry_path: Option<String>,
@@ -307,6 +337,8 @@ mod tests {
             config: ConfigArgs { file: Some("x".into()) },
             web: WebArgs {
                 listen_addresses: vec![":9".into(), "[::1]:9".into()],
+                systemd_socket: true,
+                config_file: Some("w".into()),
                 telemetry_path: Some("/m".into()),
             },
             intake: IntakeArgs { listen_addresses: vec![":8".into()] },
@@ -314,7 +346,7 @@ mod tests {
             shard: ShardArgs { index: Some(1), count: Some(3) },
             log: LogArgs { level: Some(LogLevel::Debug), format: Some(LogFormat::Json) },
         });
-        let flags = "--config.file=x --web.listen-address=:9 --web.listen-address [::1]:9 \
+        let flags = "--config.file=x --web.listen-address=:9 --web.listen-address [::1]:9 --web.systemd-socket --web.config.file w \
                      --web.telemetry-path /m --intake.listen-address=:8 --storage.path=s --shard.index=1 --shard.count 3 \
                      --log.level debug --log.format=json";
         assert_eq!(parsed(flags), expected);
@@ -366,6 +398,15 @@ mod tests {
         assert_eq!(
             parsed("rooms --json --config.file=x"),
             Command::Rooms(RoomsArgs { json: true, csv: false, config, log: LogArgs::default() })
+        );
+        assert_eq!(
+            parsed("healthcheck --ready --timeout=1s --web.listen-address :9 --web.config.file=w"),
+            Command::Healthcheck(HealthcheckArgs {
+                ready: true,
+                timeout: Some("1s".to_owned()),
+                listen_address: Some(":9".to_owned()),
+                config_file: Some("w".into()),
+            })
         );
         assert_eq!(parsed("metrics"), Command::Metrics(MetricsArgs { format: CatalogueFormat::Table }));
         assert_eq!(

@@ -37,6 +37,7 @@
 //! * [`clock`], [`stats`], [`logging`]: now; the exporter's own counters; one line per event.
 //! * [`spelling`]: what a misspelled word was meant to be.
 //! * [`app`]: builds the parts of each tenant, runs and stops them. [`commands`]: what prints something and ends.
+//! * [`systemd`]: sockets that the service manager hands over, and the word that we are ready.
 //! * [`sim`]: a simulated tenant that speaks OAuth2 and Graph over HTTP, for `demo`, `simulate` and the tests.
 //!
 //! The tests that go through the real door are in `tests/it`; [`sim`] is what they read from.
@@ -96,6 +97,7 @@ pub mod logging;
 pub mod rooms_file;
 pub mod spelling;
 pub mod stats;
+pub mod systemd;
 
 // A tenant to try it on.
 pub mod sim;

@@ -9,10 +9,11 @@ use anyhow::Context;
 use teams_rooms_exporter::app::{self, Listeners, Tuning};
 use teams_rooms_exporter::cli::{self, Command};
 use teams_rooms_exporter::clock::Clock;
-use teams_rooms_exporter::commands::{check, metrics, rooms};
+use teams_rooms_exporter::commands::{check, healthcheck, metrics, rooms};
 use teams_rooms_exporter::config::{self, Config, Secret};
 use teams_rooms_exporter::metrics::catalogue::FAMILIES;
 use teams_rooms_exporter::model::Timestamp;
+use teams_rooms_exporter::systemd::{self, Sockets};
 use teams_rooms_exporter::{logging, sim};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -46,17 +47,18 @@ fn main() -> ExitCode {
 struct Misuse(String);
 
 fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    let sockets = Sockets::inherited();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
     let clock = Clock::system();
     let result = match command {
         Command::Serve(args) => {
             let config = load(&args)?;
             start_logging(&args.log)?;
-            runtime.block_on(interruptible(|stop| serve(config, clock, stop)))
+            runtime.block_on(interruptible(|stop| serve(config, sockets, clock, stop)))
         }
         Command::Demo(args) => {
             start_logging(&args.log)?;
-            runtime.block_on(interruptible(|stop| demo(args, stop)))
+            runtime.block_on(interruptible(|stop| demo(args, sockets, stop)))
         }
         Command::Simulate(args) => {
             start_logging(&args.log)?;
@@ -82,6 +84,10 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Metrics(args) => {
             metrics::print(args.format, &mut io::stdout().lock())?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Healthcheck(args) => {
+            let probe = config::probe(&args)?;
+            runtime.block_on(healthcheck::run(&probe, &mut io::stdout())).map(exit_code)
         }
     };
     runtime.shutdown_background(); // a second signal does not wait for anybody
@@ -114,19 +120,38 @@ fn start_logging(args: &cli::LogArgs) -> anyhow::Result<()> {
     Ok(logging::init(level, format, jiff::Timestamp::now, io::stderr)?)
 }
 
-async fn serve(config: Config, clock: Clock, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let listeners = listen(&config).await?;
+async fn serve(
+    config: Config,
+    sockets: Sockets,
+    clock: Clock,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let listeners = listen(&config, sockets).await?;
     for listener in &listeners.web {
         tracing::info!(address = %listener.local_addr()?, path = config.web.telemetry_path, "listening");
     }
     for listener in &listeners.intake {
         tracing::info!(address = %listener.local_addr()?, path = "/intake/", "listening");
     }
+    let addresses = listeners.web.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+    if let Some(warning) = config.open_occupancy(&addresses) {
+        tracing::warn!("{warning}");
+    }
+    notify();
     app::run(config, listeners, clock, Tuning::default(), stop).await
 }
 
+/// Tells systemd, if it is there, that requests are answered.
+#[expect(clippy::disallowed_methods, reason = "how systemd says where it listens")]
+fn notify() {
+    let socket = std::env::var("NOTIFY_SOCKET").ok();
+    if let Some(Err(error)) = socket.as_deref().map(systemd::ready) {
+        tracing::warn!(%error, "systemd was not told that the exporter is ready");
+    }
+}
+
 /// The whole product on one machine: a simulated tenant, and the exporter that reads it.
-async fn demo(args: cli::DemoArgs, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+async fn demo(args: cli::DemoArgs, sockets: Sockets, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let (tenant, world) = start_world(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &args.world).await?;
     let world_clock = tenant.clone();
     let clock = Clock::new(move || Timestamp::from_seconds(world_clock.now().as_second()));
@@ -134,14 +159,15 @@ async fn demo(args: cli::DemoArgs, stop: impl Future<Output = ()>) -> anyhow::Re
     let intake_secret = uuid::Uuid::new_v4().simple().to_string();
     let pushed = Secret::new(intake_secret.as_str());
     let config = config::demo(&args, &tenant.url(), sim::TENANT_ID, sim::CLIENT_ID, secret, pushed)?;
-    let listeners = listen(&config).await?;
+    let listeners = listen(&config, sockets).await?;
+    let scheme = if config.web.protection.encrypts { "https" } else { "http" };
     let (port, intake_port) = (first_port(&listeners.web)?, first_port(&listeners.intake)?);
     // Where simulated time runs fast, it is looked at more often.
     let tuning = Tuning { observe: Duration::from_secs(1), ..Tuning::default() };
     write!(
         io::stdout(),
-        "{} simulated rooms:  http://localhost:{port}/\n\
-         their metrics:       http://localhost:{port}{}\n\
+        "{} simulated rooms:  {scheme}://localhost:{port}/\n\
+         their metrics:       {scheme}://localhost:{port}{}\n\
          break something:     curl {}/_sim/\n\
          tell an incident to: http://localhost:{intake_port}/intake/pro-management/demo/{intake_secret}\n\
          stop:                Ctrl-C\n",
@@ -201,11 +227,14 @@ async fn start_world(
     Ok(sim::start(listener, settings)?)
 }
 
-async fn listen(config: &Config) -> anyhow::Result<Listeners> {
-    Ok(Listeners {
-        web: bind("--web.listen-address", &config.web.listen_addresses).await?,
-        intake: bind("--intake.listen-address", &config.intake_addresses).await?,
-    })
+async fn listen(config: &Config, mut sockets: Sockets) -> anyhow::Result<Listeners> {
+    let web = if config.web.systemd_socket {
+        let taken = sockets.listeners().and_then(|all| all.into_iter().map(TcpListener::from_std).collect());
+        taken.context("--web.systemd-socket: cannot use the sockets of systemd")?
+    } else {
+        bind("--web.listen-address", &config.web.listen_addresses).await?
+    };
+    Ok(Listeners { web, intake: bind("--intake.listen-address", &config.intake_addresses).await? })
 }
 
 /// Binds all addresses; where the machine has no IPv6, `[::]` means every IPv4 address.

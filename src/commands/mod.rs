@@ -1,6 +1,7 @@
 //! The subcommands that print something and end.
 
 pub mod check;
+pub mod healthcheck;
 pub mod metrics;
 pub mod rooms;
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::de::{self, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_saphyr::{DefaultMessageFormatter, Location, MessageFormatter as _, Spanned};
 
 use super::error::{Error, is_plain_key};
@@ -241,10 +241,14 @@ impl Source {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
-    pub(super) fn parse(&self) -> Result<Raw, Error> {
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn parse<T: Default + DeserializeOwned>(&self) -> Result<T, Error> {
         // The snippets of serde-saphyr show several lines around the place, and with them secrets.
         let options = serde_saphyr::options! { with_snippet: false };
-        serde_saphyr::from_str_with_options::<Option<Raw>>(&self.text, options)
+        serde_saphyr::from_str_with_options::<Option<T>>(&self.text, options)
             .map(Option::unwrap_or_default)
             .map_err(|error| self.unparsable(&error))
     }

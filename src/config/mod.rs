@@ -15,6 +15,7 @@ mod secret;
 mod shard;
 mod tenant;
 mod web;
+pub mod web_config;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,9 +26,9 @@ use url::Url;
 
 pub use self::error::Error;
 use self::error::quoted;
-use self::file::{RawMetrics, Source, Text};
+use self::file::{Raw, RawMetrics, Source, Text};
 pub use self::secret::{Credential, Secret, check_intake};
-pub use self::web::Web;
+pub use self::web::{Probe, Protection, Web};
 use crate::cli;
 use crate::model::Timestamp;
 use crate::model::account::Tier;
@@ -284,6 +285,19 @@ pub fn load(
     checked(args, &source, &env, known_metrics)
 }
 
+/// What `healthcheck` asks, and where.
+pub fn probe(args: &cli::HealthcheckArgs) -> Result<Probe, Error> {
+    Probe::read(args)
+}
+
+impl Config {
+    /// Warns of occupancy that strangers can read on these addresses.
+    pub fn open_occupancy(&self, addresses: &[SocketAddr]) -> Option<String> {
+        let tells_use = self.tenants.iter().any(|tenant| tenant.privacy.usage);
+        tells_use.then(|| self.web.open_to(addresses)).flatten()
+    }
+}
+
 /// How long `check --wait` goes on.
 pub fn wait(text: &str) -> Result<Duration, Error> {
     duration::parse_positive(text).map_err(|reason| Error::Setting { setting: "--wait", reason })
@@ -295,7 +309,7 @@ fn checked(
     env: &Env<'_>,
     known_metrics: &[&str],
 ) -> Result<Config, Error> {
-    let raw = source.parse()?;
+    let raw: Raw = source.parse()?;
     let idle_after = match &raw.idle_after {
         Some(text) => source.check("idle_after", text, |text| match duration::parse(text)? {
             Duration::ZERO => Ok(None),

@@ -173,6 +173,9 @@ fn a_file_with_every_key_is_read_in_full() {
         intake_addresses: Vec::new(),
         web: Web {
             listen_addresses: vec!["[::]:10064".parse().unwrap()],
+            systemd_socket: false,
+            config_file: None,
+            protection: Protection::default(),
             telemetry_path: "/metrics".to_owned(),
         },
         shard: Shard::default(),
@@ -339,12 +342,15 @@ fn what_is_wrong_in_the_arguments() {
         check_error(load(&args, &env, &[]), expected);
     };
     check(
-        cli::WebArgs { listen_addresses: vec![":1".to_owned(), "nowhere".to_owned()], telemetry_path: None },
+        cli::WebArgs {
+            listen_addresses: vec![":1".to_owned(), "nowhere".to_owned()],
+            ..cli::WebArgs::default()
+        },
         "--web.listen-address: `nowhere` is no address to listen on; \
          write it like :10064, 127.0.0.1:10064 or [::1]:10064",
     );
     check(
-        cli::WebArgs { listen_addresses: vec![], telemetry_path: Some("metrics".to_owned()) },
+        cli::WebArgs { telemetry_path: Some("metrics".to_owned()), ..cli::WebArgs::default() },
         "--web.telemetry-path: `metrics` is no path; write it like /metrics",
     );
 }

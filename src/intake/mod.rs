@@ -3,7 +3,6 @@
 //! Strangers reach this. So a secret is asked for before anything is read of a body, nothing that they send is logged,
 //! and everything is bounded. A tenant without a secret takes nothing.
 
-mod bucket;
 mod seal;
 
 use std::collections::BTreeMap;
@@ -14,7 +13,6 @@ use futures_util::future::join_all;
 use prometheus::IntCounter;
 use tokio::time::Instant;
 
-use self::bucket::{Bucket, Limit};
 use self::seal::Seal;
 use crate::clock::Clock;
 use crate::collectors::incidents;
@@ -22,6 +20,7 @@ use crate::config::{Credential, check_intake};
 use crate::model::State;
 use crate::model::incident::{Receipt, Reporter};
 use crate::poll::UnknownValues;
+use crate::serve::bucket::{Bucket, Limit};
 use crate::serve::intake::Push;
 use crate::stats::Stats;
 use crate::store::Store;

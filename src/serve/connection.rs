@@ -1,15 +1,16 @@
-//! One connection: HTTP/1.1 over any stream, and the deadlines that keep a silent client from staying.
+//! One connection: HTTP/1.1 in the clear or over TLS, and the deadlines that keep a silent client from staying.
 //!
 //! hyper asks a body for more only while the client reads, and its own timer knows neither idle connections nor
 //! responses. So the stream and the body tell a [`Watch`] what goes on, and the connection's task, which drives
 //! both, looks at its deadline whenever it has nothing else to do.
 
 use std::convert::Infallible;
-use std::future::{self, Future as _};
+use std::future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use std::vec;
 
 use bytes::Bytes;
@@ -21,23 +22,46 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::Watcher;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::routes::Answer;
-use super::{Server, Service, Settings};
+use super::{Server, Service, Settings, tls};
 use crate::metrics::exposition;
 
 /// Longest request head. Cookies of a login proxy are the largest thing to expect, and those stay below 8 KiB.
 /// hyper allows 100 headers in it.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 
+/// What closing another connection may take; a millisecond, unless the machine is busy.
+const SLOT_PATIENCE: Duration = Duration::from_millis(500);
+
+/// A response gets on when the client has taken so much more of it: a block of the exposition.
+const PROGRESS_BYTES: usize = 64 * 1024;
+
 /// Serves requests until either side is done or a deadline passes.
-pub(super) async fn serve<S>(stream: S, server: Arc<Server>, graceful: Watcher)
+pub(super) async fn serve(stream: TcpStream, server: Arc<Server>, watch: Watch, graceful: Watcher) {
+    let tls = match &server.service {
+        Service::Web(_, guard) => guard.tls(),
+        Service::Intake(_) => None,
+    };
+    let Some(config) = tls else { return serve_http(stream, server, watch, graceful).await };
+    watch.shakes_hands();
+    match watch.bound(tls::accept(stream, config)).await {
+        Some(Ok(stream)) => {
+            watch.shook_hands();
+            serve_http(stream, server, watch, graceful).await;
+        }
+        Some(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+        None => {}
+    }
+}
+
+async fn serve_http<S>(stream: S, server: Arc<Server>, watch: Watch, graceful: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let watch = Watch::new(server.settings);
     let io = TokioIo::new(Watched { stream, watch: watch.clone() });
     let service = {
         let watch = watch.clone();
@@ -50,33 +74,35 @@ where
         .header_read_timeout(None)
         .max_header_size(MAX_HEAD_BYTES)
         .serve_connection(io, service);
-    let mut connection = pin!(graceful.watch(connection));
-    let mut alarm = pin!(sleep_until(watch.deadline()));
-    future::poll_fn(|context| {
-        if let Poll::Ready(result) = connection.as_mut().poll(context) {
-            if let Err(error) = result {
-                tracing::debug!(%error, "connection ended early");
-            }
-            return Poll::Ready(());
-        }
-        let deadline = watch.deadline();
-        if alarm.deadline() != deadline {
-            alarm.as_mut().reset(deadline);
-        }
-        ready!(alarm.as_mut().poll(context));
-        tracing::debug!(phase = watch.phase(), "connection closed at its deadline");
-        Poll::Ready(())
-    })
-    .await;
+    if let Some(Err(error)) = watch.bound(graceful.watch(connection)).await {
+        tracing::debug!(%error, "connection ended early");
+    }
 }
 
 async fn respond(server: &Server, request: Request<Incoming>, watch: &Watch) -> Response<Sending> {
     let Answer { response, slot } = match &server.service {
-        Service::Web(routes) => without_body(&request, routes.answer(&request, &server.slots)),
+        Service::Web(routes, guard) => {
+            let mut answer = if let Some(refusal) = guard.refuse(&request).await {
+                routes.refused(refusal)
+            } else {
+                free_slot(server).await;
+                routes.answer(&request, &server.slots)
+            };
+            guard.dress(&mut answer.response);
+            without_body(&request, answer)
+        }
         Service::Intake(intake) => intake.answer(request).await,
     };
     watch.responding(slot);
     response.map(|body| Sending::new(body, watch.clone()))
+}
+
+/// Where all slots are taken and one of them for nothing, waits until it is free.
+async fn free_slot(server: &Server) {
+    if server.slots.available_permits() == 0 && server.open.free_slot() {
+        // The connection is gone as soon as its task is looked at.
+        drop(timeout(SLOT_PATIENCE, server.slots.acquire()).await);
+    }
 }
 
 /// Where no body is taken, one is not read; without the rest of the connection nobody needs to.
@@ -89,61 +115,124 @@ fn without_body(request: &Request<Incoming>, mut answer: Answer) -> Answer {
 
 /// What a connection is doing and how long it may.
 #[derive(Clone, Debug)]
-struct Watch(Arc<Mutex<State>>);
+pub(super) struct Watch(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
     settings: Settings,
     phase: Phase,
+    /// When this phase began, or the response last got on.
+    since: Instant,
+    /// Of the response, since then.
+    sent: usize,
     deadline: Instant,
 }
 
 #[derive(Debug)]
 enum Phase {
+    /// TLS is being agreed on.
+    Handshake,
     /// Between two requests.
     Idle,
     /// A request head is being read, or awaited on a new connection.
     Head,
     /// A response is on its way. `taken` says that hyper has all of it; the slot is held until the socket has.
-    Response { taken: bool, _slot: Option<OwnedSemaphorePermit> },
+    Response { taken: bool, slot: Option<OwnedSemaphorePermit> },
 }
 
 impl Watch {
-    fn new(settings: Settings) -> Self {
-        let deadline = Instant::now() + settings.head;
-        Self(Arc::new(Mutex::new(State { settings, phase: Phase::Head, deadline })))
+    pub(super) fn new(settings: Settings) -> Self {
+        let since = Instant::now();
+        let deadline = since + settings.head;
+        Self(Arc::new(Mutex::new(State { settings, phase: Phase::Head, since, sent: 0, deadline })))
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Drives what the connection does; none once its deadline has passed, which may move in the meantime.
+    async fn bound<F: Future>(&self, work: F) -> Option<F::Output> {
+        let mut work = pin!(work);
+        let mut alarm = pin!(sleep_until(self.deadline()));
+        future::poll_fn(|context| {
+            if let Poll::Ready(output) = work.as_mut().poll(context) {
+                return Poll::Ready(Some(output));
+            }
+            let deadline = self.deadline();
+            if alarm.deadline() != deadline {
+                alarm.as_mut().reset(deadline);
+            }
+            ready!(alarm.as_mut().poll(context));
+            tracing::debug!(phase = self.phase(), "connection closed at its deadline");
+            Poll::Ready(None)
+        })
+        .await
+    }
+
     fn deadline(&self) -> Instant {
         self.with(|state| state.deadline)
     }
 
-    fn phase(&self) -> &'static str {
+    /// Who is first to be closed: first of all those who get no response, and of these who keeps us waiting longest.
+    pub(super) fn standing(&self) -> (bool, Instant) {
+        self.with(|state| (matches!(state.phase, Phase::Response { .. }), state.since))
+    }
+
+    /// Since when a response with a slot has not got on, if that is too long.
+    pub(super) fn stalled_since(&self) -> Option<Instant> {
+        self.with(|state| {
+            let stalls = matches!(state.phase, Phase::Response { slot: Some(_), .. })
+                && state.since.elapsed() > state.settings.stalled;
+            stalls.then_some(state.since)
+        })
+    }
+
+    pub(super) fn phase(&self) -> &'static str {
         self.with(|state| match state.phase {
+            Phase::Handshake => "handshake",
             Phase::Idle => "idle",
             Phase::Head => "head",
             Phase::Response { .. } => "response",
         })
     }
 
+    pub(super) fn is_shaking_hands(&self) -> bool {
+        self.with(|state| matches!(state.phase, Phase::Handshake))
+    }
+
+    /// The time for it is that of the head, which goes on.
+    fn shakes_hands(&self) {
+        self.with(|state| state.phase = Phase::Handshake);
+    }
+
+    fn shook_hands(&self) {
+        self.with(|state| state.phase = Phase::Head);
+    }
+
     /// Bytes came in.
     fn received(&self) {
         self.with(|state| {
             if matches!(state.phase, Phase::Idle) {
-                state.phase = Phase::Head;
-                state.deadline = Instant::now() + state.settings.head;
+                state.begin(Phase::Head, state.settings.head);
             }
         });
     }
 
     fn responding(&self, slot: Option<OwnedSemaphorePermit>) {
         self.with(|state| {
-            state.phase = Phase::Response { taken: false, _slot: slot };
-            state.deadline = Instant::now() + state.settings.response;
+            state.begin(Phase::Response { taken: false, slot }, state.settings.response);
+        });
+    }
+
+    /// The socket took bytes.
+    fn sent(&self, bytes: usize) {
+        self.with(|state| {
+            state.sent += bytes;
+            if matches!(state.phase, Phase::Response { .. }) && state.sent >= PROGRESS_BYTES {
+                state.since = Instant::now();
+                state.sent = 0;
+            }
         });
     }
 
@@ -160,10 +249,18 @@ impl Watch {
     fn flushed(&self) {
         self.with(|state| {
             if matches!(state.phase, Phase::Response { taken: true, .. }) {
-                state.phase = Phase::Idle;
-                state.deadline = Instant::now() + state.settings.idle;
+                state.begin(Phase::Idle, state.settings.idle);
             }
         });
+    }
+}
+
+impl State {
+    fn begin(&mut self, phase: Phase, time: Duration) {
+        self.phase = phase;
+        self.since = Instant::now();
+        self.sent = 0;
+        self.deadline = self.since + time;
     }
 }
 
@@ -237,7 +334,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
+        self.watch.sent(written);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_write_vectored(
@@ -245,7 +344,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices))?;
+        self.watch.sent(written);
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {

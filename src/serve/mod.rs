@@ -3,29 +3,36 @@
 //! It answers from what is there: no answer waits for Graph or renders room data.
 
 pub mod api;
+pub mod bucket;
 mod connection;
+pub mod guard;
 pub mod intake;
 mod negotiate;
 pub mod page;
 mod query;
 pub mod routes;
+mod tls;
+mod users;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use self::connection::Watch;
+use self::guard::Guard;
 use self::intake::Intake;
 use self::routes::Routes;
 
@@ -35,20 +42,23 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 /// What clients may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Connections open at once; more wait in the kernel. Far more than scrapers and people need, and half of the
-    /// 1,024 file descriptors that a process usually has.
+    /// Connections open at once; for one more, the one that has kept us waiting longest is closed. Far more than scrapers
+    /// and people need, and half of the 1,024 file descriptors that a process usually has.
     pub connections: usize,
     /// Responses with exposition on their way at once; more get a 503. As in `node_exporter`. Each may pin the
     /// blocks of one generation.
     pub scrapes: usize,
-    /// For a request head to arrive, with the body where one is taken, so that a client which never ends one cannot hold
-    /// a connection.
+    /// For a request head to arrive, with the handshake before it and the body where one is taken, so that a client
+    /// which never ends one cannot hold a connection.
     pub head: Duration,
     /// For a connection between requests. Prometheus keeps its own for five minutes, and who waits for the other
     /// side to close first never meets a closing connection with a request.
     pub idle: Duration,
     /// For a response to be taken, also when the client stops reading. Longer than any sensible scrape timeout.
     pub response: Duration,
+    /// For the next 64 KiB of a response, where every slot of `scrapes` is taken: who is slower than any scraper that
+    /// comes to an end in time leaves the slot to the next one.
+    pub stalled: Duration,
     /// For responses in flight when the server stops. Below the ten seconds that container runtimes grant.
     pub drain: Duration,
 }
@@ -61,6 +71,7 @@ impl Default for Settings {
             head: Duration::from_secs(10),
             idle: Duration::from_secs(330),
             response: Duration::from_mins(1),
+            stalled: Duration::from_secs(2),
             drain: Duration::from_secs(5),
         }
     }
@@ -76,7 +87,7 @@ impl Settings {
 
 /// Who answers on some listeners.
 pub enum Service {
-    Web(Routes),
+    Web(Routes, Arc<Guard>),
     Intake(Intake),
 }
 
@@ -84,7 +95,7 @@ pub enum Service {
 struct Server {
     service: Service,
     slots: Arc<Semaphore>,
-    settings: Settings,
+    open: Open,
 }
 
 /// Serves until `shutdown`, then lets responses in flight end.
@@ -95,27 +106,86 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) {
     let slots = Arc::new(Semaphore::new(settings.scrapes));
-    let server = Arc::new(Server { service, slots, settings });
+    let server = Arc::new(Server { service, slots, open: Open::default() });
     let graceful = GracefulShutdown::new();
-    let mut connections = JoinSet::new();
+    let mut tasks = JoinSet::new();
     let mut accepting = Accepting::default();
     let mut shutdown = pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            Some(_) = connections.join_next() => {}
-            accepted = accepting.next(&listeners), if connections.len() < settings.connections => {
-                if let Some(stream) = accepting.judge(accepted) {
-                    connections.spawn(connection::serve(stream, Arc::clone(&server), graceful.watcher()));
+            Some(ended) = tasks.join_next_with_id() => server.open.remove(&ended),
+            accepted = accepting.next(&listeners) => {
+                let Some(stream) = accepting.judge(accepted) else { continue };
+                if tasks.len() >= settings.connections {
+                    server.open.make_room();
+                    if let Some(ended) = tasks.join_next_with_id().await {
+                        server.open.remove(&ended);
+                    }
                 }
+                let watch = Watch::new(settings);
+                let work = connection::serve(stream, Arc::clone(&server), watch.clone(), graceful.watcher());
+                server.open.add(tasks.spawn(work), watch);
             }
         }
     }
     drop(listeners);
+    server.open.close_handshakes();
     if timeout(settings.drain, graceful.shutdown()).await.is_err() {
-        tracing::info!(connections = connections.len(), "closing connections that did not end in time");
+        tracing::info!(connections = tasks.len(), "closing connections that did not end in time");
     }
-    connections.shutdown().await;
+    tasks.shutdown().await;
+}
+
+/// The connections that are open, so that one can be closed for another.
+#[derive(Debug, Default)]
+struct Open(Mutex<HashMap<Id, (AbortHandle, Watch)>>);
+
+impl Open {
+    fn connections(&self) -> MutexGuard<'_, HashMap<Id, (AbortHandle, Watch)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, task: AbortHandle, watch: Watch) {
+        self.connections().insert(task.id(), (task, watch));
+    }
+
+    fn remove(&self, ended: &Result<(Id, ()), JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => *id,
+            Err(error) => error.id(),
+        };
+        self.connections().remove(&id);
+    }
+
+    /// Closes the connection that has kept us waiting longest, so that whoever holds connections without using them
+    /// keeps nobody out: who uses one is heard within milliseconds.
+    fn make_room(&self) {
+        let connections = self.connections();
+        if let Some((task, watch)) = connections.values().min_by_key(|(_, watch)| watch.standing()) {
+            tracing::debug!(phase = watch.phase(), "connection closed for another one");
+            task.abort();
+        }
+    }
+
+    /// Closes the connection that has stalled longest with a response whose slot others need; false where none has.
+    fn free_slot(&self) -> bool {
+        let connections = self.connections();
+        let stalled = connections.values().filter_map(|(task, watch)| Some((watch.stalled_since()?, task)));
+        let longest = stalled.min_by_key(|(since, _)| *since);
+        longest.is_some_and(|(_, task)| {
+            tracing::debug!("stalled connection closed for another scrape");
+            task.abort();
+            true
+        })
+    }
+
+    /// Nobody waits for these.
+    fn close_handshakes(&self) {
+        for (task, _) in self.connections().values().filter(|(_, watch)| watch.is_shaking_hands()) {
+            task.abort();
+        }
+    }
 }
 
 /// Accepts from all listeners, and calmly when that fails.

@@ -86,6 +86,12 @@ impl Routes {
         answer
     }
 
+    /// Counts an answer that was given before the path was looked at.
+    pub(super) fn refused(&self, answer: Answer) -> Answer {
+        (self.on_response)("refused", answer.response.status().as_u16());
+        answer
+    }
+
     fn metrics(&self, query: Option<&str>, headers: &HeaderMap, slots: &Arc<Semaphore>) -> Answer {
         let Ok(slot) = Arc::clone(slots).try_acquire_owned() else {
             return busy();

@@ -37,7 +37,7 @@ impl Running {
         let address = listener.local_addr().unwrap();
         let responses = Arc::new(Mutex::new(Vec::new()));
         let (stop, stopped) = oneshot::channel();
-        let routes = Service::Web(Routes {
+        let routes = Routes {
             exposition: Arc::new(exposition()),
             tail: Box::new(move |_| vec![b'#'; tail]),
             ready: Box::new(|| Ok(())),
@@ -49,7 +49,8 @@ impl Running {
                 move |handler, code| responses.lock().unwrap().push(format!("{handler} {code}"))
             }),
             telemetry_path: "/metrics".to_owned(),
-        });
+        };
+        let routes = Service::Web(routes, Arc::new(Guard::absent()));
         let mut server = JoinSet::new();
         server.spawn(run(vec![listener], routes, settings, async { stopped.await.unwrap_or_default() }));
         Self { address, stop: Some(stop), server, responses }
@@ -136,6 +137,12 @@ impl Client {
         }
         reply.body = self.ahead.drain(..length).collect();
         reply
+    }
+
+    /// As much as `length` of what comes.
+    async fn rest_of(&mut self, length: usize) -> usize {
+        while self.ahead.len() < length && self.more().await {}
+        self.ahead.len()
     }
 
     /// Everything up to the end of the connection.
@@ -261,7 +268,7 @@ async fn an_idle_connection_is_closed() {
 
 #[tokio::test]
 async fn stalled_readers_are_dropped_while_others_scrape() {
-    let settings = Settings { scrapes: 2, response: Duration::from_secs(4), ..Settings::default() };
+    let settings = Settings { scrapes: 2, stalled: Duration::from_secs(4), ..Settings::default() };
     let server = Running::start(settings, HUGE).await;
     let mut stalled = server.connect().await;
     stalled.send(SCRAPE).await;
@@ -296,18 +303,19 @@ async fn a_small_response_nobody_reads_is_bounded_too() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait() {
-    let server = Running::start(Settings { connections: 1, ..Settings::default() }, 0).await;
+async fn beyond_the_limit_the_connection_that_waits_longest_makes_room() {
+    let server = Running::start(Settings { connections: 2, ..Settings::default() }, HUGE).await;
     let mut first = server.connect().await;
-    first.send(SCRAPE).await;
+    first.send("GET / HTTP/1.1\r\n\r\n").await;
     assert_eq!(first.reply().await.status, 200);
-    let mut second = server.connect().await;
-    second.send(SCRAPE).await;
-    first.send(SCRAPE).await;
-    assert_eq!(first.reply().await.status, 200);
-    assert_eq!(server.responses.lock().unwrap().len(), 2, "the second was not served yet");
-    drop(first);
-    assert_eq!(second.reply().await.status, 200);
+    let mut busy = server.connect().await;
+    busy.send(SCRAPE).await;
+    let head = busy.head().await;
+    for _ in 0..10 {
+        assert_eq!(server.ask("GET / HTTP/1.1\r\n\r\n").await.status, 200);
+    }
+    assert_eq!(first.rest().await, 0, "it was idle");
+    assert_eq!(busy.rest_of(head.length()).await, head.length(), "a response is not cut short for others");
 }
 
 #[tokio::test]

@@ -274,7 +274,7 @@ fn words<'t>(text: &'t str, prefix: &str, allowed: fn(char) -> bool) -> Vec<&'t 
 /// The flags of all commands, as their help tells them.
 fn flags() -> BTreeSet<String> {
     let mut flags = BTreeSet::new();
-    for command in ["serve", "demo", "simulate", "check", "rooms", "metrics"] {
+    for command in ["serve", "demo", "simulate", "check", "rooms", "metrics", "healthcheck"] {
         let help =
             cli::parse(["teams-rooms-exporter", command, "--help"]).expect_err("help ends here").to_string();
         let is_flag = |c: char| c.is_ascii_lowercase() || c == '-' || c == '.';

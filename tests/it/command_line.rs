@@ -13,12 +13,13 @@ use std::time::{Duration, Instant};
 
 use teams_rooms_exporter::clock::Clock;
 use teams_rooms_exporter::commands::check;
-use teams_rooms_exporter::config::{Config, MetricsFilter, Web};
+use teams_rooms_exporter::config::{Config, MetricsFilter, Protection, Web};
 use teams_rooms_exporter::model::Timestamp;
 use teams_rooms_exporter::model::shard::Shard;
 use teams_rooms_exporter::sim::{CLIENT_ID, CLIENT_SECRET, Sim, TENANT_ID};
 
 use crate::exporter::{parse, start_tenant, tenant};
+use crate::pki::{TLS, WebFolder};
 
 /// How long a program is waited for; far more than it takes.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -54,8 +55,28 @@ impl Program {
 
     fn start_in(line: &str, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_teams-rooms-exporter"));
-        command.args(line.split_whitespace()).env_clear().envs(environment.iter().copied());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(line.split_whitespace())
+            .env_clear()
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null());
+        Self::spawn(command, line)
+    }
+
+    /// As systemd starts it: with a socket as descriptor 3, which only the process may use that is meant.
+    fn start_with(socket: TcpListener, line: &str, environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("/bin/sh");
+        let script = format!(
+            "LISTEN_PID=$$ LISTEN_FDS=1 exec {} {line} 3<&0",
+            env!("CARGO_BIN_EXE_teams-rooms-exporter")
+        );
+        command.args(["-c", &script]).env_clear().envs(environment.iter().copied());
+        command.stdin(Stdio::from(std::os::fd::OwnedFd::from(socket)));
+        Self::spawn(command, line)
+    }
+
+    fn spawn(mut command: Command, line: &str) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let out = Stream::of(child.stdout.take().expect("piped"));
         let err = Stream::of(child.stderr.take().expect("piped"));
@@ -511,10 +532,17 @@ impl Write for Consent {
 /// The token has the permission and Graph refuses it for a while, as after each consent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn check_waits_for_a_consent_that_is_on_its_way() {
+    drop(rustls::crypto::ring::default_provider().install_default());
     let sim = start_tenant(8, &["forbidden"]).await;
     let config = Config {
         tenants: vec![tenant("contoso", &sim)],
-        web: Web { listen_addresses: Vec::new(), telemetry_path: "/metrics".to_owned() },
+        web: Web {
+            listen_addresses: Vec::new(),
+            systemd_socket: false,
+            config_file: None,
+            protection: Protection::default(),
+            telemetry_path: "/metrics".to_owned(),
+        },
         intake_addresses: Vec::new(),
         shard: Shard::default(),
         storage_path: None,
@@ -631,4 +659,116 @@ async fn pushes_are_taken_where_an_address_and_a_secret_say_so() {
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     assert!(!ended.err.contains(SECRET) && !ended.err.contains("/intake/pro-management"), "{}", ended.err);
     contains(&run(&settings.line("check"), 0).out, &["all is well"]);
+}
+
+/// What `healthcheck` says of an exporter at an address, and its exit code.
+#[track_caller]
+fn healthcheck(address: &str, more: &str, code: i32, words: &str) {
+    let ended = run(&format!("healthcheck --web.listen-address {address} {more}"), code);
+    contains(&ended.out, &[words]);
+    assert_eq!(ended.out.lines().count(), 1, "{}", ended.out);
+}
+
+#[test]
+fn healthcheck_tells_alive_from_ready_and_from_absent() {
+    let mut demo = Program::start("demo --rooms 2 --speed 0 --web.listen-address :0");
+    let address = address_of(&mut demo);
+    let port = address.rsplit(':').next().expect("a port");
+    healthcheck(&address, "", 0, "teams-rooms-exporter is healthy.");
+    healthcheck(&format!(":{port}"), "", 0, "is healthy");
+    wait_until_ready(&address);
+    healthcheck(&address, "--ready", 0, "is ready");
+    demo.signal("TERM");
+    assert_eq!(demo.end().code, Some(0));
+    healthcheck(&address, "", 1, &format!("{address} does not answer: "));
+
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = silent.local_addr().expect("bound").to_string();
+    healthcheck(&address, "--timeout 100ms", 1, "does not answer");
+    contains(&run("healthcheck --web.listen-address :0", 2).err, &["--web.listen-address"]);
+    contains(&run("healthcheck --web.config.file /nowhere.yml", 2).err, &["/nowhere.yml does not exist"]);
+}
+
+/// With users and certificates nobody is told whether it is ready, but who turns us away is alive.
+#[test]
+fn healthcheck_of_a_guarded_exporter() {
+    let hash = bcrypt::hash("password", 4).expect("a hash");
+    let demands = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n";
+    for (web, words) in [
+        (format!("{TLS}basic_auth_users:\n  ann: {hash}\n"), "it asks for a user"),
+        (format!("{TLS}{demands}"), "it asks for a certificate"),
+        (format!("{TLS}  max_version: TLS12\n{demands}"), "it asks for a certificate"),
+    ] {
+        let folder = WebFolder::new(&web);
+        let file = format!("--web.config.file {}", folder.web().display());
+        let line = format!("demo --rooms 2 --speed 0 --web.listen-address 127.0.0.1:0 {file}");
+        let mut demo = Program::start(&line);
+        let line = demo.out.wait_for(&["simulated rooms:  https://"]);
+        let port = line.trim_end_matches('/').rsplit(':').next().expect("a port");
+        let address = format!("127.0.0.1:{port}");
+        healthcheck(&address, &file, 0, words);
+        healthcheck(&address, &format!("{file} --ready"), 1, words);
+        healthcheck(&address, "", 1, "answers 400; is that the exporter?");
+        demo.signal("TERM");
+        assert_eq!(demo.end().code, Some(0));
+    }
+}
+
+#[test]
+fn a_bad_web_configuration_is_named_with_its_line() {
+    let folder = WebFolder::new("tls_server_config:\n  cert_file: cert.pem\n  min_version: TLS10\n");
+    let ended = run(&format!("demo --web.config.file {}", folder.web().display()), 2);
+    contains(&ended.err, &["web.yml:2:3: tls_server_config: `key_file` is missing"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_of_systemd_is_listened_on_and_systemd_hears_when() {
+    let sim = start_tenant(2, &[]).await;
+    let settings = Settings::tenant(&sim.url(), CLIENT_SECRET);
+    let line = settings.line("serve --web.systemd-socket");
+    let notify = settings.folder.path().join("notify");
+    let manager = std::os::unix::net::UnixDatagram::bind(&notify).expect("bound");
+    manager.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    let socket =
+        TcpListener::bind("[::]:0").or_else(|_| TcpListener::bind("0.0.0.0:0")).expect("a free port");
+    let port = socket.local_addr().expect("bound").port();
+    let environment = [("NOTIFY_SOCKET", notify.to_str().expect("UTF-8"))];
+    let mut serve = Program::start_with(socket, &line, &environment);
+    let mut word = [0; 16];
+    let length = manager.recv(&mut word).expect("the word");
+    assert_eq!(&word[..length], b"READY=1");
+    assert_eq!(get(&format!("127.0.0.1:{port}"), "/-/healthy").0, 200);
+    serve.err.wait_for(&["level=warn", "without users and TLS", "--web.config.file"]);
+    serve.signal("TERM");
+    assert_eq!(serve.end().code, Some(0));
+
+    contains(&run(&line, 1).err, &["--web.systemd-socket", "there are none"]);
+    let both = format!("{line} --web.listen-address :0");
+    contains(&run(&both, 2).err, &["--web.systemd-socket", "leave --web.listen-address out"]);
+}
+
+/// Occupancy is for those who should have it: on loopback, or where it is not told, nobody is warned.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_warning_where_anybody_may_see_who_is_in() {
+    let sim = start_tenant(2, &[]).await;
+    let told = Settings::tenant(&sim.url(), CLIENT_SECRET);
+    let untold = Settings::new(&format!(
+        "{}    privacy: {{ usage: off }}\n",
+        std::fs::read_to_string(told.path()).expect("written")
+    ));
+    let hash = bcrypt::hash("password", 4).expect("a hash");
+    let guarded = WebFolder::new(&format!("{TLS}basic_auth_users:\n  ann: {hash}\n"));
+    let guarded = format!("serve --web.listen-address :0 --web.config.file {}", guarded.web().display());
+    for (line, expected) in [
+        (told.line("serve --web.listen-address :0"), true),
+        (told.line("serve --web.listen-address 127.0.0.1:0"), false),
+        (untold.line("serve --web.listen-address :0"), false),
+        (told.line(&guarded), false),
+    ] {
+        let mut serve = Program::start(&line);
+        serve.err.wait_for(&["msg=collected"]);
+        serve.signal("TERM");
+        let ended = serve.end();
+        assert_eq!(ended.err.contains("occupied is served"), expected, "{line}:\n{}", ended.err);
+    }
 }

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use teams_rooms_exporter::app::{self, Listeners, Tuning};
 use teams_rooms_exporter::clock::Clock;
+use teams_rooms_exporter::config::web_config::WebConfig;
 use teams_rooms_exporter::config::{
-    Collectors, Config, Credential, DevicesSettings, Enabled, HealthSettings, MetricsFilter, Secret,
-    SourceSettings, Tenant, Trust, Web,
+    Collectors, Config, Credential, DevicesSettings, Enabled, HealthSettings, MetricsFilter, Protection,
+    Secret, SourceSettings, Tenant, Trust, Web,
 };
 use teams_rooms_exporter::graph::Limits;
 use teams_rooms_exporter::model::Timestamp;
@@ -49,6 +50,8 @@ pub(crate) struct Scenario {
     pub(crate) configure: Box<dyn FnOnce(&mut Config) + Send>,
     /// Changes paces and patience before the start.
     pub(crate) tune: fn(&mut Tuning),
+    /// A web configuration file, and the client that gets through.
+    pub(crate) web: Option<(PathBuf, reqwest::Client)>,
     /// Uses this tenant, which another exporter has read before.
     pub(crate) sim: Option<Sim>,
 }
@@ -62,6 +65,7 @@ impl Default for Scenario {
             storage_path: None,
             configure: Box::new(|_| {}),
             tune: |_| {},
+            web: None,
             sim: None,
         }
     }
@@ -142,11 +146,23 @@ impl Exporter {
             None => start_tenant(scenario.rooms, scenario.faults).await,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        let (web_file, http) = match scenario.web {
+            Some((file, client)) => (Some(file), client),
+            None => (None, client().build().expect("a client")),
+        };
+        let web = web_file.as_deref().map(|file| WebConfig::load(file).expect("sound"));
+        let scheme = if web.is_some_and(|web| web.tls.is_some()) { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().expect("bound"));
         let mut config = Config {
             tenants: vec![tenant(scenario.tenant, &sim)],
             intake_addresses: Vec::new(),
-            web: Web { listen_addresses: Vec::new(), telemetry_path: "/metrics".to_owned() },
+            web: Web {
+                listen_addresses: Vec::new(),
+                systemd_socket: false,
+                config_file: web_file,
+                protection: Protection::default(),
+                telemetry_path: "/metrics".to_owned(),
+            },
             shard: Shard::default(),
             storage_path: scenario.storage_path,
             idle_after: None,
@@ -168,7 +184,6 @@ impl Exporter {
         let listeners = Listeners { web: vec![listener], intake };
         let app = app::run(config, listeners, clock, tuning, async move { drop(stopped.await) });
         let app = spawn(app);
-        let http = reqwest::Client::builder().no_proxy().no_gzip().build().expect("a client");
         Self { url, intake_url, tenant: scenario.tenant, sim, http, stop: Some(stop), app }
     }
 
@@ -237,6 +252,15 @@ impl Exporter {
                 );
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
+        }
+    }
+
+    /// Scrapes until it is let in.
+    pub(crate) async fn wait_until_scraped(&self) {
+        let began = Instant::now();
+        while self.get("/metrics").await.0 != 200 {
+            assert!(began.elapsed() < PATIENCE, "no scrape is let in");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
@@ -413,6 +437,12 @@ impl Scrape {
     }
 }
 
+/// What asks an exporter: nothing stands between.
+pub(crate) fn client() -> reqwest::ClientBuilder {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::builder().no_proxy().no_gzip()
+}
+
 /// The value of a label; empty where there is none.
 pub(crate) fn label<'s>(series: &'s str, name: &str) -> &'s str {
     let pair = series.split_once(&format!("{name}=\"")).map_or("", |(_, rest)| rest);
@@ -490,6 +520,7 @@ fn tuning() -> Tuning {
         rooms_file: Duration::from_millis(50),
         save_interval: Duration::from_millis(50),
         intake_secrets: Duration::from_millis(50),
+        web_config: Duration::from_millis(50),
         observe: Duration::from_millis(50),
         serve: serve::Settings::default(),
         intake: serve::Settings::of_intake(),

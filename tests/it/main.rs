@@ -18,12 +18,18 @@ mod credentials;
 mod faults;
 /// Whole scrapes, compared with files.
 mod golden;
+/// TLS, certificates of clients, users, headers, a rate limit, and their change while it runs.
+mod guard;
+/// What clients do to keep others from scraping.
+mod hostile_clients;
 /// What Microsoft's portals push: who may, what is taken, what becomes of it.
 mod intake;
 /// What Intune manages: joined to rooms, and nothing of anybody else.
 mod intune;
 /// Imports run one way, every file says what it is for.
 mod layers;
+/// Certificates for the tests.
+mod pki;
 /// Any snapshot makes an exposition that every scraper takes.
 mod properties;
 /// Rules, dashboards and documents ask for what is there.

@@ -3,25 +3,25 @@
 use tokio::time::Instant;
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limit {
-    pub(super) burst: f64,
-    pub(super) per_second: f64,
+pub struct Limit {
+    pub burst: f64,
+    pub per_second: f64,
 }
 
-#[derive(Debug)]
-pub(super) struct Bucket {
+#[derive(Clone, Copy, Debug)]
+pub struct Bucket {
     limit: Limit,
     left: f64,
     filled: Instant,
 }
 
 impl Bucket {
-    pub(super) fn full(limit: Limit, now: Instant) -> Self {
+    pub fn full(limit: Limit, now: Instant) -> Self {
         Self { limit, left: limit.burst, filled: now }
     }
 
     /// Whether one more may come now.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
+    pub fn take(&mut self, now: Instant) -> bool {
         let since = now.saturating_duration_since(self.filled).as_secs_f64();
         self.left = (self.left + since * self.limit.per_second).min(self.limit.burst);
         self.filled = self.filled.max(now);
