@@ -33,6 +33,7 @@
 //! * [`render`]: has the changed families of a tenant written anew.
 //! * [`serve`]: the HTTP server: paths, formats, limits, the status page.
 //! * [`cli`], [`config`]: arguments, environment and file become settings that nobody checks again.
+//! * [`certificate`]: what signs in and who is trusted, out of PEM files.
 //! * [`rooms_file`]: the operator's table of rooms, read again when it changed.
 //! * [`clock`], [`stats`], [`logging`]: now; the exporter's own counters; one line per event.
 //! * [`spelling`]: what a misspelled word was meant to be.
@@ -88,6 +89,7 @@ pub mod serve;
 
 // The program around it.
 pub mod app;
+pub mod certificate;
 pub mod cli;
 pub mod clock;
 pub mod commands;

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use crate::clock::Clock;
 use crate::commands::{Reader, reader};
 use crate::config::{Config, Enabled, Tenant};
+use crate::graph::auth::claims::Claims;
 use crate::graph::{Error, batch};
 use crate::model::collector::{Collector, CollectorState, Facts, Status};
 use crate::model::coverage;
@@ -72,6 +73,7 @@ struct SignedIn {
     lifetime: Duration,
     /// The permissions in the token, where it can be read.
     roles: Option<Vec<String>>,
+    claims: Option<Claims>,
     snapshot: Snapshot,
 }
 
@@ -79,9 +81,10 @@ impl<'a> Findings<'a> {
     async fn of(tenant: &'a Tenant, clock: &'a Clock) -> anyhow::Result<Self> {
         let Reader { poller, store } = reader(tenant, clock)?;
         let sign_in = match poller.client.sign_in().await {
-            Ok((lifetime, roles)) => {
+            Ok((lifetime, claims)) => {
                 poller.once(one_batch).await;
-                Ok(SignedIn { lifetime, roles, snapshot: store.snapshot() })
+                let roles = claims.as_ref().map(Claims::permissions);
+                Ok(SignedIn { lifetime, roles, claims, snapshot: store.snapshot() })
             }
             Err(error) => Err(error),
         };
@@ -121,7 +124,9 @@ impl<'a> Findings<'a> {
             }
         };
         let lifetime = Span(signed_in.lifetime);
-        writeln!(out, "  sign-in ok: app {}, token for {lifetime}\n", self.tenant.client_id)?;
+        let app = signed_in.claims.as_ref().and_then(|claims| claims.app_id.as_deref());
+        let app = app.or(self.tenant.client_id.as_deref()).unwrap_or("unknown");
+        writeln!(out, "  sign-in ok: app {app}, token for {lifetime}\n")?;
         writeln!(out, "  {:<15} {:<45} GRAPH SAYS", "SOURCE", "PERMISSION")?;
         for (collector, status) in signed_in.snapshot.status.iter() {
             tell_source(*collector, status, signed_in.has_permissions(*collector), out)?;

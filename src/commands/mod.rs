@@ -1,6 +1,8 @@
 //! The subcommands that print something and end.
 
 pub mod check;
+pub mod login;
+mod loopback;
 pub mod metrics;
 pub mod rooms;
 

@@ -105,13 +105,14 @@ fn a_file_with_every_key_is_read_in_full() {
     let contoso = Tenant {
         name: "contoso".to_owned(),
         tenant_id: "11111111-2222-4333-8444-55555555555a".to_owned(),
-        client_id: CLIENT_ID.to_owned(),
-        credential: Credential::SecretFile("tests/config/secret".into()),
+        client_id: Some(CLIENT_ID.to_owned()),
+        auth: Auth::Secret(Credential::SecretFile("tests/config/secret".into())),
         client_secret_expires: Timestamp::parse("2027-01-31T00:00:00Z"),
         intake: Some(Credential::SecretFile("tests/config/intake_secret".into())),
         authority: url("https://login.microsoftonline.us/"),
         graph: url("https://graph.microsoft.us/"),
         requests_per_second: Some(10),
+        ca_file: None,
         trust_device_accounts: Trust::No,
         collectors: Collectors {
             devices: DevicesSettings {
@@ -146,13 +147,14 @@ fn a_file_with_every_key_is_read_in_full() {
     let fabrikam = Tenant {
         name: "fabrikam-2".to_owned(),
         tenant_id: "fabrikam.onmicrosoft.com".to_owned(),
-        client_id: "33333333-3333-4444-8555-666666666666".to_owned(),
-        credential: Credential::Secret(Secret::new("hunter2")),
+        client_id: Some("33333333-3333-4444-8555-666666666666".to_owned()),
+        auth: Auth::Secret(Credential::Secret(Secret::new("hunter2"))),
         client_secret_expires: None,
         intake: Some(Credential::Secret(Secret::new("0123456789abcdef0123456789ABCDEF-_.~"))),
         authority: url("http://127.0.0.1:10065/"),
         graph: url("http://[::1]:10065/graph/"),
         requests_per_second: None,
+        ca_file: None,
         trust_device_accounts: Trust::Auto,
         collectors: Collectors {
             devices: DevicesSettings {
@@ -185,7 +187,8 @@ fn a_file_with_every_key_is_read_in_full() {
     };
     assert_eq!(config, expected);
     assert!(!format!("{config:?}").contains("hunter2"));
-    let secret = config.tenants[0].credential.read().expect("readable");
+    let Auth::Secret(credential) = &config.tenants[0].auth else { panic!("another way") };
+    let secret = credential.read().expect("readable");
     assert_eq!(secret.expose(), "hunter2");
 }
 
@@ -212,7 +215,7 @@ fn the_environment_describes_one_tenant() {
     assert_eq!((config.idle_after, &config.metrics), (Some(HOUR), &MetricsFilter::default()));
     let tenant = only_tenant(Ok(config));
     assert_eq!(tenant.name, "default");
-    assert_eq!(tenant.credential, Credential::Secret(Secret::new("hunter2")));
+    assert_eq!(tenant.auth, Auth::Secret(Credential::Secret(Secret::new("hunter2"))));
     assert_eq!(tenant.graph.as_str(), "https://graph.microsoft.com/");
     assert_eq!(tenant.authority.as_str(), "https://login.microsoftonline.com/");
     assert_eq!(tenant.collectors, Collectors::default());
@@ -229,7 +232,7 @@ fn the_environment_describes_one_tenant() {
     ];
     let tenant = only_tenant(load_environment(&us));
     assert_eq!(tenant.graph.as_str(), "https://graph.microsoft.us/");
-    assert_eq!(tenant.credential, Credential::SecretFile("tests/config/secret".into()));
+    assert_eq!(tenant.auth, Auth::Secret(Credential::SecretFile("tests/config/secret".into())));
 }
 
 #[test]
@@ -242,7 +245,7 @@ fn what_is_wrong_in_the_environment() {
         (&[TENANT, SECRET], "AZURE_CLIENT_ID: is not set, though AZURE_TENANT_ID is"),
         (
             &[TENANT, CLIENT],
-            "AZURE_CLIENT_SECRET or AZURE_CLIENT_SECRET_FILE: is not set, though AZURE_TENANT_ID is",
+            "AZURE_CLIENT_SECRET or AZURE_CLIENT_SECRET_FILE, AZURE_CLIENT_CERTIFICATE_PATH or AZURE_FEDERATED_TOKEN_FILE: is not set, though AZURE_TENANT_ID is",
         ),
         (
             &[TENANT, CLIENT, SECRET, ("AZURE_CLIENT_SECRET_FILE", "x")],
@@ -278,13 +281,16 @@ fn a_single_tenant_of_the_file_may_leave_its_secret_to_the_environment() {
     let text = format!("tenants: [{{ name: a, tenant_id: {TENANT_ID}, client_id: {CLIENT_ID} }}]");
     let secret = ("AZURE_CLIENT_SECRET", "hunter2");
     let tenant = only_tenant(load_text(&text, &[secret, ("AZURE_TENANT_ID", "not used")]));
-    assert_eq!((tenant.name.as_str(), tenant.credential), ("a", Credential::Secret(Secret::new("hunter2"))));
+    assert_eq!(
+        (tenant.name.as_str(), tenant.auth),
+        ("a", Auth::Secret(Credential::Secret(Secret::new("hunter2"))))
+    );
 
     let own = text.replace(" }]", ", auth: { client_secret: own } }]");
     let tenant = only_tenant(load_text(&own, &[secret]));
     assert_eq!(
-        tenant.credential,
-        Credential::Secret(Secret::new("own")),
+        tenant.auth,
+        Auth::Secret(Credential::Secret(Secret::new("own"))),
         "the file's own secret comes first"
     );
 
@@ -361,7 +367,7 @@ fn the_demo_talks_to_the_simulated_tenant_alone() {
     let tenant = only_tenant(Ok(config));
     assert_eq!(tenant.authority.as_str(), "http://127.0.0.1:1/");
     assert_eq!(tenant.graph, tenant.authority);
-    assert_eq!(tenant.credential, Credential::Secret(secret));
+    assert_eq!(tenant.auth, Auth::Secret(Credential::Secret(secret)));
     for collector in Collector::ALL {
         let source = tenant.source(*collector);
         assert_eq!(source.enabled, Enabled::Auto);

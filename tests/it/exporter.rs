@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use teams_rooms_exporter::app::{self, Listeners, Tuning};
 use teams_rooms_exporter::clock::Clock;
 use teams_rooms_exporter::config::{
-    Collectors, Config, Credential, DevicesSettings, Enabled, HealthSettings, MetricsFilter, Secret,
+    Auth, Collectors, Config, Credential, DevicesSettings, Enabled, HealthSettings, MetricsFilter, Secret,
     SourceSettings, Tenant, Trust, Web,
 };
 use teams_rooms_exporter::graph::Limits;
@@ -460,13 +460,14 @@ pub(crate) fn tenant(name: &str, sim: &Sim) -> Tenant {
     Tenant {
         name: name.to_owned(),
         tenant_id: sim::TENANT_ID.to_owned(),
-        client_id: sim::CLIENT_ID.to_owned(),
-        credential: Credential::Secret(Secret::new(sim.secret())),
+        client_id: Some(sim::CLIENT_ID.to_owned()),
+        auth: Auth::Secret(Credential::Secret(Secret::new(sim.secret()))),
         client_secret_expires: None,
         intake: None,
         authority: root.clone(),
         graph: root,
         requests_per_second: None,
+        ca_file: None,
         trust_device_accounts: Trust::Auto,
         collectors,
         frozen_after: Duration::from_hours(24),
