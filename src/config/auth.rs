@@ -51,6 +51,19 @@ const METADATA_SERVICE: &str = "http://169.254.169.254/metadata/identity/oauth2/
 /// A certificate with its chain and key takes some 10 KiB, all authorities of a system some 250.
 const MAX_PEM_BYTES: u64 = 1024 * 1024;
 
+impl Auth {
+    /// The way in words.
+    pub const fn way(&self) -> &'static str {
+        match self {
+            Self::Secret(_) => "by secret",
+            Self::Certificate(_) => "by certificate",
+            Self::FederatedToken(_) => "by federated token",
+            Self::ManagedIdentity(_) => "by managed identity",
+            Self::Delegated(_) => "for a user",
+        }
+    }
+}
+
 impl CertificateFiles {
     /// The certificate as it is now.
     pub fn read(&self) -> Result<Certificate, Error> {

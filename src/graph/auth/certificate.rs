@@ -23,17 +23,23 @@ pub(super) struct Parties<'a> {
     pub(super) token_endpoint: &'a str,
 }
 
-/// The parameters that prove who we are, made for one request.
+/// The parameters that prove who we are, made for one request. With a certificate that has expired nobody is asked.
 pub(super) fn proof(
     certificate: &Certificate,
     send_chain: bool,
     parties: &Parties<'_>,
     now: Timestamp,
-) -> Vec<(&'static str, String)> {
+) -> Result<Vec<(&'static str, String)>, String> {
+    if certificate.not_after <= now {
+        return Err(format!(
+            "the certificate expired at {}; put a new one and its key in its place, and upload it to the application",
+            certificate.not_after
+        ));
+    }
     let header = header(certificate, send_chain);
     let signed = format!("{}.{}", part(&header), part(&payload(parties, now, Uuid::new_v4())));
     let signature = URL_SAFE_NO_PAD.encode(certificate.sign(signed.as_bytes()));
-    with_assertion(format!("{signed}.{signature}"))
+    Ok(with_assertion(format!("{signed}.{signature}")))
 }
 
 pub(super) fn with_assertion(assertion: String) -> Vec<(&'static str, String)> {

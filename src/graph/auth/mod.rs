@@ -213,7 +213,8 @@ impl Auth {
             Proof::Secret(secret) => vec![("client_secret", secret().map_err(unreadable)?)],
             Proof::Certificate { read, send_chain } => {
                 let parties = Parties { client_id: endpoint.client_id(), token_endpoint: &endpoint.url };
-                certificate::proof(&read().map_err(unreadable)?, *send_chain, &parties, self.clock.now())
+                let own = read().map_err(unreadable)?;
+                certificate::proof(&own, *send_chain, &parties, self.clock.now()).map_err(unreadable)?
             }
             Proof::FederatedToken(token) => certificate::with_assertion(token().map_err(unreadable)?),
             Proof::ManagedIdentity(service) => {
