@@ -24,7 +24,7 @@ use crate::exporter::{parse, start_tenant, tenant};
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running program; it is killed if the test ends before it.
-struct Program {
+pub(crate) struct Program {
     child: Child,
     line: String,
     out: Stream,
@@ -41,10 +41,10 @@ struct Stream {
 }
 
 /// A program that has ended.
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Program {
@@ -52,7 +52,7 @@ impl Program {
         Self::start_in(line, &[])
     }
 
-    fn start_in(line: &str, environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn start_in(line: &str, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_teams-rooms-exporter"));
         command.args(line.split_whitespace()).env_clear().envs(environment.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -69,7 +69,7 @@ impl Program {
 
     /// Waits until it has ended, and searches what it printed.
     #[track_caller]
-    fn end(mut self) -> Ended {
+    pub(crate) fn end(mut self) -> Ended {
         let deadline = Instant::now() + PATIENCE;
         for stream in [&mut self.out, &mut self.err] {
             while stream.next(deadline).unwrap_or_else(|error| panic!("`{}`: {error}", self.line)).is_some() {
@@ -137,26 +137,26 @@ impl Stream {
 
 /// Runs to the end; the code is checked, for it is what scripts see.
 #[track_caller]
-fn run(line: &str, code: i32) -> Ended {
+pub(crate) fn run(line: &str, code: i32) -> Ended {
     let ended = Program::start(line).end();
     assert_eq!(ended.code, Some(code), "`{line}`:\n{}{}", ended.out, ended.err);
     ended
 }
 
 #[track_caller]
-fn contains(text: &str, parts: &[&str]) {
+pub(crate) fn contains(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "{part:?} is not in:\n{text}");
     }
 }
 
 /// A configuration file in a folder of its own, which goes with it.
-struct Settings {
+pub(crate) struct Settings {
     folder: tempfile::TempDir,
 }
 
 impl Settings {
-    fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("exporter.yaml"), text).expect("written");
         Self { folder }
@@ -170,12 +170,12 @@ impl Settings {
         ))
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("exporter.yaml")
     }
 
     /// `command` with this file.
-    fn line(&self, command: &str) -> String {
+    pub(crate) fn line(&self, command: &str) -> String {
         format!("{command} --config.file {}", self.path().display())
     }
 }
