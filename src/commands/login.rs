@@ -128,7 +128,7 @@ async fn by_browser(login: &Login, out: &mut (dyn Write + Send)) -> anyhow::Resu
 
 /// What a terminal shows as it is.
 fn plain(text: &str) -> String {
-    text.chars().filter(|c| c.is_ascii_graphic()).take(200).collect()
+    text.chars().filter(char::is_ascii_graphic).take(200).collect()
 }
 
 fn cure(error: &Error, means: Means) -> &'static str {

@@ -229,6 +229,12 @@ impl TenantReader<'_> {
             })?,
         };
         let folder = self.source.folder();
+        for text in [Some(path), key].into_iter().flatten() {
+            let is_path = |text: &String| {
+                if secret::looks_like_a_secret(text) { Err(secret::NOT_A_PATH.to_owned()) } else { Ok(()) }
+            };
+            self.check("auth", text, is_path)?;
+        }
         self.check("auth.certificate_file", path, |path| {
             let key = key.map(|key| folder.join(&key.value));
             certificate(CertificateFiles { certificate: folder.join(path), key, send_chain })
@@ -240,16 +246,14 @@ impl TenantReader<'_> {
         let client_id = client_id
             .map(|id| self.check("auth.managed_identity.client_id", id, |id| check_guid(id)))
             .transpose()?;
-        let identity = match (env("IDENTITY_ENDPOINT"), env("IDENTITY_HEADER")) {
-            (Some(endpoint), Some(header)) => {
-                let setting = "IDENTITY_ENDPOINT";
-                let endpoint = local(&endpoint).map_err(|reason| Error::Setting { setting, reason })?;
-                ManagedIdentity { client_id, endpoint, header: Some(Secret::new(header)) }
-            }
-            _ => {
-                let endpoint = Url::parse(METADATA_SERVICE).expect("a constant");
-                ManagedIdentity { client_id, endpoint, header: None }
-            }
+        let setting = "IDENTITY_ENDPOINT";
+        let of_app = env(setting).zip(env("IDENTITY_HEADER"));
+        let identity = if let Some((endpoint, header)) = of_app {
+            let endpoint = local(&endpoint).map_err(|reason| Error::Setting { setting, reason })?;
+            ManagedIdentity { client_id, endpoint, header: Some(Secret::new(header)) }
+        } else {
+            let endpoint = Url::parse(METADATA_SERVICE).expect("a constant");
+            ManagedIdentity { client_id, endpoint, header: None }
         };
         Ok(Auth::ManagedIdentity(identity))
     }

@@ -98,6 +98,39 @@ fn sites() -> Vec<Site> {
     ]
 }
 
+/// The tenants of `good.yaml` that differ in how they are signed in to.
+fn signed_in_otherwise(fabrikam: &Tenant) -> [Tenant; 4] {
+    let url = |text| Url::parse(text).expect("a URL");
+    let of_fabrikam = |name: &str, auth| Tenant {
+        name: name.to_owned(),
+        auth,
+        intake: None,
+        authority: url("https://login.microsoftonline.com/"),
+        graph: url("https://graph.microsoft.com/"),
+        collectors: Collectors::default(),
+        privacy: Privacy::default(),
+        ..fabrikam.clone()
+    };
+    let files = CertificateFiles {
+        certificate: "tests/config/certificate.pem".into(),
+        key: Some("tests/config/certificate.key".into()),
+        send_chain: true,
+    };
+    let identity = ManagedIdentity {
+        client_id: Some("33333333-3333-4444-8555-66666666666a".to_owned()),
+        endpoint: url("http://169.254.169.254/metadata/identity/oauth2/token"),
+        header: None,
+    };
+    let certified = Tenant {
+        ca_file: Some("tests/config/certificate.pem".into()),
+        ..of_fabrikam("certified", Auth::Certificate(files))
+    };
+    let federated = of_fabrikam("federated", Auth::FederatedToken("tests/config/secret".into()));
+    let managed = Tenant { client_id: None, ..of_fabrikam("managed", Auth::ManagedIdentity(identity)) };
+    let delegated = of_fabrikam("delegated", Auth::Delegated("tests/config/refresh_token".into()));
+    [certified, federated, managed, delegated]
+}
+
 #[test]
 fn a_file_with_every_key_is_read_in_full() {
     let config = load_file(Path::new("tests/config/good.yaml"), &[]).expect("sound");
@@ -171,7 +204,7 @@ fn a_file_with_every_key_is_read_in_full() {
         privacy: Privacy { usage: false, min_capacity: 0 },
     };
     let expected = Config {
-        tenants: vec![contoso, fabrikam],
+        tenants: [contoso, fabrikam.clone()].into_iter().chain(signed_in_otherwise(&fabrikam)).collect(),
         intake_addresses: Vec::new(),
         web: Web {
             listen_addresses: vec!["[::]:10064".parse().unwrap()],
@@ -273,6 +306,66 @@ fn what_is_wrong_in_the_environment() {
     ];
     for (environment, expected) in cases {
         check_error(load_environment(environment), expected);
+    }
+}
+
+#[test]
+fn the_environment_signs_in_in_one_way() {
+    let tenant = [("AZURE_TENANT_ID", TENANT_ID), ("AZURE_CLIENT_ID", CLIENT_ID)];
+    let with = |others: &[(&str, &str)]| load_environment(&[&tenant[..], others].concat());
+    let folder = tempfile::tempdir().expect("a folder");
+    let both = folder.path().join("both.pem");
+    let text = ["pem", "key"].map(|end| fs::read_to_string(format!("tests/config/certificate.{end}")));
+    fs::write(&both, text.map(|text| text.expect("a fixture")).concat()).expect("written");
+    let path = both.to_str().expect("UTF-8");
+    for (flag, send_chain) in [(None, false), (Some("0"), false), (Some("TRUE"), true), (Some("1"), true)] {
+        let mut environment = vec![("AZURE_CLIENT_CERTIFICATE_PATH", path)];
+        environment.extend(flag.map(|flag| ("AZURE_CLIENT_SEND_CERTIFICATE_CHAIN", flag)));
+        let files = CertificateFiles { certificate: both.clone(), key: None, send_chain };
+        assert_eq!(only_tenant(with(&environment)).auth, Auth::Certificate(files));
+    }
+    let token = [("AZURE_FEDERATED_TOKEN_FILE", "tests/config/secret")];
+    let expected = Auth::FederatedToken("tests/config/secret".into());
+    assert_eq!(only_tenant(with(&token)).auth, expected);
+    check_error(
+        with(&[token[0], ("AZURE_CLIENT_SECRET", "hunter2")]),
+        "AZURE_CLIENT_SECRET: is set beside AZURE_FEDERATED_TOKEN_FILE; keep one of them",
+    );
+    check_error(
+        with(&[("AZURE_CLIENT_CERTIFICATE_PATH", path), ("AZURE_CLIENT_SEND_CERTIFICATE_CHAIN", "x")]),
+        "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN: is none of true, false, 1 and 0",
+    );
+    check_error(
+        with(&[("AZURE_CLIENT_CERTIFICATE_PATH", "tests/config/certificate.pem")]),
+        "AZURE_CLIENT_CERTIFICATE_PATH: the file tests/config/certificate.pem has no private key in PEM \
+         (-----BEGIN PRIVATE KEY----- or -----BEGIN RSA PRIVATE KEY-----)",
+    );
+}
+
+#[test]
+fn app_service_says_where_its_identity_is() {
+    let text =
+        format!("tenants: [{{ name: a, tenant_id: {TENANT_ID}, auth: {{ managed_identity: {{}} }} }}]");
+    for (endpoint, is_good) in [
+        ("http://127.0.0.1:41056/msi/token/", true),
+        ("http://localhost:42356/msi/token", true),
+        ("http://169.254.129.2:8081/msi/token", true),
+        ("http://10.0.0.1/msi/token", false),
+        ("here", false),
+    ] {
+        let environment = [("IDENTITY_ENDPOINT", endpoint), ("IDENTITY_HEADER", "hunter2")];
+        match load_text(&text, &environment) {
+            Ok(config) => {
+                let Auth::ManagedIdentity(identity) = only_tenant(Ok(config)).auth else {
+                    panic!("another way")
+                };
+                assert_eq!((identity.endpoint.as_str(), is_good), (endpoint, true));
+                assert_eq!(identity.header, Some(Secret::new("hunter2")));
+            }
+            Err(error) => {
+                assert!(!is_good && error.to_string().starts_with("IDENTITY_ENDPOINT: "), "{error}");
+            }
+        }
     }
 }
 

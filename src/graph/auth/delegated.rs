@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use oauth2::{RefreshToken, Scope};
 use serde_json::Value;
 
-use crate::graph::auth::endpoint::{Endpoint, Issued, claims};
+use crate::graph::auth::endpoint::{Endpoint, Issued, claims, issued};
 use crate::graph::error::Error;
 
 /// What is always asked for; `offline_access` is what brings a refresh token.
@@ -53,14 +53,14 @@ pub(super) async fn sign_in(
     let request = endpoint.client.exchange_refresh_token(&token).add_scopes(scopes(&endpoint.resource));
     let request = request.add_extra_param("claims", claims(challenge));
     let answer = request.request_async(&|request| endpoint.send(request)).await;
-    let issued = endpoint.issued(answer).map_err(|error| match error {
+    let fresh = issued(answer).map_err(|error| match error {
         Error::Unauthorized { advice } => Error::Unauthorized { advice: format!("{advice}; {CURE} again") },
         error => error,
     })?;
-    if let Some(newest) = &issued.refresh_token {
+    if let Some(newest) = &fresh.refresh_token {
         file.keep(Used { newest: newest.secret().clone(), ..used });
     }
-    Ok(issued)
+    Ok(fresh)
 }
 
 impl TokenFile {

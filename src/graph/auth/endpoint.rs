@@ -78,22 +78,7 @@ impl Endpoint {
             request = request.add_extra_param(name, value);
         }
         let request = request.add_extra_param("claims", claims(challenge));
-        self.issued(request.request_async(&|request| self.send(request)).await)
-    }
-
-    pub(super) fn issued<E>(
-        &self,
-        answer: Result<BasicTokenResponse, RequestTokenError<Error, StandardErrorResponse<E>>>,
-    ) -> Result<Issued, Error>
-    where
-        E: ErrorResponseType + fmt::Display + 'static,
-    {
-        let answer = answer.map_err(explain)?;
-        Ok(Issued {
-            token: answer.access_token().clone(),
-            lifetime: answer.expires_in().unwrap_or(USUAL_LIFETIME),
-            refresh_token: answer.refresh_token().cloned(),
-        })
+        issued(request.request_async(&|request| self.send(request)).await)
     }
 
     /// One request of the oauth2 crate.
@@ -110,14 +95,25 @@ impl Endpoint {
 ///
 /// <https://learn.microsoft.com/entra/identity-platform/app-resilience-continuous-access-evaluation>
 pub(super) fn claims(challenge: Option<&Value>) -> String {
-    let mut claims = challenge.filter(|claims| claims.is_object()).cloned().unwrap_or_else(|| json!({}));
-    let token = claims.get_mut("access_token").filter(|token| token.is_object());
-    let capability = json!({ "values": ["cp1"] });
-    match token {
-        Some(token) => token["xms_cc"] = capability,
-        None => claims["access_token"] = json!({ "xms_cc": capability }),
-    }
-    claims.to_string()
+    let mut claims = challenge.and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut token = claims.get("access_token").and_then(Value::as_object).cloned().unwrap_or_default();
+    token.insert("xms_cc".to_owned(), json!({ "values": ["cp1"] }));
+    claims.insert("access_token".to_owned(), token.into());
+    Value::Object(claims).to_string()
+}
+
+pub(super) fn issued<E>(
+    answer: Result<BasicTokenResponse, RequestTokenError<Error, StandardErrorResponse<E>>>,
+) -> Result<Issued, Error>
+where
+    E: ErrorResponseType + fmt::Display + 'static,
+{
+    let answer = answer.map_err(explain)?;
+    Ok(Issued {
+        token: answer.access_token().clone(),
+        lifetime: answer.expires_in().unwrap_or(USUAL_LIFETIME),
+        refresh_token: answer.refresh_token().cloned(),
+    })
 }
 
 async fn send(

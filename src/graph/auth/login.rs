@@ -15,7 +15,7 @@ use url::Url;
 use crate::graph::aadsts;
 use crate::graph::auth::claims::Claims;
 use crate::graph::auth::delegated;
-use crate::graph::auth::endpoint::{Endpoint, Issued, claims, explain};
+use crate::graph::auth::endpoint::{Endpoint, Issued, claims, explain, issued};
 use crate::graph::error::Error;
 use crate::graph::http;
 use crate::stats::TenantStats;
@@ -76,7 +76,7 @@ impl Login {
         let request = request.add_extra_param("claims", claims(None));
         let pause = |interval: Duration| tokio::time::sleep(interval.max(SHORTEST_INTERVAL));
         let answer = request.request_async(&|request| self.endpoint.send(request), pause, None).await;
-        signed_in(self.endpoint.issued(answer)?)
+        signed_in(issued(answer)?)
     }
 
     /// Begins a sign-in that ends with a request to `redirect`.
@@ -102,7 +102,7 @@ impl Login {
             .set_pkce_verifier(browser.verifier)
             .set_redirect_uri(Cow::Owned(browser.redirect))
             .add_extra_param("claims", claims(None));
-        signed_in(self.endpoint.issued(request.request_async(&|request| self.endpoint.send(request)).await)?)
+        signed_in(issued(request.request_async(&|request| self.endpoint.send(request)).await)?)
     }
 }
 

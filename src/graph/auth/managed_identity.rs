@@ -75,17 +75,17 @@ impl Service {
                 return Err(error);
             }
         };
-        let status = response.status().as_u16();
-        stats.request("token", &status.to_string());
+        let code = response.status().as_u16();
+        stats.request("token", &code.to_string());
         let body = body::read(&mut response).await?;
-        match status {
+        match code {
             200..=299 => read(&body, now),
             400 | 401 | 403 => Err(Error::Unauthorized {
                 advice: format!(
-                    "the managed identity is refused ({status}): is it assigned to this machine or app?"
+                    "the managed identity is refused ({code}): is it assigned to this machine or app?"
                 ),
             }),
-            _ => Err(Error::from_status(status, &body)),
+            _ => Err(Error::from_status(code, &body)),
         }
     }
 
