@@ -359,7 +359,7 @@ fn cure(collector: Collector, state: CollectorState, is_delegated: bool) -> Opti
              after consent Graph may refuse for up to two hours"
         ),
         CollectorState::Unauthorized => {
-            "check tenant, client id and secret; Graph does not accept the token".to_owned()
+            "check tenant, client id and cloud; Graph does not accept the token, or there is none".to_owned()
         }
         CollectorState::Retired if !matches!(collector, Collector::Devices | Collector::DeviceHealth) => {
             "this tenant or cloud does not offer it; set `enabled: false` for this source".to_owned()

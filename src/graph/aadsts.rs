@@ -9,8 +9,24 @@ pub(super) fn advice(error: &str, description: &str) -> String {
     let words = code.and_then(words).unwrap_or("look the code up at https://login.microsoftonline.com/error");
     match code {
         Some(code) => format!("AADSTS{code}: {words}"),
-        None => format!("the token endpoint answers `{}`", plain(error)),
+        None => match words_of(error) {
+            Some(words) => format!("the token endpoint answers `{error}`: {words}"),
+            None => format!("the token endpoint answers `{}`", plain(error)),
+        },
     }
+}
+
+/// What an error of OAuth itself means, where Entra gives no code of its own.
+///
+/// <https://learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code>
+fn words_of(error: &str) -> Option<&'static str> {
+    Some(match error {
+        "authorization_declined" | "access_denied" => "the user, or a policy, declined",
+        "expired_token" => "the code was not entered in time",
+        "bad_verification_code" => "the code is not the one that was given",
+        "invalid_grant" => "what was given is no longer valid",
+        _ => return None,
+    })
 }
 
 /// Whether Entra says that it cannot answer now.
@@ -102,6 +118,11 @@ mod tests {
         check("invalid_request", "AADSTS90002: Tenant not found", "AADSTS90002: the tenant does not exist");
         check("invalid_request", "AADSTS1: new", "AADSTS1: look the code up");
         check("invalid_client", "no code", "the token endpoint answers `invalid_client`");
+        check(
+            "expired_token",
+            "",
+            "the token endpoint answers `expired_token`: the code was not entered in time",
+        );
         check("<script>", "", "the token endpoint answers `an unknown error`");
     }
 }

@@ -469,11 +469,15 @@ async fn check_says_what_is_wrong_and_what_to_do() {
     let partial = ["in part: ", "\n                  teamsPanel: ", "all is well"];
     check(&sim, &["broken_type=teamsPanel"], good, 0, &partial);
 
+    let consent = format!("{}/{TENANT_ID}/adminconsent?client_id={CLIENT_ID}\n", sim.url());
     sim.set_roles(&["Presence.Read.All", "Mail.ReadWrite", "Files.Read.All"]);
     let missing = [
         "off: not permitted; unknown without it: devices",
         "surplus: Mail.ReadWrite; no source needs it, and it can change things",
         "surplus: Files.Read.All; no source",
+        "application permissions: Presence.Read.All, Mail.ReadWrite, Files.Read.All",
+        "missing in the token: TeamworkDevice.Read.All (devices), ",
+        &consent,
         "no source tells",
     ];
     check(&sim, &[], good, 1, &missing);

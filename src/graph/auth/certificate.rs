@@ -78,6 +78,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_expired_certificate_is_not_even_sent() {
+        let read = |text: &str, key: &str| Certificate::from_pem(text, key).expect("a fixture");
+        let own = read(
+            include_str!("../../../tests/config/certificate.pem"),
+            include_str!("../../../tests/config/certificate.key"),
+        );
+        let parties = Parties { client_id: "c", token_endpoint: "https://login.example" };
+        let before = Timestamp::from_seconds(own.not_after.seconds() - 1);
+        assert_eq!(proof(&own, true, &parties, before).map(|fields| fields.len()), Ok(2));
+        let error = proof(&own, true, &parties, own.not_after).expect_err("it has expired");
+        assert!(error.starts_with("the certificate expired at 21"), "{error}");
+        let header = header(&own, true);
+        assert_eq!((header["alg"].as_str(), header["typ"].as_str()), (Some("PS256"), Some("JWT")));
+        let own = BASE64_STANDARD.encode(&own.chain()[0]);
+        assert_eq!(header["x5c"], json!([own]));
+    }
+
+    #[test]
     fn an_assertion_names_both_sides_and_lives_ten_minutes() {
         let parties = Parties { client_id: "c", token_endpoint: "https://login.example/t/oauth2/v2.0/token" };
         let payload = payload(&parties, Timestamp::from_seconds(1_000), Uuid::nil());
