@@ -16,7 +16,6 @@ use teams_rooms_exporter::commands::check;
 use teams_rooms_exporter::config::{Config, MetricsFilter, Web};
 use teams_rooms_exporter::model::Timestamp;
 use teams_rooms_exporter::model::shard::Shard;
-use teams_rooms_exporter::sim::{CLIENT_ID, CLIENT_SECRET, Sim, TENANT_ID};
 use teams_rooms_exporter::sim::{CLIENT_ID, CLIENT_SECRET, IDENTITY_HEADER, Sim, TENANT_ID};
 
 use crate::exporter::{parse, start_tenant, tenant};
