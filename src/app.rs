@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::collectors;
 use crate::collectors::licenses::Skus;
-use crate::config::{self, Config, Enabled, Trust};
+use crate::config::{self, Auth, Config, Credential, Enabled, Trust};
 use crate::graph::{Client, Limits, auth};
 use crate::intake::{self, Intake, Recipient};
 use crate::keep::{self, Keeper};
@@ -335,27 +335,56 @@ fn poller(
     Ok(Poller::new(name, client, store, settings, tenant_stats, clock.clone(), tenant.readers.clone()))
 }
 
-/// The connection of a tenant to Graph; the secret is read anew at each sign-in.
+/// The connection of a tenant to Graph.
 fn client(
     settings: &config::Tenant,
     limits: Limits,
     stats: TenantStats,
     clock: &Clock,
 ) -> anyhow::Result<Client> {
-    let credential = settings.credential.clone();
-    let secret = move || match credential.read() {
-        Ok(secret) => Ok(secret.expose().to_owned()),
-        Err(error) => Err(error.to_string()),
-    };
     let identity = auth::Identity {
         authority: settings.authority.clone(),
         tenant_id: settings.tenant_id.clone(),
-        client_id: settings.client_id.clone(),
-        secret: Arc::new(secret),
+        client_id: settings.client_id.clone().unwrap_or_default(),
+        proof: proof(&settings.auth),
     };
     let top_rate = settings.requests_per_second.map_or(limits.top_rate, f64::from);
     let limits = Limits { top_rate, ..limits };
-    Ok(Client::new(identity, settings.graph.clone(), limits, stats, clock.clone())?)
+    let authorities = authorities(settings)?;
+    Ok(Client::new(identity, settings.graph.clone(), authorities, limits, stats, clock.clone())?)
+}
+
+/// The authorities that are trusted for a tenant beside the system's own, in DER.
+pub(crate) fn authorities(settings: &config::Tenant) -> anyhow::Result<Vec<Vec<u8>>> {
+    Ok(settings.ca_file.as_deref().map(config::read_authorities).transpose()?.unwrap_or_default())
+}
+
+/// What proves who we are; files are read anew at each sign-in.
+fn proof(auth: &Auth) -> auth::Proof {
+    match auth.clone() {
+        Auth::Secret(credential) => auth::Proof::Secret(Arc::new(move || text_of(&credential))),
+        Auth::Certificate(files) => auth::Proof::Certificate {
+            send_chain: files.send_chain,
+            read: Arc::new(move || files.read().map_err(|error| error.to_string())),
+        },
+        Auth::FederatedToken(path) => {
+            let credential = Credential::SecretFile(path);
+            auth::Proof::FederatedToken(Arc::new(move || text_of(&credential)))
+        }
+        Auth::ManagedIdentity(identity) => auth::Proof::ManagedIdentity(auth::managed_identity::Service {
+            endpoint: identity.endpoint,
+            client_id: identity.client_id,
+            header: identity.header.map(|header| header.expose().to_owned()),
+        }),
+        Auth::Delegated(path) => auth::Proof::RefreshToken(auth::delegated::TokenFile::new(path)),
+    }
+}
+
+fn text_of(credential: &Credential) -> Result<String, String> {
+    match credential.read() {
+        Ok(secret) => Ok(secret.expose().to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// The trust in accounts on room devices, as the model has it.

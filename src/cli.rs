@@ -52,6 +52,8 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Check configuration, sign-in and the permission of each source
     Check(CheckArgs),
+    /// Sign in a user for whom the exporter reads, where applications get no permission
+    Login(LoginArgs),
     /// Print one table of rooms
     Rooms(RoomsArgs),
     /// Print the metric catalogue
@@ -146,6 +148,21 @@ pub struct CheckArgs {
     pub log: LogArgs,
 }
 
+/// `login`.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+pub struct LoginArgs {
+    /// Sign in by a browser on this machine, not by a code that is entered anywhere
+    #[arg(long)]
+    pub browser: bool,
+    /// Tenant to sign in to, where several sign in for a user
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
 /// `rooms`.
 #[derive(Args, Clone, Debug, Default, PartialEq)]
 pub struct RoomsArgs {
@@ -196,7 +213,8 @@ pub struct ConfigArgs {
         long = "config.file",
         value_name = "FILE",
         help = "Configuration file (YAML); without it one tenant is read from AZURE_TENANT_ID, \
-                AZURE_CLIENT_ID and AZURE_CLIENT_SECRET or AZURE_CLIENT_SECRET_FILE"
+                AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, AZURE_CLIENT_SECRET_FILE, \
+                AZURE_CLIENT_CERTIFICATE_PATH or AZURE_FEDERATED_TOKEN_FILE"
     )]
     pub file: Option<PathBuf>,
 }
@@ -394,6 +412,15 @@ mod tests {
         assert_eq!(
             parsed("check --config.file x"),
             Command::Check(CheckArgs { wait: None, config: config.clone(), log: LogArgs::default() })
+        );
+        assert_eq!(
+            parsed("login --browser --tenant contoso --config.file=x"),
+            Command::Login(LoginArgs {
+                browser: true,
+                tenant: Some("contoso".into()),
+                config: config.clone(),
+                log: LogArgs::default()
+            })
         );
         assert_eq!(
             parsed("rooms --json --config.file=x"),

@@ -33,6 +33,7 @@
 //! * [`render`]: has the changed families of a tenant written anew.
 //! * [`serve`]: the HTTP server: paths, formats, limits, the status page.
 //! * [`cli`], [`config`]: arguments, environment and file become settings that nobody checks again.
+//! * [`certificate`]: what signs in and who is trusted, out of PEM files.
 //! * [`rooms_file`]: the operator's table of rooms, read again when it changed.
 //! * [`clock`], [`stats`], [`logging`]: now; the exporter's own counters; one line per event.
 //! * [`spelling`]: what a misspelled word was meant to be.
@@ -57,9 +58,10 @@
 //! 7. A label value is an id, a name or a member of a closed enum ([`model::State`]); labels that Prometheus itself sets
 //!    are refused by the tests in [`metrics::catalogue`], and `tests/it/catalogue.rs` holds every sample to its row.
 //! 8. The exporter only reads, and a token goes to the Graph root alone (`tests/it/requests.rs`).
-//! 9. Settings are read once, at start, and so is the environment (`disallowed-methods` in `.clippy.toml`). Only a
-//!    secret in a file is read anew, so that it can be replaced (at each sign-in, that of the intake every few seconds),
-//!    and the rooms file when it changed.
+//! 9. Settings are read once, at start, and so is the environment (`disallowed-methods` in `.clippy.toml`). Only
+//!    secrets, certificates and tokens in files are read anew, so that they can be replaced (at each sign-in, those of the
+//!    intake every few seconds), and the rooms file when it changed. A refresh token is the only thing that is written
+//!    beside the storage ([`graph::auth::delegated`]).
 //! 10. A secret has no `Debug` and no `Display` that shows it ([`config::Secret`]); `tests/it/command_line.rs` searches
 //!     what the program prints.
 //! 11. What strangers reach is a listener of its own: [`serve::intake`] knows no metrics, [`intake`] believes nobody without
@@ -89,6 +91,7 @@ pub mod serve;
 
 // The program around it.
 pub mod app;
+pub mod certificate;
 pub mod cli;
 pub mod clock;
 pub mod commands;

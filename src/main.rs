@@ -9,7 +9,7 @@ use anyhow::Context;
 use teams_rooms_exporter::app::{self, Listeners, Tuning};
 use teams_rooms_exporter::cli::{self, Command};
 use teams_rooms_exporter::clock::Clock;
-use teams_rooms_exporter::commands::{check, healthcheck, metrics, rooms};
+use teams_rooms_exporter::commands::{check, healthcheck, login, metrics, rooms};
 use teams_rooms_exporter::config::{self, Config, Secret};
 use teams_rooms_exporter::metrics::catalogue::FAMILIES;
 use teams_rooms_exporter::model::Timestamp;
@@ -70,6 +70,13 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             let waiting = wait.map(|at_most| check::Waiting { at_most, every: check::ASK_EVERY });
             start_logging(&quiet(&args.log))?;
             runtime.block_on(check::run(&config, &clock, waiting, &mut io::stdout())).map(exit_code)
+        }
+        Command::Login(args) => {
+            let config = load(&cli::ServeArgs { config: args.config, ..cli::ServeArgs::default() })?;
+            let means = if args.browser { login::Means::Browser } else { login::Means::DeviceCode };
+            start_logging(&quiet(&args.log))?;
+            let tenant = args.tenant.as_deref();
+            runtime.block_on(login::run(&config, tenant, means, &mut io::stdout())).map(exit_code)
         }
         Command::Rooms(args) => {
             let form = match (args.json, args.csv) {

@@ -1,4 +1,4 @@
-//! When the secret expires that the exporter signs in with: `GET /v1.0/applications(appId='...')`.
+//! When the secret or certificate expires that the exporter signs in with: `GET /v1.0/applications(appId='...')`.
 //!
 //! Permission `Application.Read.All`. Graph does not tell which of an application's secrets is in use; of each it shows
 //! the first characters, which are compared here and go no further.
@@ -49,6 +49,19 @@ pub async fn collect(
         Err(error) => outcome.failures.push(("application".to_owned(), error)),
     }
     (outcome, None)
+}
+
+/// Of a certificate its file tells, and Graph is not asked.
+pub fn of_certificate(not_after: &Result<Timestamp, String>) -> Outcome {
+    let mut outcome = Outcome::default();
+    match not_after {
+        Ok(_) => outcome.parts_read = 1,
+        Err(advice) => {
+            let error = Error::Unauthorized { advice: advice.clone() };
+            outcome.failures.push(("certificate".to_owned(), error));
+        }
+    }
+    outcome
 }
 
 fn is_own(application: Node<'_>, client_id: &str) -> bool {

@@ -8,7 +8,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::clock::Clock;
 use crate::commands::{Reader, reader};
-use crate::config::{Config, Enabled, Tenant};
+use crate::config::{Auth, Config, Enabled, Tenant};
+use crate::graph::auth::claims::Claims;
 use crate::graph::{Error, batch};
 use crate::model::collector::{Collector, CollectorState, Facts, Status};
 use crate::model::coverage;
@@ -72,6 +73,7 @@ struct SignedIn {
     lifetime: Duration,
     /// The permissions in the token, where it can be read.
     roles: Option<Vec<String>>,
+    claims: Option<Claims>,
     snapshot: Snapshot,
 }
 
@@ -79,9 +81,10 @@ impl<'a> Findings<'a> {
     async fn of(tenant: &'a Tenant, clock: &'a Clock) -> anyhow::Result<Self> {
         let Reader { poller, store } = reader(tenant, clock)?;
         let sign_in = match poller.client.sign_in().await {
-            Ok((lifetime, roles)) => {
+            Ok((lifetime, claims)) => {
                 poller.once(one_batch).await;
-                Ok(SignedIn { lifetime, roles, snapshot: store.snapshot() })
+                let roles = claims.as_ref().map(Claims::permissions);
+                Ok(SignedIn { lifetime, roles, claims, snapshot: store.snapshot() })
             }
             Err(error) => Err(error),
         };
@@ -116,16 +119,17 @@ impl<'a> Findings<'a> {
         let signed_in = match &self.sign_in {
             Ok(signed_in) => signed_in,
             Err(error) => {
-                writeln!(out, "  sign-in FAILED: {error}\n    to do: {}", cure_of_sign_in(error))?;
+                let cure = cure_of_sign_in(error, &self.tenant.auth);
+                writeln!(out, "  sign-in FAILED: {error}\n    to do: {cure}")?;
                 return Ok(());
             }
         };
-        let lifetime = Span(signed_in.lifetime);
-        writeln!(out, "  sign-in ok: app {}, token for {lifetime}\n", self.tenant.client_id)?;
+        self.tell_token(signed_in, out)?;
         writeln!(out, "  {:<15} {:<45} GRAPH SAYS", "SOURCE", "PERMISSION")?;
         for (collector, status) in signed_in.snapshot.status.iter() {
-            tell_source(*collector, status, signed_in.has_permissions(*collector), out)?;
+            self.tell_source(*collector, status, signed_in.has_permissions(*collector), out)?;
         }
+        self.tell_missing(signed_in, out)?;
         if !signed_in.tells_room_state() {
             writeln!(out, "\n  no source tells whether rooms are up: neither devices nor presence")?;
         }
@@ -139,12 +143,79 @@ impl<'a> Findings<'a> {
         self.tell_coverage(signed_in, out)
     }
 
+    /// Who we are, as the token has it.
+    fn tell_token(&self, signed_in: &SignedIn, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
+        let (way, lifetime) = (self.tenant.auth.way(), signed_in.lifetime);
+        let until = self.clock.now().plus(lifetime);
+        writeln!(out, "  sign-in ok: {way}, token for {}, until {until}", Span(lifetime))?;
+        let Some(claims) = &signed_in.claims else {
+            writeln!(out, "  the token cannot be read; what it allows is not known\n")?;
+            return Ok(());
+        };
+        let app = claims.app_id.as_deref().or(self.tenant.client_id.as_deref()).unwrap_or("unknown");
+        let of_tenant = claims.tenant_id.as_deref().unwrap_or("unknown");
+        let kind = if claims.is_delegated() { "delegated" } else { "application" };
+        let mut permissions = claims.permissions().join(", ");
+        if permissions.is_empty() {
+            "none".clone_into(&mut permissions);
+        }
+        writeln!(out, "  app {app}, tenant {of_tenant}\n  {kind} permissions: {permissions}\n")?;
+        Ok(())
+    }
+
+    /// Whether a permission for this source would be used: a certificate tells by itself when it expires.
+    fn needs_permission(&self, collector: Collector) -> bool {
+        let by_itself = collector == Collector::Credentials && !matches!(self.tenant.auth, Auth::Secret(_));
+        self.tenant.source(collector).enabled != Enabled::No && !by_itself
+    }
+
+    /// The permissions that are missing, source by source, and where an administrator grants them.
+    fn tell_missing(&self, signed_in: &SignedIn, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
+        let claims = signed_in.claims.as_ref();
+        let missing: Vec<_> = signed_in
+            .snapshot
+            .status
+            .iter()
+            .filter(|(one, status)| {
+                // Calendars may be granted in Exchange, which no token shows.
+                self.needs_permission(**one)
+                    && !status.state.is_success()
+                    && !signed_in.has_permissions(**one)
+            })
+            .map(|(one, _)| format!("{} ({})", one.facts().permission(), one.label()))
+            .collect();
+        if claims.is_none() || missing.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "\n  missing in the token: {}", missing.join(", "))?;
+        let consent = match (&self.tenant.auth, self.tenant.client_id.as_deref()) {
+            (Auth::Delegated(_), _) => {
+                "for a user only devices are read; the rest needs an application that signs in by itself"
+                    .to_owned()
+            }
+            (_, Some(client_id)) => format!(
+                "add what you want of it to the application, then an administrator consents at\n      \
+                 {}{}/adminconsent?client_id={client_id}",
+                self.tenant.authority, self.tenant.tenant_id
+            ),
+            (_, None) => {
+                "a managed identity has no page for consent; docs/sign-in.md shows how it is granted"
+                    .to_owned()
+            }
+        };
+        writeln!(out, "    to do: {consent}")?;
+        Ok(())
+    }
+
     /// Permissions that no source needs: each is a risk for nothing.
     fn tell_surplus(&self, signed_in: &SignedIn, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
-        let on = |one: &&Collector| self.tenant.source(**one).enabled != Enabled::No;
+        let on = |one: &&Collector| self.needs_permission(**one);
         let needed: Vec<_> = Collector::ALL.iter().filter(on).map(|collector| collector.facts()).collect();
         let roles = signed_in.roles.as_deref().unwrap_or_default();
-        for role in roles {
+        // What `login` asks for.
+        let of_login = ["openid", "profile", "email", "offline_access", "User.Read"];
+        let is_delegated = signed_in.claims.as_ref().is_some_and(Claims::is_delegated);
+        for role in roles.iter().filter(|role| !(is_delegated && of_login.contains(&role.as_str()))) {
             let serves =
                 |facts: &Facts| [facts.permissions, facts.optional].concat().contains(&role.as_str());
             if needed.iter().any(serves) {
@@ -201,42 +272,50 @@ impl SignedIn {
     }
 }
 
-fn tell_source(
-    collector: Collector,
-    status: &Status,
-    permitted: bool,
-    out: &mut (dyn Write + Send),
-) -> anyhow::Result<()> {
-    let (facts, label) = (collector.facts(), collector.label());
-    let said = match status.state {
-        CollectorState::Disabled if is_off(status) => "off by configuration".to_owned(),
-        CollectorState::Disabled if !status.refused => {
-            format!("off: not offered; unknown without it: {}", facts.brings)
+impl Findings<'_> {
+    fn tell_source(
+        &self,
+        collector: Collector,
+        status: &Status,
+        permitted: bool,
+        out: &mut (dyn Write + Send),
+    ) -> anyhow::Result<()> {
+        let (facts, label) = (collector.facts(), collector.label());
+        let said = match status.state {
+            CollectorState::Disabled if is_off(status) => "off by configuration".to_owned(),
+            CollectorState::Disabled if !status.refused => {
+                format!("off: not offered; unknown without it: {}", facts.brings)
+            }
+            CollectorState::Disabled if permitted => {
+                "REFUSED, though the token has the permission: consent may take two hours to spread"
+                    .to_owned()
+            }
+            CollectorState::Disabled => format!("off: not permitted; unknown without it: {}", facts.brings),
+            CollectorState::Starting => "not asked: no room or device is known to ask for".to_owned(),
+            CollectorState::Ok => format!("ok: {} records; {} behind the room", status.items, facts.lag),
+            CollectorState::Partial => format!("in part: {} records", status.items),
+            state => format!("FAILED ({}): {}", state.label(), facts.resource),
+        };
+        writeln!(out, "  {label:<15} {:<45} {said}", facts.permission())?;
+        let quiet = matches!(status.state, CollectorState::Disabled | CollectorState::Starting);
+        if let Some(reason) = status.reason.as_ref().filter(|_| !quiet) {
+            writeln!(out, "  {:<15} {reason}", "")?;
         }
-        CollectorState::Disabled if permitted => {
-            "REFUSED, though the token has the permission: consent may take two hours to spread".to_owned()
+        // A part that is refused is mended as the whole would be.
+        let state = if status.refused && status.state.is_success() {
+            CollectorState::Forbidden
+        } else {
+            status.state
+        };
+        let is_delegated = matches!(self.tenant.auth, Auth::Delegated(_));
+        if let Some(cure) = cure(collector, state, is_delegated).filter(|_| !is_off(status)) {
+            writeln!(out, "  {:<15} to do: {cure}", "")?;
         }
-        CollectorState::Disabled => format!("off: not permitted; unknown without it: {}", facts.brings),
-        CollectorState::Starting => "not asked: no room or device is known to ask for".to_owned(),
-        CollectorState::Ok => format!("ok: {} records; {} behind the room", status.items, facts.lag),
-        CollectorState::Partial => format!("in part: {} records", status.items),
-        state => format!("FAILED ({}): {}", state.label(), facts.resource),
-    };
-    writeln!(out, "  {label:<15} {:<45} {said}", facts.permission())?;
-    let quiet = matches!(status.state, CollectorState::Disabled | CollectorState::Starting);
-    if let Some(reason) = status.reason.as_ref().filter(|_| !quiet) {
-        writeln!(out, "  {:<15} {reason}", "")?;
+        if status.skipped_items > 0 {
+            writeln!(out, "  {:<15} {} records could not be read", "", status.skipped_items)?;
+        }
+        Ok(())
     }
-    // A part that is refused is mended as the whole would be.
-    let state =
-        if status.refused && status.state.is_success() { CollectorState::Forbidden } else { status.state };
-    if let Some(cure) = cure(collector, state).filter(|_| !is_off(status)) {
-        writeln!(out, "  {:<15} to do: {cure}", "")?;
-    }
-    if status.skipped_items > 0 {
-        writeln!(out, "  {:<15} {} records could not be read", "", status.skipped_items)?;
-    }
-    Ok(())
 }
 
 /// The first batch is enough to see whether the detail answers; the devices that run meetings have most of it.
@@ -252,7 +331,7 @@ fn is_off(status: &Status) -> bool {
 }
 
 /// What an operator can do about a state.
-fn cure(collector: Collector, state: CollectorState) -> Option<String> {
+fn cure(collector: Collector, state: CollectorState, is_delegated: bool) -> Option<String> {
     let permission = collector.facts().permission();
     Some(match state {
         CollectorState::Forbidden | CollectorState::Disabled | CollectorState::Retired
@@ -270,12 +349,17 @@ fn cure(collector: Collector, state: CollectorState) -> Option<String> {
             "grant the application permission {permission} and have an admin consent; where Exchange allows some \
              mailboxes only, name one of them as `collectors: {{ calendar: {{ mailbox: .. }} }}`"
         ),
+        CollectorState::Forbidden if is_delegated => format!(
+            "grant the delegated permission {} and have an admin consent; the user needs a role that may see Teams \
+             devices, such as Teams Devices Administrator; after consent Graph may refuse for up to two hours",
+            collector.facts().permission()
+        ),
         CollectorState::Forbidden => format!(
             "grant the application permission {permission} (not the delegated one) and have an admin consent; \
              after consent Graph may refuse for up to two hours"
         ),
         CollectorState::Unauthorized => {
-            "check tenant, client id and secret; Graph does not accept the token".to_owned()
+            "check tenant, client id and cloud; Graph does not accept the token, or there is none".to_owned()
         }
         CollectorState::Retired if !matches!(collector, Collector::Devices | Collector::DeviceHealth) => {
             "this tenant or cloud does not offer it; set `enabled: false` for this source".to_owned()
@@ -307,13 +391,29 @@ fn cure(collector: Collector, state: CollectorState) -> Option<String> {
     })
 }
 
-fn cure_of_sign_in(error: &Error) -> &'static str {
-    match error {
-        Error::Unauthorized { .. } => "mend the credential named above; the secret is the value, not its ID",
-        Error::Unreachable { .. } => {
-            "check name resolution, proxy (HTTPS_PROXY) and firewall towards the sign-in host"
+fn cure_of_sign_in(error: &Error, auth: &Auth) -> &'static str {
+    match (error, auth) {
+        (Error::Unauthorized { .. }, Auth::Secret(_)) => {
+            "mend the credential named above; the secret is the value, not its ID"
         }
-        Error::Throttled => "wait some minutes",
+        (Error::Unauthorized { .. }, Auth::Certificate(_)) => {
+            "mend what is named above; the certificate of the file must be uploaded to the application"
+        }
+        (Error::Unauthorized { .. }, Auth::FederatedToken(_)) => {
+            "mend what is named above; issuer, subject and audience of the token are those of a federated credential"
+        }
+        (Error::Unauthorized { .. }, Auth::ManagedIdentity(_)) => {
+            "assign the identity to this machine or app"
+        }
+        (Error::Unauthorized { .. }, Auth::Delegated(_)) => "sign in again with `login`, as the right user",
+        (Error::Unreachable { .. }, Auth::ManagedIdentity(_)) => {
+            "a managed identity works inside Azure alone: on a machine at 169.254.169.254, which no proxy may take, in \
+             App Service and Container Apps by IDENTITY_ENDPOINT and IDENTITY_HEADER"
+        }
+        (Error::Unreachable { .. }, _) => {
+            "check name resolution, proxy (HTTPS_PROXY), ca_file and firewall towards the sign-in host"
+        }
+        (Error::Throttled, _) => "wait some minutes",
         _ => "check the authority; it does not answer as Entra does",
     }
 }

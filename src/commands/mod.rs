@@ -2,6 +2,8 @@
 
 pub mod check;
 pub mod healthcheck;
+pub mod login;
+mod loopback;
 pub mod metrics;
 pub mod rooms;
 

@@ -4,10 +4,11 @@ use super::error::is_plain_key;
 
 /// Keys whose values may be shown. Every other key, misspelled ones included, hides what follows it: it may be a
 /// secret, or an identifier into whose place a secret was pasted.
-const SHOWN: [&str; 35] = [
+const SHOWN: [&str; 36] = [
     "tenants",
     "name",
     "cloud",
+    "send_certificate_chain",
     "collectors",
     "devices",
     "device_health",

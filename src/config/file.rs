@@ -39,6 +39,7 @@ pub(super) struct RawTenant {
     pub(super) client_id: Option<Text>,
     pub(super) auth: Option<Spanned<RawAuth>>,
     pub(super) cloud: Option<Spanned<RawCloud>>,
+    pub(super) ca_file: Option<Text>,
     pub(super) intake: Option<Spanned<RawIntake>>,
     pub(super) requests_per_second: Option<Text>,
     pub(super) trust_device_accounts: Option<Text>,
@@ -52,11 +53,28 @@ pub(super) struct RawTenant {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::struct_field_names, reason = "they are the keys of the file")]
 pub(super) struct RawAuth {
     pub(super) client_secret: Option<Spanned<Secret>>,
     pub(super) client_secret_file: Option<Text>,
     pub(super) client_secret_expires: Option<Text>,
+    pub(super) certificate_file: Option<Text>,
+    pub(super) certificate_key_file: Option<Text>,
+    pub(super) send_certificate_chain: Option<Text>,
+    pub(super) federated_token_file: Option<Text>,
+    pub(super) managed_identity: Option<Spanned<RawManagedIdentity>>,
+    pub(super) delegated: Option<Spanned<RawDelegated>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawManagedIdentity {
+    pub(super) client_id: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDelegated {
+    pub(super) refresh_token_file: Option<Text>,
 }
 
 #[derive(Deserialize)]

@@ -3,6 +3,7 @@
 //! Behind this module no setting is checked again. What is wrong is told in one message that names the place
 //! and the cure; a secret is never part of it.
 
+mod auth;
 mod cloud;
 mod collectors;
 mod duration;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use self::auth::{Auth, CertificateFiles, ManagedIdentity, read_authorities};
 pub use self::error::Error;
 use self::error::quoted;
 use self::file::{Raw, RawMetrics, Source, Text};
@@ -69,9 +71,9 @@ pub struct Tenant {
     pub name: String,
     /// A GUID or a domain, in lower case.
     pub tenant_id: String,
-    /// A GUID in lower case.
-    pub client_id: String,
-    pub credential: Credential,
+    /// A GUID in lower case; a managed identity has its own.
+    pub client_id: Option<String>,
+    pub auth: Auth,
     /// When its secret expires, as far as somebody wrote it down.
     pub client_secret_expires: Option<Timestamp>,
     /// What Microsoft's portals prove themselves with when they push.
@@ -82,6 +84,8 @@ pub struct Tenant {
     pub graph: Url,
     /// Items per second that are asked of Graph at most; `None` is the usual.
     pub requests_per_second: Option<u32>,
+    /// Authorities in PEM that are trusted beside the system's own; it was there and sound at start.
+    pub ca_file: Option<PathBuf>,
     pub trust_device_accounts: Trust,
     pub collectors: Collectors,
     /// Age of the newest change in the tenant from which on its devices count as frozen.
@@ -96,9 +100,14 @@ pub struct Tenant {
 }
 
 impl Tenant {
-    /// Whether and how often this collector runs: what may not be known is not asked for.
+    /// Whether and how often this collector runs: what may not be known is not asked for, nor what does not end.
     pub fn source(&self, collector: Collector) -> SourceSettings {
         let source = self.collectors.of(collector);
+        // Azure itself renews what the others sign in with.
+        let expires = matches!(self.auth, Auth::Secret(_) | Auth::Certificate(_));
+        if collector == Collector::Credentials && !expires {
+            return SourceSettings { enabled: Enabled::No, ..source };
+        }
         let is_use = matches!(collector, Collector::Presence | Collector::Calendar);
         if is_use && !self.privacy.usage { SourceSettings { enabled: Enabled::No, ..source } } else { source }
     }
@@ -369,13 +378,14 @@ pub fn demo(
     let tenant = Tenant {
         name: "demo".to_owned(),
         tenant_id: tenant_id.to_owned(),
-        client_id: client_id.to_owned(),
-        credential: Credential::Secret(secret),
+        client_id: Some(client_id.to_owned()),
+        auth: Auth::Secret(Credential::Secret(secret)),
         client_secret_expires: None,
         intake: Some(Credential::Secret(intake_secret)),
         authority: root.clone(),
         graph: root,
         requests_per_second: Some(RATE),
+        ca_file: None,
         trust_device_accounts: Trust::Auto,
         collectors: Collectors {
             devices: DevicesSettings {

@@ -60,7 +60,7 @@ impl Credential {
         match self {
             Self::Secret(secret) => Ok(secret.clone()),
             Self::SecretFile(path) => {
-                read_file(path).map_err(|reason| Error::File { path: path.clone(), reason })
+                read_file(path, MAX_SECRET_BYTES).map_err(|reason| Error::File { path: path.clone(), reason })
             }
         }
     }
@@ -71,14 +71,14 @@ pub(super) fn given(secret: &Secret) -> Result<Credential, String> {
     secret.trimmed().map(Credential::Secret).map_err(|reason| format!("the secret {reason}"))
 }
 
+pub(super) const NOT_A_PATH: &str = "looks like the secret itself; give the path of a file that holds it";
+
 /// Checks that a file holds a secret, without keeping it; `folder` is what a relative path is relative to.
 pub(super) fn in_file(text: &str, folder: &Path) -> Result<Credential, String> {
     let path = folder.join(text);
-    match read_file(&path) {
+    match read_file(&path, MAX_SECRET_BYTES) {
         Ok(_) => Ok(Credential::SecretFile(path)),
-        Err(_) if looks_like_a_secret(text) => {
-            Err("looks like the secret itself; give the path of a file that holds it".to_owned())
-        }
+        Err(_) if looks_like_a_secret(text) => Err(NOT_A_PATH.to_owned()),
         Err(reason) => Err(format!("the secret file `{}` {reason}", path.display())),
     }
 }
@@ -127,7 +127,8 @@ pub(super) fn for_intake(credential: Credential) -> Result<Credential, String> {
     }
 }
 
-fn read_file(path: &Path) -> Result<Secret, String> {
+/// The text of a regular file of at most so many bytes, without the line end.
+pub(super) fn read_file(path: &Path, max_bytes: u64) -> Result<Secret, String> {
     let metadata = fs::metadata(path).map_err(|error| unusable(&error))?;
     // Opening a named pipe would wait for its writer.
     if !metadata.is_file() {
@@ -135,9 +136,9 @@ fn read_file(path: &Path) -> Result<Secret, String> {
     }
     let mut text = String::new();
     let file = File::open(path).map_err(|error| unusable(&error))?;
-    file.take(MAX_SECRET_BYTES + 1).read_to_string(&mut text).map_err(|error| unusable(&error))?;
-    if text.len() as u64 > MAX_SECRET_BYTES {
-        return Err(format!("is larger than {MAX_SECRET_BYTES} bytes"));
+    file.take(max_bytes + 1).read_to_string(&mut text).map_err(|error| unusable(&error))?;
+    if text.len() as u64 > max_bytes {
+        return Err(format!("is larger than {max_bytes} bytes"));
     }
     Secret(text).trimmed()
 }
@@ -154,7 +155,7 @@ pub(super) fn unusable(error: &io::Error) -> String {
 }
 
 /// Whether text given as a path is rather a secret that was pasted there, and must not be shown.
-fn looks_like_a_secret(text: &str) -> bool {
+pub(super) fn looks_like_a_secret(text: &str) -> bool {
     let has = |test: fn(&char) -> bool| text.chars().any(|c| test(&c));
     text.len() >= 30
         && !text.contains(['/', '\\'])

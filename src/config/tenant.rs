@@ -1,15 +1,15 @@
 //! One tenant, out of the file or the environment: each setting checked, defaults filled in.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::time::Duration;
 
 use serde_saphyr::Spanned;
 
+use super::auth;
 use super::cloud::{self, Cloud};
 use super::error::{Error, quoted};
-use super::file::{RawAuth, RawCloud, RawIntake, RawTenant, Source, Text};
-use super::secret::{self, Credential, Secret};
+use super::file::{RawCloud, RawIntake, RawTenant, Source, Text};
+use super::secret::{self, Credential};
 use super::{Collectors, DEFAULT_FROZEN_AFTER, Env, Tenant, Trust, duration};
 use crate::model::Timestamp;
 use crate::model::privacy::Privacy;
@@ -26,8 +26,8 @@ const HIGHEST_RATE: u32 = 1_000;
 /// The tenant that the environment describes; none where it names nothing of one.
 pub(super) fn of_environment(env: &Env<'_>) -> Result<Option<Tenant>, Error> {
     let (tenant_id, client_id) = (env("AZURE_TENANT_ID"), env("AZURE_CLIENT_ID"));
-    let credential = credential_of_environment(env)?;
-    if tenant_id.is_none() && client_id.is_none() && credential.is_none() {
+    let auth = auth::of_environment(env)?;
+    if tenant_id.is_none() && client_id.is_none() && auth.is_none() {
         return Ok(None);
     }
     let missing =
@@ -37,8 +37,12 @@ pub(super) fn of_environment(env: &Env<'_>) -> Result<Option<Tenant>, Error> {
 
     let tenant_id = tenant_id.ok_or_else(|| missing("AZURE_TENANT_ID", "another setting of the tenant"))?;
     let client_id = client_id.ok_or_else(|| missing("AZURE_CLIENT_ID", "AZURE_TENANT_ID"))?;
-    let credential = credential
-        .ok_or_else(|| missing("AZURE_CLIENT_SECRET or AZURE_CLIENT_SECRET_FILE", "AZURE_TENANT_ID"))?;
+    let auth = auth.ok_or_else(|| {
+        missing(
+            "AZURE_CLIENT_SECRET or AZURE_CLIENT_SECRET_FILE, AZURE_CLIENT_CERTIFICATE_PATH or AZURE_FEDERATED_TOKEN_FILE",
+            "AZURE_TENANT_ID",
+        )
+    })?;
     let Cloud { authority, graph } = match env("AZURE_AUTHORITY_HOST") {
         Some(authority) => cloud::of_authority(&authority)
             .map_err(|reason| Error::Setting { setting: "AZURE_AUTHORITY_HOST", reason })?,
@@ -47,13 +51,14 @@ pub(super) fn of_environment(env: &Env<'_>) -> Result<Option<Tenant>, Error> {
     Ok(Some(Tenant {
         name: DEFAULT_TENANT_NAME.to_owned(),
         tenant_id: checked("AZURE_TENANT_ID", check_tenant_id(&tenant_id))?,
-        client_id: checked("AZURE_CLIENT_ID", check_guid(&client_id))?,
-        credential,
+        client_id: Some(checked("AZURE_CLIENT_ID", check_guid(&client_id))?),
+        auth,
         client_secret_expires: None,
         intake: None,
         authority,
         graph,
         requests_per_second: None,
+        ca_file: None,
         trust_device_accounts: Trust::Auto,
         collectors: Collectors::default(),
         frozen_after: DEFAULT_FROZEN_AFTER,
@@ -62,22 +67,6 @@ pub(super) fn of_environment(env: &Env<'_>) -> Result<Option<Tenant>, Error> {
         sites: Vec::new(),
         privacy: Privacy::default(),
     }))
-}
-
-fn credential_of_environment(env: &Env<'_>) -> Result<Option<Credential>, Error> {
-    let wrong = |setting| move |reason| Error::Setting { setting, reason };
-    match (env("AZURE_CLIENT_SECRET"), env("AZURE_CLIENT_SECRET_FILE")) {
-        (None, None) => Ok(None),
-        (Some(secret), None) => {
-            secret::given(&Secret::new(secret)).map(Some).map_err(wrong("AZURE_CLIENT_SECRET"))
-        }
-        (None, Some(path)) => {
-            secret::in_file(&path, Path::new("")).map(Some).map_err(wrong("AZURE_CLIENT_SECRET_FILE"))
-        }
-        (Some(_), Some(_)) => Err(wrong("AZURE_CLIENT_SECRET")(
-            "is set beside AZURE_CLIENT_SECRET_FILE; keep one of them".to_owned(),
-        )),
-    }
 }
 
 /// The tenants that the file lists.
@@ -92,7 +81,7 @@ pub(super) fn of_file(
         let reader = TenantReader { source, raw, place: format!("tenants[{index}]") };
         // A secret in the environment cannot tell for which of several tenants it is.
         let spare = if listed.len() == 1 { Some(env) } else { None };
-        let tenant = reader.read(spare)?;
+        let tenant = reader.read(env, spare)?;
         if let (false, Some(name)) = (names.insert(tenant.name.clone()), &raw.value.name) {
             reader.check("name", name, |name| {
                 Err::<(), _>(format!(
@@ -113,12 +102,12 @@ pub(super) struct TenantReader<'a> {
 }
 
 impl TenantReader<'_> {
-    fn read(&self, spare: Option<&Env<'_>>) -> Result<Tenant, Error> {
+    fn read(&self, env: &Env<'_>, spare: Option<&Env<'_>>) -> Result<Tenant, Error> {
         let raw = &self.raw.value;
         let name = self.required("name", raw.name.as_ref(), check_name)?;
         let tenant_id = self.required("tenant_id", raw.tenant_id.as_ref(), check_tenant_id)?;
-        let client_id = self.required("client_id", raw.client_id.as_ref(), check_guid)?;
-        let credential = self.credential(spare)?;
+        let client_id = self.client_id()?;
+        let auth = self.auth(env, spare)?;
         let Cloud { authority, graph } = self.cloud()?;
         let trust_device_accounts = self.optional(
             "trust_device_accounts",
@@ -134,12 +123,13 @@ impl TenantReader<'_> {
             name,
             tenant_id,
             client_id,
-            credential,
+            auth,
             client_secret_expires: self.client_secret_expires()?,
             intake: self.intake()?,
             authority,
             graph,
             requests_per_second: self.requests_per_second()?,
+            ca_file: self.ca_file()?,
             trust_device_accounts,
             collectors,
             frozen_after,
@@ -150,32 +140,18 @@ impl TenantReader<'_> {
         })
     }
 
-    fn credential(&self, spare: Option<&Env<'_>>) -> Result<Credential, Error> {
-        let auth = self.raw.value.auth.as_ref();
-        match auth.map(|auth| &auth.value) {
-            Some(RawAuth { client_secret: Some(secret), client_secret_file: None, .. }) => {
-                self.check("auth.client_secret", secret, secret::given)
-            }
-            Some(RawAuth { client_secret: None, client_secret_file: Some(path), .. }) => {
-                self.check("auth.client_secret_file", path, |path| {
-                    secret::in_file(path, self.source.folder())
-                })
-            }
-            Some(RawAuth { client_secret: Some(_), client_secret_file: Some(path), .. }) => Err(self.wrong(
-                path,
-                "auth",
-                "has both client_secret and client_secret_file; keep one of them",
+    /// A managed identity has its own, which Azure knows.
+    fn client_id(&self) -> Result<Option<String>, Error> {
+        let raw = &self.raw.value;
+        let is_managed = raw.auth.as_ref().is_some_and(|auth| auth.value.managed_identity.is_some());
+        match &raw.client_id {
+            Some(id) if is_managed => Err(self.wrong(
+                id,
+                "client_id",
+                "belongs into `auth: { managed_identity: { client_id: .. } }`",
             )),
-            Some(RawAuth { client_secret: None, client_secret_file: None, .. }) | None => {
-                let found = spare.map(credential_of_environment).transpose()?.flatten();
-                found.ok_or_else(|| {
-                    let others = match spare {
-                        Some(_) => ", or set AZURE_CLIENT_SECRET or AZURE_CLIENT_SECRET_FILE",
-                        None => " (AZURE_CLIENT_SECRET serves a single tenant only)",
-                    };
-                    self.missing("auth", &format!("give client_secret_file or client_secret{others}"))
-                })
-            }
+            None if is_managed => Ok(None),
+            id => self.required("client_id", id.as_ref(), check_guid).map(Some),
         }
     }
 
@@ -283,7 +259,7 @@ impl TenantReader<'_> {
         self.source.wrong(value.referenced, format!("{}.{key}: {reason}", self.place))
     }
 
-    fn missing(&self, key: &str, cure: &str) -> Error {
+    pub(super) fn missing(&self, key: &str, cure: &str) -> Error {
         self.wrong(self.raw, key, &format!("is missing; {cure}"))
     }
 }

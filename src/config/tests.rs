@@ -98,6 +98,39 @@ fn sites() -> Vec<Site> {
     ]
 }
 
+/// The tenants of `good.yaml` that differ in how they are signed in to.
+fn signed_in_otherwise(fabrikam: &Tenant) -> [Tenant; 4] {
+    let url = |text| Url::parse(text).expect("a URL");
+    let of_fabrikam = |name: &str, auth| Tenant {
+        name: name.to_owned(),
+        auth,
+        intake: None,
+        authority: url("https://login.microsoftonline.com/"),
+        graph: url("https://graph.microsoft.com/"),
+        collectors: Collectors::default(),
+        privacy: Privacy::default(),
+        ..fabrikam.clone()
+    };
+    let files = CertificateFiles {
+        certificate: "tests/config/certificate.pem".into(),
+        key: Some("tests/config/certificate.key".into()),
+        send_chain: true,
+    };
+    let identity = ManagedIdentity {
+        client_id: Some("33333333-3333-4444-8555-66666666666a".to_owned()),
+        endpoint: url("http://169.254.169.254/metadata/identity/oauth2/token"),
+        header: None,
+    };
+    let certified = Tenant {
+        ca_file: Some("tests/config/certificate.pem".into()),
+        ..of_fabrikam("certified", Auth::Certificate(files))
+    };
+    let federated = of_fabrikam("federated", Auth::FederatedToken("tests/config/secret".into()));
+    let managed = Tenant { client_id: None, ..of_fabrikam("managed", Auth::ManagedIdentity(identity)) };
+    let delegated = of_fabrikam("delegated", Auth::Delegated("tests/config/refresh_token".into()));
+    [certified, federated, managed, delegated]
+}
+
 #[test]
 fn a_file_with_every_key_is_read_in_full() {
     let config = load_file(Path::new("tests/config/good.yaml"), &[]).expect("sound");
@@ -105,13 +138,14 @@ fn a_file_with_every_key_is_read_in_full() {
     let contoso = Tenant {
         name: "contoso".to_owned(),
         tenant_id: "11111111-2222-4333-8444-55555555555a".to_owned(),
-        client_id: CLIENT_ID.to_owned(),
-        credential: Credential::SecretFile("tests/config/secret".into()),
+        client_id: Some(CLIENT_ID.to_owned()),
+        auth: Auth::Secret(Credential::SecretFile("tests/config/secret".into())),
         client_secret_expires: Timestamp::parse("2027-01-31T00:00:00Z"),
         intake: Some(Credential::SecretFile("tests/config/intake_secret".into())),
         authority: url("https://login.microsoftonline.us/"),
         graph: url("https://graph.microsoft.us/"),
         requests_per_second: Some(10),
+        ca_file: None,
         trust_device_accounts: Trust::No,
         collectors: Collectors {
             devices: DevicesSettings {
@@ -146,13 +180,14 @@ fn a_file_with_every_key_is_read_in_full() {
     let fabrikam = Tenant {
         name: "fabrikam-2".to_owned(),
         tenant_id: "fabrikam.onmicrosoft.com".to_owned(),
-        client_id: "33333333-3333-4444-8555-666666666666".to_owned(),
-        credential: Credential::Secret(Secret::new("hunter2")),
+        client_id: Some("33333333-3333-4444-8555-666666666666".to_owned()),
+        auth: Auth::Secret(Credential::Secret(Secret::new("hunter2"))),
         client_secret_expires: None,
         intake: Some(Credential::Secret(Secret::new("0123456789abcdef0123456789ABCDEF-_.~"))),
         authority: url("http://127.0.0.1:10065/"),
         graph: url("http://[::1]:10065/graph/"),
         requests_per_second: None,
+        ca_file: None,
         trust_device_accounts: Trust::Auto,
         collectors: Collectors {
             devices: DevicesSettings {
@@ -169,7 +204,7 @@ fn a_file_with_every_key_is_read_in_full() {
         privacy: Privacy { usage: false, min_capacity: 0 },
     };
     let expected = Config {
-        tenants: vec![contoso, fabrikam],
+        tenants: [contoso, fabrikam.clone()].into_iter().chain(signed_in_otherwise(&fabrikam)).collect(),
         intake_addresses: Vec::new(),
         web: Web {
             listen_addresses: vec!["[::]:10064".parse().unwrap()],
@@ -188,7 +223,8 @@ fn a_file_with_every_key_is_read_in_full() {
     };
     assert_eq!(config, expected);
     assert!(!format!("{config:?}").contains("hunter2"));
-    let secret = config.tenants[0].credential.read().expect("readable");
+    let Auth::Secret(credential) = &config.tenants[0].auth else { panic!("another way") };
+    let secret = credential.read().expect("readable");
     assert_eq!(secret.expose(), "hunter2");
 }
 
@@ -215,7 +251,7 @@ fn the_environment_describes_one_tenant() {
     assert_eq!((config.idle_after, &config.metrics), (Some(HOUR), &MetricsFilter::default()));
     let tenant = only_tenant(Ok(config));
     assert_eq!(tenant.name, "default");
-    assert_eq!(tenant.credential, Credential::Secret(Secret::new("hunter2")));
+    assert_eq!(tenant.auth, Auth::Secret(Credential::Secret(Secret::new("hunter2"))));
     assert_eq!(tenant.graph.as_str(), "https://graph.microsoft.com/");
     assert_eq!(tenant.authority.as_str(), "https://login.microsoftonline.com/");
     assert_eq!(tenant.collectors, Collectors::default());
@@ -232,7 +268,7 @@ fn the_environment_describes_one_tenant() {
     ];
     let tenant = only_tenant(load_environment(&us));
     assert_eq!(tenant.graph.as_str(), "https://graph.microsoft.us/");
-    assert_eq!(tenant.credential, Credential::SecretFile("tests/config/secret".into()));
+    assert_eq!(tenant.auth, Auth::Secret(Credential::SecretFile("tests/config/secret".into())));
 }
 
 #[test]
@@ -245,7 +281,7 @@ fn what_is_wrong_in_the_environment() {
         (&[TENANT, SECRET], "AZURE_CLIENT_ID: is not set, though AZURE_TENANT_ID is"),
         (
             &[TENANT, CLIENT],
-            "AZURE_CLIENT_SECRET or AZURE_CLIENT_SECRET_FILE: is not set, though AZURE_TENANT_ID is",
+            "AZURE_CLIENT_SECRET or AZURE_CLIENT_SECRET_FILE, AZURE_CLIENT_CERTIFICATE_PATH or AZURE_FEDERATED_TOKEN_FILE: is not set, though AZURE_TENANT_ID is",
         ),
         (
             &[TENANT, CLIENT, SECRET, ("AZURE_CLIENT_SECRET_FILE", "x")],
@@ -277,17 +313,80 @@ fn what_is_wrong_in_the_environment() {
 }
 
 #[test]
+fn the_environment_signs_in_in_one_way() {
+    let tenant = [("AZURE_TENANT_ID", TENANT_ID), ("AZURE_CLIENT_ID", CLIENT_ID)];
+    let with = |others: &[(&str, &str)]| load_environment(&[&tenant[..], others].concat());
+    let folder = tempfile::tempdir().expect("a folder");
+    let both = folder.path().join("both.pem");
+    let text = ["pem", "key"].map(|end| fs::read_to_string(format!("tests/config/certificate.{end}")));
+    fs::write(&both, text.map(|text| text.expect("a fixture")).concat()).expect("written");
+    let path = both.to_str().expect("UTF-8");
+    for (flag, send_chain) in [(None, false), (Some("0"), false), (Some("TRUE"), true), (Some("1"), true)] {
+        let mut environment = vec![("AZURE_CLIENT_CERTIFICATE_PATH", path)];
+        environment.extend(flag.map(|flag| ("AZURE_CLIENT_SEND_CERTIFICATE_CHAIN", flag)));
+        let files = CertificateFiles { certificate: both.clone(), key: None, send_chain };
+        assert_eq!(only_tenant(with(&environment)).auth, Auth::Certificate(files));
+    }
+    let token = [("AZURE_FEDERATED_TOKEN_FILE", "tests/config/secret")];
+    let expected = Auth::FederatedToken("tests/config/secret".into());
+    assert_eq!(only_tenant(with(&token)).auth, expected);
+    check_error(
+        with(&[token[0], ("AZURE_CLIENT_SECRET", "hunter2")]),
+        "AZURE_CLIENT_SECRET: is set beside AZURE_FEDERATED_TOKEN_FILE; keep one of them",
+    );
+    check_error(
+        with(&[("AZURE_CLIENT_CERTIFICATE_PATH", path), ("AZURE_CLIENT_SEND_CERTIFICATE_CHAIN", "x")]),
+        "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN: is none of true, false, 1 and 0",
+    );
+    check_error(
+        with(&[("AZURE_CLIENT_CERTIFICATE_PATH", "tests/config/certificate.pem")]),
+        "AZURE_CLIENT_CERTIFICATE_PATH: the file tests/config/certificate.pem has no private key in PEM \
+         (-----BEGIN PRIVATE KEY----- or -----BEGIN RSA PRIVATE KEY-----)",
+    );
+}
+
+#[test]
+fn app_service_says_where_its_identity_is() {
+    let text =
+        format!("tenants: [{{ name: a, tenant_id: {TENANT_ID}, auth: {{ managed_identity: {{}} }} }}]");
+    for (endpoint, is_good) in [
+        ("http://127.0.0.1:41056/msi/token/", true),
+        ("http://localhost:42356/msi/token", true),
+        ("http://169.254.129.2:8081/msi/token", true),
+        ("http://10.0.0.1/msi/token", false),
+        ("here", false),
+    ] {
+        let environment = [("IDENTITY_ENDPOINT", endpoint), ("IDENTITY_HEADER", "hunter2")];
+        match load_text(&text, &environment) {
+            Ok(config) => {
+                let Auth::ManagedIdentity(identity) = only_tenant(Ok(config)).auth else {
+                    panic!("another way")
+                };
+                assert_eq!((identity.endpoint.as_str(), is_good), (endpoint, true));
+                assert_eq!(identity.header, Some(Secret::new("hunter2")));
+            }
+            Err(error) => {
+                assert!(!is_good && error.to_string().starts_with("IDENTITY_ENDPOINT: "), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_single_tenant_of_the_file_may_leave_its_secret_to_the_environment() {
     let text = format!("tenants: [{{ name: a, tenant_id: {TENANT_ID}, client_id: {CLIENT_ID} }}]");
     let secret = ("AZURE_CLIENT_SECRET", "hunter2");
     let tenant = only_tenant(load_text(&text, &[secret, ("AZURE_TENANT_ID", "not used")]));
-    assert_eq!((tenant.name.as_str(), tenant.credential), ("a", Credential::Secret(Secret::new("hunter2"))));
+    assert_eq!(
+        (tenant.name.as_str(), tenant.auth),
+        ("a", Auth::Secret(Credential::Secret(Secret::new("hunter2"))))
+    );
 
     let own = text.replace(" }]", ", auth: { client_secret: own } }]");
     let tenant = only_tenant(load_text(&own, &[secret]));
     assert_eq!(
-        tenant.credential,
-        Credential::Secret(Secret::new("own")),
+        tenant.auth,
+        Auth::Secret(Credential::Secret(Secret::new("own"))),
         "the file's own secret comes first"
     );
 
@@ -367,7 +466,7 @@ fn the_demo_talks_to_the_simulated_tenant_alone() {
     let tenant = only_tenant(Ok(config));
     assert_eq!(tenant.authority.as_str(), "http://127.0.0.1:1/");
     assert_eq!(tenant.graph, tenant.authority);
-    assert_eq!(tenant.credential, Credential::Secret(secret));
+    assert_eq!(tenant.auth, Auth::Secret(Credential::Secret(secret)));
     for collector in Collector::ALL {
         let source = tenant.source(*collector);
         assert_eq!(source.enabled, Enabled::Auto);

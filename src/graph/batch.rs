@@ -99,7 +99,7 @@ impl Client {
         }
         let refused =
             |(_, outcome): &Outcome| outcome.as_ref().is_err_and(|failure| failure.error.is_refusal());
-        outcomes.iter().any(refused) && self.auth.refused(token).await
+        outcomes.iter().any(refused) && self.auth.refused(token, None).await
     }
 
     async fn exchange_batch(
@@ -215,7 +215,8 @@ impl Answer {
         let header = header.map(|(_, value)| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
         let body = self.body.as_deref().map_or("", RawValue::get);
         let error = Error::from_status(status, body.as_bytes());
-        Err(Failure { error, retry_after: header.and_then(|value| retry::retry_after(&value, now)) })
+        let retry_after = header.and_then(|value| retry::retry_after(&value, now));
+        Err(Failure { error, retry_after, challenge: None })
     }
 }
 
@@ -236,7 +237,7 @@ mod tests {
         let wait = Some(Duration::from_millis(1500));
         assert_eq!(
             third.1.as_ref().map(|_| ()),
-            Err(&Failure { error: Error::Throttled, retry_after: wait })
+            Err(&Failure { error: Error::Throttled, retry_after: wait, challenge: None })
         );
     }
 

@@ -7,7 +7,7 @@ pub enum Error {
     /// Sign-in failed, or Graph refused a fresh token. The text says what to do.
     #[error("sign-in is refused: {advice}")]
     Unauthorized { advice: String },
-    #[error("Graph refuses access (403{}): the application permission is missing, was granted as delegated, or was consented less than two hours ago", .code.as_ref().map(|code| format!(" {code}")).unwrap_or_default())]
+    #[error("Graph refuses access (403{}): the permission is missing, is of the other kind (application, delegated), or was consented less than two hours ago", .code.as_ref().map(|code| format!(" {code}")).unwrap_or_default())]
     Forbidden { code: Option<String> },
     /// 404, 410 or 501: of a collection it means that Graph no longer offers it, of an item that it is not there.
     #[error("Graph has no such resource ({status})")]

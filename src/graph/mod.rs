@@ -7,7 +7,9 @@ mod aadsts;
 pub mod auth;
 pub mod batch;
 mod body;
+mod challenge;
 mod error;
+pub mod http;
 pub mod page;
 mod rate;
 mod retry;
@@ -23,7 +25,8 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::stats::TenantStats;
-use auth::{Auth, Token};
+use auth::claims::Claims;
+use auth::{Auth, Expiry, Token};
 pub use error::{Cause, Error};
 use page::Pages;
 use rate::Rate;
@@ -53,6 +56,14 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// How to reach Graph and sign-in; `authorities`, in DER, are trusted beside the system's own.
+    pub fn http(&self, authorities: Vec<Vec<u8>>) -> http::Settings {
+        let Self { connect_timeout, request_timeout, .. } = *self;
+        http::Settings { connect_timeout, request_timeout, authorities, proxy: true }
+    }
+}
+
 /// The connection to one tenant.
 pub struct Client {
     http: reqwest::Client,
@@ -74,24 +85,23 @@ pub const CONCURRENCY: usize = 4;
 const LIST_PROGRESS: Duration = Duration::from_millis(500);
 
 impl Client {
+    /// `authorities`, in DER, are trusted beside the system's own.
     pub fn new(
         identity: auth::Identity,
         root: Url,
+        authorities: Vec<Vec<u8>>,
         limits: Limits,
         stats: TenantStats,
         clock: Clock,
     ) -> Result<Self, Error> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("teams-rooms-exporter/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .connect_timeout(limits.connect_timeout)
-            .timeout(limits.request_timeout)
-            .build()
-            .map_err(|_| {
-                Error::malformed("the HTTP client does not start; is there a CA bundle (ca-certificates)?")
-            })?;
-        let auth = Auth::new(identity, &root, http.clone(), stats.clone())?;
+        let settings = limits.http(authorities);
+        let http = http::client(&settings)?;
+        let of_auth = auth::Http {
+            client: http.clone(),
+            direct: http::client(&http::Settings { proxy: false, ..settings })?,
+            first_pause: limits.first_pause,
+        };
+        let auth = Auth::new(identity, &root, of_auth, stats.clone(), clock.clone())?;
         let rate = Mutex::new(Rate::new(limits.top_rate, Instant::now()));
         Ok(Self {
             http,
@@ -106,10 +116,10 @@ impl Client {
         })
     }
 
-    /// Signs in now, if that has not been done, and gives the token's lifetime and what it allows.
-    pub async fn sign_in(&self) -> Result<(Duration, Option<Vec<String>>), Error> {
+    /// Signs in now, if that has not been done, and gives the token's lifetime and what it says.
+    pub async fn sign_in(&self) -> Result<(Duration, Option<Claims>), Error> {
         let token = self.token().await?;
-        Ok((token.lifetime, token.roles()))
+        Ok((token.lifetime, token.claims()))
     }
 
     /// The pages of the collection at `path`, which starts with `/` and may have a query.
@@ -157,6 +167,11 @@ impl Client {
     /// Whether the secret that this signs in with begins so: Graph shows no more of secrets than their start.
     pub fn secret_begins_with(&self, start: &str) -> bool {
         self.auth.secret_begins_with(start)
+    }
+
+    /// When what this signs in with expires.
+    pub fn credential_expiry(&self) -> Expiry {
+        self.auth.expiry()
     }
 
     /// `path` starts with `/` and the API version.

@@ -10,6 +10,8 @@ pub(crate) struct Failure {
     pub error: Error,
     /// How long the service asks to wait.
     pub retry_after: Option<Duration>,
+    /// What Graph wants another token to say.
+    pub challenge: Option<serde_json::Value>,
 }
 
 /// What to do about a failure.
@@ -35,7 +37,7 @@ pub(super) fn decide(failure: &Failure, attempt: u32, first_pause: Duration, jit
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, retry_after: None }
+        Self { error, retry_after: None, challenge: None }
     }
 }
 
@@ -92,7 +94,8 @@ mod tests {
         jitter: f64,
         expected: Option<f64>,
     ) {
-        let failure = Failure { error, retry_after: retry_after.map(Duration::from_secs_f64) };
+        let retry_after = retry_after.map(Duration::from_secs_f64);
+        let failure = Failure { error, retry_after, challenge: None };
         let seconds = match decide(&failure, attempt, Duration::from_millis(500), jitter) {
             Decision::After(wait) => Some(wait.as_secs_f64()),
             Decision::Stop => None,

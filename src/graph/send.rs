@@ -7,7 +7,7 @@ use url::Url;
 use crate::graph::auth::Token;
 use crate::graph::error::{Cause, Error};
 use crate::graph::retry::{self, Decision, Failure};
-use crate::graph::{Client, body};
+use crate::graph::{Client, body, challenge};
 use crate::model::Timestamp;
 
 /// A request before it is sent.
@@ -80,8 +80,11 @@ impl Client {
         let slot = self.slots.acquire().await;
         let outcome = self.send(outgoing, &token).await;
         drop(slot);
-        let refused = outcome.as_ref().is_err_and(|failure| failure.error.is_refusal());
-        if refused && !*renewed && self.auth.refused(&token).await {
+        if let Err(failure) = &outcome
+            && failure.error.is_refusal()
+            && !*renewed
+            && self.auth.refused(&token, failure.challenge.clone()).await
+        {
             *renewed = true;
             return Ok(None);
         }
@@ -100,7 +103,7 @@ impl Client {
             (_, status) => status.unwrap_or_default().to_string(),
         };
         self.stats.request(outgoing.operation, &code);
-        if let Err(Failure { error: Error::Throttled, retry_after }) = &outcome {
+        if let Err(Failure { error: Error::Throttled, retry_after, .. }) = &outcome {
             self.throttled(*retry_after);
         }
         outcome
@@ -124,9 +127,10 @@ impl Client {
         self.note_headers(response.headers());
         let retry_after = header(response.headers(), "retry-after")
             .and_then(|value| retry::retry_after(value, self.clock.now().seconds()));
+        let challenge = if status == 401 { challenge::in_headers(response.headers()) } else { None };
         let outcome = match body::read(&mut response).await {
             Ok(body) if (200..300).contains(&status) => Ok(body),
-            Ok(body) => Err(Failure { error: Error::from_status(status, &body), retry_after }),
+            Ok(body) => Err(Failure { error: Error::from_status(status, &body), retry_after, challenge }),
             Err(error) => Err(error.into()),
         };
         (Some(status), outcome)

@@ -249,7 +249,7 @@ pub static FAMILIES: &[Family] = &[
     gauge("teams_rooms_service_issues", &["tenant", "product", "classification"], Source::Tenant(Some(SERVICES), service_health::issues),
         "Open issues of Microsoft's own service (serviceHealthIssue), by classification: incident or advisory."),
     gauge("teams_rooms_credential_expiry_timestamp_seconds", &["tenant", "credential"], Source::Tenant(Some(Collector::Credentials), credentials::expiry),
-        "When what the exporter signs in with expires, Unix time; credential is client_secret. From Graph (passwordCredential.endDateTime), else the configured date. Past it nothing is read any more: alert weeks before."),
+        "When what the exporter signs in with expires, Unix time; credential is client_secret, from Graph (passwordCredential.endDateTime), else the configured date; or certificate, from its file. Past it nothing is read any more: alert weeks before."),
     gauge("teams_rooms_incidents_without_room", TENANT, Source::Tenant(None, incidents::without_room),
         "Open incidents whose devices and accounts lead to no known room; they count for a room as soon as one is known. Absent until anything was pushed."),
     gauge("teams_rooms_intake_last_received_timestamp_seconds", &["tenant", "intake"], Source::Tenant(None, incidents::last_received),

@@ -2,14 +2,17 @@
 
 use crate::metrics::Out;
 use crate::model::collector::Collector;
-use crate::model::credential::CLIENT_SECRET;
+use crate::model::credential::{CERTIFICATE, CLIENT_SECRET};
 use crate::model::fleet::Fleet;
 use crate::model::{Snapshot, Timestamp};
 
 /// Graph knows better than the configuration, in which a renewed secret may have the date of the old one.
 pub fn expiry(out: &mut Out<'_>, _: &Fleet<'_>, snapshot: &Snapshot, now: Timestamp) {
     let expiry = snapshot.expiry(Collector::Credentials);
-    let told = snapshot.credentials.get(CLIENT_SECRET).filter(|record| now.since(record.read_at) <= expiry);
-    let expires = told.map(|record| record.value.expires).or(snapshot.secret_expires);
-    out.known_with(&[("credential", CLIENT_SECRET)], expires);
+    let told = |name: &str| {
+        let record = snapshot.credentials.get(name).filter(|record| now.since(record.read_at) <= expiry);
+        record.map(|record| record.value.expires)
+    };
+    out.known_with(&[("credential", CLIENT_SECRET)], told(CLIENT_SECRET).or(snapshot.secret_expires));
+    out.known_with(&[("credential", CERTIFICATE)], told(CERTIFICATE));
 }

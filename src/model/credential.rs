@@ -9,5 +9,6 @@ pub struct Credential {
     pub expires: Timestamp,
 }
 
-/// The name of the secret of the application: the label `credential`.
+/// What the application signs in with: the label `credential`.
 pub const CLIENT_SECRET: &str = "client_secret";
+pub const CERTIFICATE: &str = "certificate";

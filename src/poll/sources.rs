@@ -9,10 +9,12 @@ use tokio::time::Instant;
 use crate::collectors::intune::Enrolled;
 use crate::collectors::{self, Outcome, accounts, licenses};
 use crate::config::Enabled;
+use crate::graph::auth::Expiry;
 use crate::model::Snapshot;
 use crate::model::account::{Tier, User};
 use crate::model::calendar::Calendar;
 use crate::model::collector::{Collector, CollectorState};
+use crate::model::credential::{CERTIFICATE, CLIENT_SECRET};
 use crate::model::fleet::Fleet;
 use crate::model::identity::Room;
 use crate::model::listing::Settled;
@@ -261,10 +263,15 @@ impl Poller {
 
     async fn read_credentials(&self, deadline: Instant) -> Read {
         let (now, is_configured) = (self.clock.now(), self.store.snapshot().secret_expires.is_some());
+        if let Expiry::Certificate(not_after) = self.client.credential_expiry() {
+            let outcome = collectors::credentials::of_certificate(&not_after);
+            let read = not_after.map(|expires| self.store.take_credential_expiry(CERTIFICATE, expires, now));
+            return Read::whole(outcome, usize::from(read.is_ok()));
+        }
         let (outcome, expires) =
             collectors::credentials::collect(&self.client, is_configured, now, deadline).await;
         if let Some(expires) = expires {
-            self.store.take_secret_expiry(expires, now);
+            self.store.take_credential_expiry(CLIENT_SECRET, expires, now);
         }
         Read::whole(outcome, usize::from(expires.is_some() || is_configured))
     }

@@ -144,7 +144,9 @@ impl ClientCertVerifier for Verifier {
 /// cannot be read has none.
 fn sans(certificate: &CertificateDer<'_>) -> Vec<String> {
     let Ok(certificate) = Certificate::from_der(certificate) else { return Vec::new() };
-    let Ok(Some((_, SubjectAltName(names)))) = certificate.tbs_certificate.get() else { return Vec::new() };
+    let Ok(Some((_, SubjectAltName(names)))) = certificate.tbs_certificate().get_extension() else {
+        return Vec::new();
+    };
     let spelled = |name: GeneralName| match name {
         GeneralName::DnsName(text)
         | GeneralName::Rfc822Name(text)

@@ -32,6 +32,7 @@ faults! {
     Reset "reset" "closes the connection before an answer"
     ExpiredToken "expired_token" "401 for every token issued before the fault was set"
     Unauthorized "unauthorized" "401 for every token"
+    ClaimsChallenge "claims_challenge" "401 with a claims challenge for every token that was not asked for with those claims"
     Forbidden "forbidden" "403, the application has no role"
     ForbiddenOnceToken "forbidden_once_token" "403 for tokens issued before the fault was set, as right after consent"
     Retired "retired" "the teamwork resources are gone; =404, 410 or 501, 410 if not given"

@@ -18,6 +18,7 @@ mod odata;
 mod pages;
 mod places;
 mod presence;
+mod proofs;
 mod reply;
 mod requests;
 mod routes;
@@ -48,6 +49,8 @@ pub use webhooks::Webhook;
 
 pub const TENANT_ID: &str = "11111111-2222-4333-8444-555555555555";
 pub const CLIENT_ID: &str = "22222222-3333-4444-8555-666666666666";
+/// What App Service puts into `IDENTITY_HEADER`.
+pub const IDENTITY_HEADER: &str = "simulated-Identity.Never-Log_This-2";
 /// The one secret that is accepted; easy to find where it should not be.
 pub const CLIENT_SECRET: &str = "simulated~Secret.Never-Log_This+1";
 
@@ -218,6 +221,26 @@ impl Sim {
     /// Every token issued (the newest 10,000), to search logs for.
     pub fn tokens(&self) -> Vec<String> {
         self.0.tokens.all()
+    }
+
+    /// Replaces the certificates (in DER) that are registered with the application.
+    pub fn set_certificates(&self, certificates: Vec<Vec<u8>>) {
+        self.0.proofs.set_certificates(certificates);
+    }
+
+    /// Replaces the tokens of another issuer that the application is believed with.
+    pub fn set_federated_tokens(&self, tokens: &[&str]) {
+        self.0.proofs.set_federated(tokens);
+    }
+
+    /// Replaces the refresh tokens of the user that are good; each is good once, none revokes them all.
+    pub fn set_refresh_tokens(&self, tokens: &[&str]) {
+        self.0.proofs.set_refresh_tokens(tokens);
+    }
+
+    /// The refresh tokens that are good now.
+    pub fn refresh_tokens(&self) -> Vec<String> {
+        self.0.proofs.refresh_tokens()
     }
 
     /// Ends the server; open connections are closed.

@@ -113,6 +113,12 @@ pub(super) fn answer(request: &GraphRequest<'_>, tenant: &Tenant) -> Reply {
 /// Tokens come before everything else, as in Graph.
 fn authenticate(request: &GraphRequest<'_>, tenant: &Tenant, faults: &Active) -> Result<Token, Reply> {
     let token = tenant.tokens.check(request.authorization, tenant.clock.elapsed())?;
+    if !token.is_for([request.root, &tenant.url]) {
+        return Err(token::unauthorized("Access token validation failure. Invalid audience."));
+    }
+    if !request.in_batch && !token.answers_challenge && faults.strikes(Kind::ClaimsChallenge).is_some() {
+        return Err(token::challenge());
+    }
     // The items of a batch have the token of the envelope, which has passed already.
     if !request.in_batch && refuses(faults, token.number) {
         return Err(token::unauthorized("Access token has expired or is not yet valid."));

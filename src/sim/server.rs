@@ -119,6 +119,11 @@ async fn answer(request: Request<Incoming>, tenant: Arc<Tenant>) -> Result<Respo
             controls::answer(&received.method, &received.path, &received.query, &received.body, &tenant);
         return Ok(received.response(&reply, &stamp, None));
     }
+    if [token::METADATA_PATH, token::APP_SERVICE_PATH].contains(&&*received.path) {
+        let header = |name: &str| received.header(name).map(str::to_owned);
+        let reply = token::of_managed_identity(&received.path, &received.query, header, &tenant, &stamp);
+        return Ok(received.response(&reply, &stamp, None));
+    }
     let all = tenant.faults();
     let faults = all.of(routes::noun(&received.path));
     let outcome = received.outcome(&tenant, [&all, &faults], &stamp).await;

@@ -11,6 +11,7 @@ use super::Settings;
 use super::clock::Clock;
 use super::edits::{Edits, Patch};
 use super::faults::{Active, Fault, Kind};
+use super::proofs::Proofs;
 use super::reply::Stamp;
 use super::requests::Requests;
 use super::token::{self, Tokens};
@@ -23,6 +24,7 @@ pub(super) struct Tenant {
     pub(super) world: World,
     pub(super) edits: Edits,
     pub(super) tokens: Tokens,
+    pub(super) proofs: Proofs,
     pub(super) requests: Requests,
     /// Turns true once, when the server is to end.
     pub(super) stopped: watch::Sender<bool>,
@@ -43,6 +45,7 @@ impl Tenant {
             world: World::new(settings.seed, settings.rooms, start),
             edits: Edits::default(),
             tokens: Tokens::default(),
+            proofs: Proofs::default(),
             requests: Requests::default(),
             stopped: watch::Sender::new(false),
             device_lag: i64::try_from(settings.device_lag.as_millis()).unwrap_or(i64::MAX),
@@ -96,6 +99,11 @@ impl Tenant {
 
     pub(super) fn is_present(&self, device: Uuid) -> bool {
         self.world.find(device).is_some() && !self.edits.is_removed(device)
+    }
+
+    /// How many sign-ins of a user came before this one.
+    pub(super) fn count_sign_in(&self) -> i64 {
+        self.answered.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(super) fn stamp(&self, client_request_id: Option<&str>) -> Stamp {

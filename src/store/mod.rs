@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::model::account::User;
 use crate::model::calendar::Calendar;
 use crate::model::collector::{Collector, Status};
-use crate::model::credential::{CLIENT_SECRET, Credential};
+use crate::model::credential::Credential;
 use crate::model::detail::{Basis, Detail, Reading};
 use crate::model::device::{Account, Device};
 use crate::model::identity::{Claim, Registry, Trust};
@@ -265,10 +265,11 @@ impl Store {
         });
     }
 
-    pub fn take_secret_expiry(&self, expires: Timestamp, now: Timestamp) {
+    /// Takes when the credential of this name expires; there is one at a time.
+    pub fn take_credential_expiry(&self, name: &str, expires: Timestamp, now: Timestamp) {
         self.change(|snapshot| {
-            let secret = Record::new(Credential { expires }, now);
-            Arc::make_mut(&mut snapshot.credentials).insert(CLIENT_SECRET.into(), secret);
+            let record = Record::new(Credential { expires }, now);
+            snapshot.credentials = Arc::new([(name.into(), record)].into());
         });
     }
 

@@ -209,6 +209,17 @@ fn the_settings_in_readme_are_those_that_work() {
     std::fs::write(&secret, "a secret").expect("written");
     let intake_secret = folder.path().join("intake");
     std::fs::write(&intake_secret, INTAKE_SECRET).expect("written");
+    let here = |name: &str| folder.path().join(name).display().to_string();
+    let fixture = |name: &str| format!("{}/tests/config/{name}", env!("CARGO_MANIFEST_DIR"));
+    let files = [
+        ("/run/secrets/graph", here("secret")),
+        ("/run/secrets/intake", here("intake")),
+        ("/etc/exporter/cert.pem", fixture("certificate.pem")),
+        ("/etc/exporter/key.pem", fixture("certificate.key")),
+        ("/etc/exporter/proxy-ca.pem", fixture("certificate.pem")),
+        ("/var/run/secrets/azure/tokens/azure-identity-token", here("secret")),
+        ("/var/lib/exporter/refresh_token", here("refresh_token")),
+    ];
     let names: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
     let readme = readme();
     let rooms = blocks(&readme, "csv").next().expect("README shows a rooms file");
@@ -217,9 +228,8 @@ fn the_settings_in_readme_are_those_that_work() {
     assert!(!examples.is_empty(), "README shows no configuration");
     for example in &examples {
         let path = folder.path().join("exporter.yaml");
-        let example = example.replace("/run/secrets/graph", &secret.display().to_string());
-        std::fs::write(&path, example.replace("/run/secrets/intake", &intake_secret.display().to_string()))
-            .expect("written");
+        let example = files.iter().fold((*example).to_owned(), |text, (path, ours)| text.replace(path, ours));
+        std::fs::write(&path, example).expect("written");
         let args =
             cli::ServeArgs { config: cli::ConfigArgs { file: Some(path) }, ..cli::ServeArgs::default() };
         if let Err(error) = config::load(&args, &|_| None, &names) {
@@ -274,7 +284,7 @@ fn words<'t>(text: &'t str, prefix: &str, allowed: fn(char) -> bool) -> Vec<&'t 
 /// The flags of all commands, as their help tells them.
 fn flags() -> BTreeSet<String> {
     let mut flags = BTreeSet::new();
-    for command in ["serve", "demo", "simulate", "check", "rooms", "metrics", "healthcheck"] {
+    for command in ["serve", "demo", "simulate", "check", "login", "rooms", "metrics", "healthcheck"] {
         let help =
             cli::parse(["teams-rooms-exporter", command, "--help"]).expect_err("help ends here").to_string();
         let is_flag = |c: char| c.is_ascii_lowercase() || c == '-' || c == '.';

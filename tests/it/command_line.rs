@@ -16,7 +16,7 @@ use teams_rooms_exporter::commands::check;
 use teams_rooms_exporter::config::{Config, MetricsFilter, Protection, Web};
 use teams_rooms_exporter::model::Timestamp;
 use teams_rooms_exporter::model::shard::Shard;
-use teams_rooms_exporter::sim::{CLIENT_ID, CLIENT_SECRET, Sim, TENANT_ID};
+use teams_rooms_exporter::sim::{CLIENT_ID, CLIENT_SECRET, IDENTITY_HEADER, Sim, TENANT_ID};
 
 use crate::exporter::{parse, start_tenant, tenant};
 use crate::pki::{TLS, WebFolder};
@@ -25,7 +25,7 @@ use crate::pki::{TLS, WebFolder};
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running program; it is killed if the test ends before it.
-struct Program {
+pub(crate) struct Program {
     child: Child,
     line: String,
     out: Stream,
@@ -42,10 +42,10 @@ struct Stream {
 }
 
 /// A program that has ended.
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Program {
@@ -53,7 +53,7 @@ impl Program {
         Self::start_in(line, &[])
     }
 
-    fn start_in(line: &str, environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn start_in(line: &str, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_teams-rooms-exporter"));
         command
             .args(line.split_whitespace())
@@ -90,7 +90,7 @@ impl Program {
 
     /// Waits until it has ended, and searches what it printed.
     #[track_caller]
-    fn end(mut self) -> Ended {
+    pub(crate) fn end(mut self) -> Ended {
         let deadline = Instant::now() + PATIENCE;
         for stream in [&mut self.out, &mut self.err] {
             while stream.next(deadline).unwrap_or_else(|error| panic!("`{}`: {error}", self.line)).is_some() {
@@ -98,12 +98,11 @@ impl Program {
         }
         let code = self.child.wait().expect("it was started").code();
         let (out, err) = (std::mem::take(&mut self.out.text), std::mem::take(&mut self.err.text));
-        assert!(
-            self.tells_secret || !out.contains(CLIENT_SECRET),
-            "`{}` prints the secret:\n{out}",
-            self.line
-        );
-        assert!(!err.contains(CLIENT_SECRET), "`{}` prints the secret:\n{err}", self.line);
+        for secret in [CLIENT_SECRET, IDENTITY_HEADER] {
+            let may = self.tells_secret && secret == CLIENT_SECRET;
+            assert!(may || !out.contains(secret), "`{}` prints a secret:\n{out}", self.line);
+            assert!(!err.contains(secret), "`{}` prints a secret:\n{err}", self.line);
+        }
         Ended { code, out, err }
     }
 }
@@ -158,26 +157,26 @@ impl Stream {
 
 /// Runs to the end; the code is checked, for it is what scripts see.
 #[track_caller]
-fn run(line: &str, code: i32) -> Ended {
+pub(crate) fn run(line: &str, code: i32) -> Ended {
     let ended = Program::start(line).end();
     assert_eq!(ended.code, Some(code), "`{line}`:\n{}{}", ended.out, ended.err);
     ended
 }
 
 #[track_caller]
-fn contains(text: &str, parts: &[&str]) {
+pub(crate) fn contains(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "{part:?} is not in:\n{text}");
     }
 }
 
 /// A configuration file in a folder of its own, which goes with it.
-struct Settings {
+pub(crate) struct Settings {
     folder: tempfile::TempDir,
 }
 
 impl Settings {
-    fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("exporter.yaml"), text).expect("written");
         Self { folder }
@@ -191,12 +190,12 @@ impl Settings {
         ))
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("exporter.yaml")
     }
 
     /// `command` with this file.
-    fn line(&self, command: &str) -> String {
+    pub(crate) fn line(&self, command: &str) -> String {
         format!("{command} --config.file {}", self.path().display())
     }
 }
@@ -490,11 +489,15 @@ async fn check_says_what_is_wrong_and_what_to_do() {
     let partial = ["in part: ", "\n                  teamsPanel: ", "all is well"];
     check(&sim, &["broken_type=teamsPanel"], good, 0, &partial);
 
+    let consent = format!("{}/{TENANT_ID}/adminconsent?client_id={CLIENT_ID}\n", sim.url());
     sim.set_roles(&["Presence.Read.All", "Mail.ReadWrite", "Files.Read.All"]);
     let missing = [
         "off: not permitted; unknown without it: devices",
         "surplus: Mail.ReadWrite; no source needs it, and it can change things",
         "surplus: Files.Read.All; no source",
+        "application permissions: Presence.Read.All, Mail.ReadWrite, Files.Read.All",
+        "missing in the token: TeamworkDevice.Read.All (devices), ",
+        &consent,
         "no source tells",
     ];
     check(&sim, &[], good, 1, &missing);

@@ -12,8 +12,8 @@ use teams_rooms_exporter::app::{self, Listeners, Tuning};
 use teams_rooms_exporter::clock::Clock;
 use teams_rooms_exporter::config::web_config::WebConfig;
 use teams_rooms_exporter::config::{
-    Collectors, Config, Credential, DevicesSettings, Enabled, HealthSettings, MetricsFilter, Protection,
-    Secret, SourceSettings, Tenant, Trust, Web,
+    Auth, Collectors, Config, Credential, DevicesSettings, Enabled, HealthSettings, MetricsFilter,
+    Protection, Secret, SourceSettings, Tenant, Trust, Web,
 };
 use teams_rooms_exporter::graph::Limits;
 use teams_rooms_exporter::model::Timestamp;
@@ -341,8 +341,9 @@ impl Exporter {
     /// Neither a secret, a token nor a person is in anything that leaves the process.
     async fn check_secrets(&self) {
         let shown = [log(), self.get("/metrics").await.1, self.get("/").await.1];
-        let tokens = self.sim.tokens();
-        let secrets = [self.sim.secret(), INTAKE_SECRET, OTHER_SECRET, self.sim.person()];
+        let tokens = [self.sim.tokens(), self.sim.refresh_tokens()].concat();
+        let secrets =
+            [self.sim.secret(), sim::IDENTITY_HEADER, INTAKE_SECRET, OTHER_SECRET, self.sim.person()];
         for secret in tokens.iter().map(String::as_str).chain(secrets) {
             assert!(!shown.iter().any(|text| text.contains(secret)), "a secret shows");
         }
@@ -490,13 +491,14 @@ pub(crate) fn tenant(name: &str, sim: &Sim) -> Tenant {
     Tenant {
         name: name.to_owned(),
         tenant_id: sim::TENANT_ID.to_owned(),
-        client_id: sim::CLIENT_ID.to_owned(),
-        credential: Credential::Secret(Secret::new(sim.secret())),
+        client_id: Some(sim::CLIENT_ID.to_owned()),
+        auth: Auth::Secret(Credential::Secret(Secret::new(sim.secret()))),
         client_secret_expires: None,
         intake: None,
         authority: root.clone(),
         graph: root,
         requests_per_second: None,
+        ca_file: None,
         trust_device_accounts: Trust::Auto,
         collectors,
         frozen_after: Duration::from_hours(24),

@@ -38,6 +38,8 @@ mod queries;
 mod requests;
 /// Several processes share a tenant.
 mod shards;
+/// Every way to sign in: what is sent, what is read anew, and by which roads.
+mod sign_in;
 /// Presence, places, service health, lists and files of rooms: each by itself, and joined in one verdict.
 mod sources;
 /// What survives a restart, and what ages.

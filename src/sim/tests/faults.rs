@@ -38,6 +38,10 @@ const OF_THE_LIST: &[(&str, Holds)] = &[
     }),
     ("expired_token", |it| it.status == 401 && it.error_code() == "InvalidAuthenticationToken"),
     ("unauthorized", |it| it.status == 401),
+    ("claims_challenge", |it| {
+        it.status == 401
+            && it.header("www-authenticate").is_some_and(|text| text.contains("insufficient_claims"))
+    }),
     ("forbidden", |it| {
         it.status == 403
             && it.text().contains(
