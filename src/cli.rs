@@ -192,7 +192,7 @@ pub struct HealthcheckArgs {
     /// Ask whether it is ready, instead of whether it is alive
     #[arg(long)]
     pub ready: bool,
-    /// Time for the answer [default: 5s]
+    /// Time for the answer [default: 3s]
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<String>,
     #[arg(

@@ -46,8 +46,8 @@ pub struct Probe {
 
 const DEFAULT_TELEMETRY_PATH: &str = "/metrics";
 
-/// Below the ten seconds and more that container runtimes grant a probe.
-const DEFAULT_PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Below the five seconds that the image grants its health check.
+const DEFAULT_PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Paths that answer something else.
 const OTHER_PATHS: [&str; 2] = ["/", "/sd"];

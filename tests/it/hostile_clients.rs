@@ -47,7 +47,7 @@ async fn start_tuned(folder: Option<&WebFolder>, tune: fn(&mut Tuning)) -> Expor
         let trusting = folder.authority.trusted_by(client()).pool_max_idle_per_host(0);
         (folder.web(), trusting.build().expect("a client"))
     });
-    let exporter = Exporter::start(Scenario { web, tune, ..Scenario::default() }).await;
+    let exporter = Exporter::start(Scenario { tune, web, ..Scenario::default() }).await;
     exporter.wait_for_everything().await;
     exporter
 }
@@ -193,8 +193,10 @@ async fn readers_that_stall() {
         stream.write_all(requests.as_bytes()).await.ok();
         streams.push(stream);
     }
-    exporter.wait_until_scraped().await;
-    scrapes(&exporter, None, "stalled readers").await;
+    // One that only begins to stall still has its slot; the next try finds it freed.
+    for _ in 0..SCRAPES {
+        exporter.wait_until_scraped().await;
+    }
     drop(streams);
     exporter.stop().await;
 }
