@@ -90,6 +90,8 @@ impl ServeArgs {
                 systemd_socket: self.web.systemd_socket || before.web.systemd_socket,
                 config_file: self.web.config_file.or(before.web.config_file),
                 telemetry_path: self.web.telemetry_path.or(before.web.telemetry_path),
+                external_url: self.web.external_url.or(before.web.external_url),
+                enable_lifecycle: self.web.enable_lifecycle || before.web.enable_lifecycle,
             },
             intake: IntakeArgs { listen_addresses: intake_addresses },
             storage: StorageArgs { path: self.storage.path.or(before.storage.path) },
@@ -234,6 +236,12 @@ pub struct WebArgs {
     /// TLS, users, headers and a rate limit, in the format that the exporters of Prometheus share
     #[arg(id = "web.config.file", long = "web.config.file", value_name = "FILE")]
     pub config_file: Option<PathBuf>,
+    /// URL under which the exporter is reached, where a proxy stands before it; for /sd
+    #[arg(long = "web.external-url", value_name = "URL")]
+    pub external_url: Option<String>,
+    /// Have the configuration read anew by POST or PUT on /-/reload; SIGHUP does it in any case
+    #[arg(long = "web.enable-lifecycle")]
+    pub enable_lifecycle: bool,
     /// Path of the metrics [default: /metrics]
     #[arg(long = "web.telemetry-path", value_name = "PATH")]
     pub telemetry_path: Option<String>,
@@ -358,13 +366,15 @@ mod tests {
                 systemd_socket: true,
                 config_file: Some("w".into()),
                 telemetry_path: Some("/m".into()),
+                external_url: Some("https://u".into()),
+                enable_lifecycle: true,
             },
             intake: IntakeArgs { listen_addresses: vec![":8".into()] },
             storage: StorageArgs { path: Some("s".into()) },
             shard: ShardArgs { index: Some(1), count: Some(3) },
             log: LogArgs { level: Some(LogLevel::Debug), format: Some(LogFormat::Json) },
         });
-        let flags = "--config.file=x --web.listen-address=:9 --web.listen-address [::1]:9 --web.systemd-socket --web.config.file w \
+        let flags = "--config.file=x --web.listen-address=:9 --web.listen-address [::1]:9 --web.systemd-socket --web.config.file w --web.enable-lifecycle --web.external-url https://u \
                      --web.telemetry-path /m --intake.listen-address=:8 --storage.path=s --shard.index=1 --shard.count 3 \
                      --log.level debug --log.format=json";
         assert_eq!(parsed(flags), expected);

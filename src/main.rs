@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use teams_rooms_exporter::app::{self, Listeners, Tuning};
+use teams_rooms_exporter::app::{self, Listeners, Reload, Tuning};
 use teams_rooms_exporter::cli::{self, Command};
 use teams_rooms_exporter::clock::Clock;
 use teams_rooms_exporter::commands::{check, healthcheck, login, metrics, rooms};
@@ -17,6 +17,8 @@ use teams_rooms_exporter::systemd::{self, Sockets};
 use teams_rooms_exporter::{logging, sim};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 /// Wrong arguments or settings; nothing was started.
 const MISUSE: u8 = 2;
@@ -54,7 +56,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => {
             let config = load(&args)?;
             start_logging(&args.log)?;
-            runtime.block_on(interruptible(|stop| serve(config, sockets, clock, stop)))
+            runtime.block_on(interruptible(|stop| serve(args, config, sockets, clock, stop)))
         }
         Command::Demo(args) => {
             start_logging(&args.log)?;
@@ -102,9 +104,9 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
-fn load(args: &cli::ServeArgs) -> anyhow::Result<Config> {
+fn load(args: &cli::ServeArgs) -> Result<Config, config::Error> {
     let names: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
-    Ok(config::load(args, &|name| std::env::var(name).ok(), &names)?)
+    config::load(args, &|name| std::env::var(name).ok(), &names)
 }
 
 /// The logging of a command whose output tells it all: errors, unless more is asked for.
@@ -128,6 +130,7 @@ fn start_logging(args: &cli::LogArgs) -> anyhow::Result<()> {
 }
 
 async fn serve(
+    args: cli::ServeArgs,
     config: Config,
     sockets: Sockets,
     clock: Clock,
@@ -145,7 +148,21 @@ async fn serve(
         tracing::warn!("{warning}");
     }
     notify();
-    app::run(config, listeners, clock, Tuning::default(), stop).await
+    let reload = Reload::new(move || load(&args), hangups()?);
+    app::run(config, listeners, clock, Tuning::default(), reload, stop).await
+}
+
+/// Tells of each SIGHUP; of several that come while one is looked after, once.
+fn hangups() -> anyhow::Result<mpsc::Receiver<()>> {
+    let (sender, receiver) = mpsc::channel(1);
+    let mut hangups = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        // One that waits already stands for those that follow.
+        while hangups.recv().await.is_some() && !matches!(sender.try_send(()), Err(TrySendError::Closed(())))
+        {
+        }
+    });
+    Ok(receiver)
 }
 
 /// Tells systemd, if it is there, that requests are answered.
@@ -183,7 +200,7 @@ async fn demo(args: cli::DemoArgs, sockets: Sockets, stop: impl Future<Output = 
         tenant.url(),
     )?;
     tokio::select! {
-        ended = app::run(config, listeners, clock, tuning, stop) => ended,
+        ended = app::run(config, listeners, clock, tuning, Reload::never(), stop) => ended,
         () = world => Ok(()),
     }
 }

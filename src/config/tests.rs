@@ -212,6 +212,8 @@ fn a_file_with_every_key_is_read_in_full() {
             config_file: None,
             protection: Protection::default(),
             telemetry_path: "/metrics".to_owned(),
+            external_url: None,
+            lifecycle: false,
         },
         shard: Shard::default(),
         storage_path: None,

@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use url::Url;
+
 use super::web_config::WebConfig;
 use super::{Error, duration};
 use crate::cli;
@@ -20,6 +22,10 @@ pub struct Web {
     pub protection: Protection,
     /// Path of the metrics, different from the other paths.
     pub telemetry_path: String,
+    /// Where it is reached, `http` or `https`; nothing is as it is asked.
+    pub external_url: Option<Url>,
+    /// Whether a reload may be asked for over HTTP.
+    pub lifecycle: bool,
 }
 
 /// How far strangers are kept from what is served.
@@ -81,6 +87,8 @@ impl Web {
             config_file: args.config_file.clone(),
             protection,
             telemetry_path,
+            external_url: args.external_url.as_deref().map(external_url).transpose()?,
+            lifecycle: args.enable_lifecycle,
         })
     }
 
@@ -136,6 +144,16 @@ fn reachable(address: SocketAddr) -> Vec<SocketAddr> {
         IpAddr::V6(_) => vec![four, six],
     };
     hosts.into_iter().map(|host| SocketAddr::from((host, address.port()))).collect()
+}
+
+fn external_url(text: &str) -> Result<Url, Error> {
+    let url = Url::parse(text).ok().filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+    let plain = url.filter(|url| url.username().is_empty() && url.password().is_none());
+    let plain = plain.filter(|url| url.query().is_none() && url.fragment().is_none());
+    plain.ok_or_else(|| Error::Setting {
+        setting: "--web.external-url",
+        reason: "is not a plain URL like https://rooms.contoso.example/exporter".to_owned(),
+    })
 }
 
 /// The addresses that a flag names, each once.

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use self::seal::Seal;
 use crate::clock::Clock;
 use crate::collectors::incidents;
-use crate::config::{Credential, check_intake};
+use crate::config::{Credential, Secret, check_intake};
 use crate::model::State;
 use crate::model::incident::{Receipt, Reporter};
 use crate::poll::UnknownValues;
@@ -38,7 +38,9 @@ pub const SECRETS_EVERY: Duration = Duration::from_secs(10);
 /// What is needed to take pushes for one tenant.
 pub struct Recipient {
     pub tenant: Arc<str>,
-    pub secret: Credential,
+    /// Where its secret is read from again.
+    pub credential: Credential,
+    pub secret: Secret,
     pub store: Arc<Store>,
 }
 
@@ -58,17 +60,19 @@ struct Gate {
     seal: Mutex<Seal>,
     bucket: Mutex<Bucket>,
     unknown_values: UnknownValues,
+    /// What was told of its secret file.
+    told: Mutex<Option<String>>,
 }
 
 impl Intake {
-    /// Fails where a secret cannot be read.
-    pub fn open(recipients: Vec<Recipient>, stats: &Arc<Stats>, clock: &Clock) -> anyhow::Result<Self> {
+    pub fn open(recipients: Vec<Recipient>, stats: &Arc<Stats>, clock: &Clock) -> Self {
         let now = Instant::now();
         let mut gates = BTreeMap::new();
         for recipient in recipients {
             let tenant = recipient.tenant.clone();
             let gate = Gate {
-                seal: Mutex::new(Seal::of(recipient.secret.read()?.expose().as_bytes())),
+                seal: Mutex::new(Seal::of(recipient.secret.expose().as_bytes())),
+                told: Mutex::default(),
                 bucket: Mutex::new(Bucket::full(PER_TENANT, now)),
                 unknown_values: UnknownValues::new(tenant.clone(), stats.tenant(&tenant)),
                 recipient,
@@ -84,7 +88,7 @@ impl Intake {
             clock: clock.clone(),
         };
         intake.show_counters();
-        Ok(intake)
+        intake
     }
 
     /// Takes a push, or says why not.
@@ -110,9 +114,9 @@ impl Intake {
         }
     }
 
-    /// Reads the secret files again and again, until it is dropped; a bad one leaves the secret that was read before.
-    pub async fn follow_secrets(&self, every: Duration) {
-        join_all(self.gates.values().map(|gate| gate.follow_secret(every))).await;
+    /// Reads the secret files again; a bad one leaves the secret that was read before.
+    pub async fn follow_secrets(&self) {
+        join_all(self.gates.values().map(Gate::follow_secret)).await;
     }
 
     /// Each counter is there at 0 before its first push.
@@ -157,33 +161,29 @@ impl Gate {
         }
     }
 
-    async fn follow_secret(&self, every: Duration) {
-        if matches!(self.recipient.secret, Credential::Secret(_)) {
+    async fn follow_secret(&self) {
+        if matches!(self.recipient.credential, Credential::Secret(_)) {
             return;
         }
-        let tenant = &*self.recipient.tenant;
-        let mut told = None;
-        loop {
-            tokio::time::sleep(every).await;
-            let credential = self.recipient.secret.clone();
-            let reading = tokio::task::spawn_blocking(move || {
-                let secret = credential.read().map_err(|error| error.to_string())?;
-                check_intake(&secret).map(|()| secret)
-            });
-            let Ok(read) = reading.await else { return }; // the runtime ends
-            match read {
-                Ok(secret) => {
-                    if lock(&self.seal).replace(secret.expose().as_bytes()) {
-                        tracing::info!(tenant, "the intake has a new secret");
-                    }
-                    told = None;
+        let (tenant, credential) = (&*self.recipient.tenant, self.recipient.credential.clone());
+        let reading = tokio::task::spawn_blocking(move || {
+            let secret = credential.read().map_err(|error| error.to_string())?;
+            check_intake(&secret).map(|()| secret)
+        });
+        let Ok(read) = reading.await else { return }; // the runtime ends
+        let mut told = lock(&self.told);
+        match read {
+            Ok(secret) => {
+                if lock(&self.seal).replace(secret.expose().as_bytes()) {
+                    tracing::info!(tenant, "the intake has a new secret");
                 }
-                Err(error) => {
-                    if told.as_ref() != Some(&error) {
-                        tracing::error!(tenant, error, "the intake keeps the secret that it had");
-                    }
-                    told = Some(error);
+                *told = None;
+            }
+            Err(error) => {
+                if told.as_ref() != Some(&error) {
+                    tracing::error!(tenant, error, "the intake keeps the secret that it had");
                 }
+                *told = Some(error);
             }
         }
     }

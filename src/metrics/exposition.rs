@@ -287,6 +287,16 @@ impl Exposition {
         *picture = Arc::new(Picture { tenants: tenants.into(), rows });
     }
 
+    /// Empties the families that are exposed no more.
+    pub fn retain(&self, exposed: &dyn Fn(&Family) -> bool) {
+        let mut picture = self.picture.write().unwrap_or_else(PoisonError::into_inner);
+        let mut rows = picture.rows.clone();
+        for (row, _) in rows.iter_mut().zip(self.catalogue).filter(|(_, family)| !exposed(family)) {
+            *row = Arc::new(Row::new(vec![Arc::default(); picture.tenants.len()]));
+        }
+        *picture = Arc::new(Picture { tenants: picture.tenants.clone(), rows });
+    }
+
     pub fn tenants(&self) -> Arc<[String]> {
         Arc::clone(&self.picture().tenants)
     }

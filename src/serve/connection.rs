@@ -84,6 +84,8 @@ async fn respond(server: &Server, request: Request<Incoming>, watch: &Watch) -> 
         Service::Web(routes, guard) => {
             let mut answer = if let Some(refusal) = guard.refuse(&request).await {
                 routes.refused(refusal)
+            } else if let Some(answer) = routes.reload(&request).await {
+                answer
             } else {
                 free_slot(server).await;
                 routes.answer(&request, &server.slots)

@@ -11,6 +11,7 @@ mod negotiate;
 pub mod page;
 mod query;
 pub mod routes;
+mod sd;
 mod tls;
 mod users;
 

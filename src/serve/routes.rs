@@ -6,24 +6,31 @@
 //! | `/`                 | GET, HEAD | the status page                                                    |
 //! | `/api/v1/rooms`     | GET, HEAD | the rooms as JSON; `?tenant=` those of one tenant                  |
 //! | `/api/v1/rooms/{id}`| GET, HEAD | one room                                                           |
+//! | `/sd`               | GET, HEAD | one scrape target for each tenant                                  |
 //! | `/-/healthy`        | GET, HEAD | 200 while the process lives, whatever the data                     |
 //! | `/-/ready`          | GET, HEAD | 200, or 503 with what is awaited                                   |
+//! | `/-/reload`         | POST, PUT | 200 when the configuration was read anew, 500 with why not         |
 //!
 //! Everything else is a 404. Errors are plain text for the person who reads them.
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-    HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+    HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use url::Url;
 
+use super::sd::{self, Place};
 use super::{api, negotiate, query};
 use crate::metrics::exporter::Asked;
 use crate::metrics::exposition::{self, Body, Exposition, Names, Selection};
 use crate::model::report::RoomReport;
+
+const RELOAD: &str = "/-/reload";
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -38,6 +45,9 @@ const RETRY_AFTER_SECONDS: &str = "1";
 
 /// Told which tenant is read, or all.
 pub type OnRead = Box<dyn Fn(Option<&str>) + Send + Sync>;
+
+/// Has the configuration read anew; the error says why it was refused.
+pub type AskReload = Box<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// What the answers are made from. `serve` knows no more of the exporter than this.
 pub struct Routes {
@@ -54,6 +64,12 @@ pub struct Routes {
     pub on_read: OnRead,
     /// Called with handler and status of each response.
     pub on_response: Box<dyn Fn(&'static str, u16) + Send + Sync>,
+    /// Nothing where the lifecycle API is not enabled.
+    pub reload: Option<AskReload>,
+    /// `--web.external-url`.
+    pub external_url: Option<Url>,
+    /// Whether the listeners speak TLS.
+    pub is_https: bool,
     /// `--web.telemetry-path`; may be `/`, the page is then not served.
     pub telemetry_path: String,
 }
@@ -78,12 +94,34 @@ impl Routes {
             {
                 ("api", get(method, || self.api(path, request.uri().query())))
             }
+            "/sd" => ("sd", get(method, || self.sd(request.headers()))),
             "/-/healthy" => ("healthy", get(method, healthy)),
             "/-/ready" => ("ready", get(method, || self.ready())),
             _ => ("other", text(StatusCode::NOT_FOUND, "There is nothing here; see / for what is.")),
         };
         (self.on_response)(handler, answer.response.status().as_u16());
         answer
+    }
+
+    /// The answer to whoever asks for a reload, which is the one thing here that takes a while.
+    pub(super) async fn reload<B>(&self, request: &Request<B>) -> Option<Answer> {
+        if request.uri().path() != RELOAD {
+            return None;
+        }
+        let is_write = [Method::POST, Method::PUT].contains(request.method());
+        let answer = match &self.reload {
+            None => text(
+                StatusCode::FORBIDDEN,
+                "Reloading over HTTP is off; --web.enable-lifecycle switches it on.",
+            ),
+            Some(_) if !is_write => not_allowed("POST, PUT"),
+            Some(reload) => match reload().await {
+                Ok(()) => text(StatusCode::OK, "The configuration was reloaded."),
+                Err(reason) => text(StatusCode::INTERNAL_SERVER_ERROR, &reason),
+            },
+        };
+        (self.on_response)("reload", answer.response.status().as_u16());
+        Some(answer)
     }
 
     /// Counts an answer that was given before the path was looked at.
@@ -160,6 +198,23 @@ impl Routes {
             .map_or_else(|refusal: Refusal| refusal.into(), |json| of_type(StatusCode::OK, JSON, json.into()))
     }
 
+    fn sd(&self, headers: &HeaderMap) -> Answer {
+        let place = match &self.external_url {
+            Some(url) => Ok(Place::of_url(url, &self.telemetry_path)),
+            None => {
+                let host = values(headers, &HOST).next().unwrap_or_default();
+                Place::of_request(host, self.is_https, &self.telemetry_path)
+            }
+        };
+        match place {
+            Ok(place) => {
+                let tenants = self.exposition.tenants();
+                of_type(StatusCode::OK, JSON, sd::targets(&place, tenants.iter().map(String::as_str)).into())
+            }
+            Err(error) => text(StatusCode::BAD_REQUEST, &error.to_string()),
+        }
+    }
+
     fn page(&self) -> Answer {
         (self.on_read)(None);
         let mut answer = of_type(StatusCode::OK, HTML, (self.page)().into());
@@ -224,8 +279,12 @@ fn get(method: &Method, answer: impl FnOnce() -> Answer) -> Answer {
     if method == Method::GET || method == Method::HEAD {
         return answer();
     }
-    let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are answered here.");
-    answer.response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    not_allowed("GET, HEAD")
+}
+
+fn not_allowed(methods: &'static str) -> Answer {
+    let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, &format!("Only {methods} are answered here."));
+    answer.response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
     answer
 }
 
@@ -283,6 +342,9 @@ mod tests {
             page: Box::new(|| "<!doctype html>".to_owned()),
             on_read: Box::new(move |_| read("read".to_owned())),
             on_response: Box::new(move |handler, code| response(format!("{handler} {code}"))),
+            reload: None,
+            external_url: None,
+            is_https: false,
             telemetry_path: "/metrics".to_owned(),
         };
         (routes, calls)

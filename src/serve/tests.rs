@@ -48,6 +48,9 @@ impl Running {
                 let responses = Arc::clone(&responses);
                 move |handler, code| responses.lock().unwrap().push(format!("{handler} {code}"))
             }),
+            reload: None,
+            external_url: None,
+            is_https: false,
             telemetry_path: "/metrics".to_owned(),
         };
         let routes = Service::Web(routes, Arc::new(Guard::absent()));

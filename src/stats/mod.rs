@@ -2,10 +2,11 @@
 
 mod process;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::core::Collector as Registrable;
+use prometheus::core::{Collector as Registrable, MetricVec, MetricVecBuilder};
 use prometheus::proto::MetricFamily;
 use prometheus::{
     Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
@@ -121,6 +122,22 @@ impl Stats {
         }
     }
 
+    /// Removes the series of a tenant that is gone.
+    pub fn forget(&self, tenant: &str) {
+        for counters in [
+            &self.graph_requests,
+            &self.graph_retries,
+            &self.graph_throttled,
+            &self.unknown_values,
+            &self.intake_requests,
+        ] {
+            forget(counters, tenant);
+        }
+        for gauges in [&self.graph_rate, &self.token_expiry, &self.sunset, &self.deprecation] {
+            forget(gauges, tenant);
+        }
+    }
+
     pub fn http_request(&self, handler: &str, code: u16) {
         self.http_requests.with_label_values(&[handler, &code.to_string()]).inc();
     }
@@ -165,6 +182,18 @@ impl TenantStats {
 
     pub fn deprecation(&self, at: Timestamp) {
         set(&self.stats.deprecation, &self.tenant, at);
+    }
+}
+
+fn forget<B: MetricVecBuilder>(family: &MetricVec<B>, tenant: &str) {
+    for collected in family.collect() {
+        for metric in collected.get_metric() {
+            let labels: HashMap<&str, &str> =
+                metric.get_label().iter().map(|label| (label.name(), label.value())).collect();
+            if labels.get("tenant") == Some(&tenant) {
+                drop(family.remove(&labels)); // gone already
+            }
+        }
     }
 }
 

@@ -545,6 +545,8 @@ async fn check_waits_for_a_consent_that_is_on_its_way() {
             config_file: None,
             protection: Protection::default(),
             telemetry_path: "/metrics".to_owned(),
+            external_url: None,
+            lifecycle: false,
         },
         intake_addresses: Vec::new(),
         shard: Shard::default(),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
-use teams_rooms_exporter::app::{self, Listeners, Tuning};
+use teams_rooms_exporter::app::{self, Listeners, Reload, Tuning};
 use teams_rooms_exporter::clock::Clock;
 use teams_rooms_exporter::config::web_config::WebConfig;
 use teams_rooms_exporter::config::{
@@ -124,6 +124,8 @@ pub(crate) struct Exporter {
     pub(crate) intake_url: String,
     pub(crate) tenant: &'static str,
     pub(crate) sim: Sim,
+    /// What a reload reads.
+    settings: Arc<Mutex<Config>>,
     http: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
     app: JoinHandle<anyhow::Result<()>>,
@@ -162,6 +164,8 @@ impl Exporter {
                 config_file: web_file,
                 protection: Protection::default(),
                 telemetry_path: "/metrics".to_owned(),
+                external_url: None,
+                lifecycle: true,
             },
             shard: Shard::default(),
             storage_path: scenario.storage_path,
@@ -182,9 +186,19 @@ impl Exporter {
             (Vec::new(), String::new())
         };
         let listeners = Listeners { web: vec![listener], intake };
-        let app = app::run(config, listeners, clock, tuning, async move { drop(stopped.await) });
+        let settings = Arc::new(Mutex::new(config.clone()));
+        let read = settings.clone();
+        let load = move || Ok(read.lock().expect("nobody panicked").clone());
+        let reload = Reload::new(load, tokio::sync::mpsc::channel(1).1);
+        let app = app::run(config, listeners, clock, tuning, reload, async move { drop(stopped.await) });
         let app = spawn(app);
-        Self { url, intake_url, tenant: scenario.tenant, sim, http, stop: Some(stop), app }
+        Self { url, intake_url, tenant: scenario.tenant, sim, settings, http, stop: Some(stop), app }
+    }
+
+    /// Has a changed configuration read; gives the answer.
+    pub(crate) async fn reload(&self, change: impl FnOnce(&mut Config)) -> (u16, String) {
+        change(&mut self.settings.lock().expect("nobody panicked"));
+        self.post(&format!("{}/-/reload", self.url), &[], "").await
     }
 
     pub(crate) async fn scrape(&self) -> Scrape {

@@ -34,6 +34,8 @@ mod pki;
 mod properties;
 /// Rules, dashboards and documents ask for what is there.
 mod queries;
+/// A new configuration while the exporter runs.
+mod reload;
 /// What is asked of Graph, how often, and where tokens go.
 mod requests;
 /// Several processes share a tenant.

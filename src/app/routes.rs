@@ -1,0 +1,61 @@
+//! What the server's answers are made from: the tenants as they are now.
+
+use std::sync::Arc;
+
+use super::App;
+use super::tenant::Tenant;
+use crate::config::Web;
+use crate::metrics::exporter;
+use crate::model::report;
+use crate::serve;
+use crate::serve::page;
+use crate::serve::routes::AskReload;
+
+pub(super) fn web(app: &Arc<App>, web: &Web, reload: Option<AskReload>) -> serve::routes::Routes {
+    let [tailed, awaited, listed, shown, read, counted] = std::array::from_fn(|_| app.clone());
+    let (page_cache, rooms_cache) = (page::Cache::default(), page::Cache::default());
+    let telemetry_path = web.telemetry_path.clone();
+    serve::routes::Routes {
+        exposition: app.exposition.clone(),
+        tail: Box::new(move |asked| {
+            let App { stats, exposition, shard, .. } = &*tailed;
+            exporter::lines(stats, exposition.stats(), *shard, asked, &*tailed.current().exposed)
+        }),
+        ready: Box::new(move || awaited.current().tenants.iter().try_for_each(|tenant| tenant.ready())),
+        rooms: Box::new(move || {
+            rooms_cache.get(|| {
+                let now = listed.clock.now();
+                let of = |tenant: &Arc<Tenant>| report::rooms(&tenant.name, &tenant.store.snapshot(), now);
+                listed.current().tenants.iter().flat_map(of).collect()
+            })
+        }),
+        page: Box::new(move || {
+            page_cache.get(|| {
+                let current = shown.current();
+                let tenants: Vec<_> =
+                    current.tenants.iter().map(|tenant| (&*tenant.name, tenant.store.snapshot())).collect();
+                page::html(&tenants, shown.clock.now(), &telemetry_path)
+            })
+        }),
+        on_read: Box::new(move |name| {
+            let now = read.clock.now();
+            let is_read = |tenant: &&Arc<Tenant>| name.is_none_or(|name| name == &*tenant.name);
+            for tenant in read.current().tenants.iter().filter(is_read) {
+                tenant.readers.read(now);
+            }
+        }),
+        on_response: Box::new(move |handler, code| counted.stats.http_request(handler, code)),
+        reload,
+        external_url: web.external_url.clone(),
+        is_https: web.protection.encrypts,
+        telemetry_path: web.telemetry_path.clone(),
+    }
+}
+
+pub(super) fn intake(app: &Arc<App>) -> serve::intake::Intake {
+    let (taken, counted) = (app.clone(), app.clone());
+    serve::intake::Intake {
+        receive: Box::new(move |push| taken.current().intake.receive(push)),
+        on_response: Box::new(move |handler, code| counted.stats.http_request(handler, code)),
+    }
+}
