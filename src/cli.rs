@@ -144,6 +144,12 @@ pub struct CheckArgs {
     /// While a consent has not spread yet, ask again for so long: 2h
     #[arg(long, value_name = "DURATION")]
     pub wait: Option<String>,
+    /// Check the configuration only; nobody is asked anything
+    #[arg(long)]
+    pub config_only: bool,
+    /// The same, and print it with its defaults and without its secrets
+    #[arg(long)]
+    pub print_config: bool,
     #[command(flatten)]
     pub config: ConfigArgs,
     #[command(flatten)]
@@ -421,7 +427,7 @@ mod tests {
         let config = ConfigArgs { file: Some("x".into()) };
         assert_eq!(
             parsed("check --config.file x"),
-            Command::Check(CheckArgs { wait: None, config: config.clone(), log: LogArgs::default() })
+            Command::Check(CheckArgs { config: config.clone(), ..CheckArgs::default() })
         );
         assert_eq!(
             parsed("login --browser --tenant contoso --config.file=x"),

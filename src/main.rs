@@ -68,6 +68,12 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Check(args) => {
             let config = load(&cli::ServeArgs { config: args.config, ..cli::ServeArgs::default() })?;
+            if args.print_config || args.config_only {
+                let valid = format!("the configuration is valid; tenants: {}\n", config.tenants.len());
+                let text = if args.print_config { config.print() } else { valid };
+                io::stdout().write_all(text.as_bytes())?;
+                return Ok(ExitCode::SUCCESS);
+            }
             let wait = args.wait.as_deref().map(config::wait).transpose()?;
             let waiting = wait.map(|at_most| check::Waiting { at_most, every: check::ASK_EVERY });
             start_logging(&quiet(&args.log))?;

@@ -141,7 +141,7 @@ pub async fn run(
     let (web, pushes) = (routes::web(&app, &config.web, asked), routes::intake(&app));
     let shutdown = shutdown.shared();
     tokio::join!(
-        serve::run(listeners.web, serve::Service::Web(web, guard), tuning.serve, shutdown.clone()),
+        serve::run(listeners.web, serve::Service::Web(Box::new(web), guard), tuning.serve, shutdown.clone()),
         serve::run(listeners.intake, serve::Service::Intake(pushes), tuning.intake, shutdown),
     );
 
@@ -168,11 +168,12 @@ impl App {
                 idle_after: config.idle_after,
                 metrics: config.metrics.clone(),
             };
-            planned.push(match before.tenants.iter().find(|running| running.settings == settings) {
-                Some(running) => Planned::Kept(running.clone()),
-                None => Planned::New(
-                    Prepared::new(self, settings).with_context(|| format!("tenant {}", tenant.name))?,
-                ),
+            let same = before.tenants.iter().find(|running| running.settings == settings);
+            planned.push(if let Some(running) = same {
+                Planned::Kept(running.clone())
+            } else {
+                let prepared = Prepared::new(self, settings);
+                Planned::New(Box::new(prepared.with_context(|| format!("tenant {}", tenant.name))?))
             });
         }
         let secrets = self.intake_secrets(config)?;
@@ -204,7 +205,7 @@ impl App {
 enum Planned {
     /// It runs already, as it is to be.
     Kept(Arc<Tenant>),
-    New(Prepared),
+    New(Box<Prepared>),
 }
 
 impl Planned {

@@ -157,9 +157,8 @@ pub(crate) fn reader(
     let store = store(Snapshot::default(), settings, whole);
     let settings =
         Settings { tenant: settings.clone(), idle_after: None, metrics: config::MetricsFilter::default() };
-    let (polled, readers) = (poll_settings(&settings, whole, tuning), Arc::new(Readers::new(clock.now())));
-    let poller = Poller::new(name, client, store.clone(), polled, stats, clock.clone(), readers);
-    Ok((poller, store))
+    let (settings, readers) = (poll_settings(&settings, whole, tuning), Arc::new(Readers::new(clock.now())));
+    Ok((Poller::new(name, client, store.clone(), settings, stats, clock.clone(), readers), store))
 }
 
 /// Holds what is known already, as the settings have it.

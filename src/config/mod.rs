@@ -10,6 +10,7 @@ mod duration;
 mod error;
 mod excerpt;
 mod file;
+mod print;
 mod privacy;
 mod rooms;
 mod secret;
@@ -350,6 +351,13 @@ fn checked(
         idle_after,
         metrics,
     })
+}
+
+impl Config {
+    /// As a configuration file, with defaults filled in and secrets hidden.
+    pub fn print(&self) -> String {
+        print::file(self)
+    }
 }
 
 /// The configuration of `demo`: one tenant whose sign-in and Graph are both the simulated one at this root.

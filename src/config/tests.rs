@@ -132,6 +132,22 @@ fn signed_in_otherwise(fabrikam: &Tenant) -> [Tenant; 4] {
 }
 
 #[test]
+fn what_is_printed_is_the_same_configuration_without_its_secrets() {
+    let config = load_file(Path::new("tests/config/good.yaml"), &[]);
+    let config = config.expect("sound");
+    let printed = config.print();
+    assert!(!printed.contains("hunter2") && !printed.contains("0123456789abcdef"), "{printed}");
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("printed.yaml");
+    // Paths are printed as they are found from here.
+    let here = std::env::current_dir().expect("a directory");
+    let absolute = printed.replace("\"tests/config/", &format!("\"{}/tests/config/", here.display()));
+    fs::write(&file, absolute.replace("<redacted>", "0123456789abcdef0123456789abcdef")).expect("written");
+    let again = load_file(&file, &[]).expect("what is printed can be read").print();
+    assert_eq!(again.replace(&format!("{}/", here.display()), ""), printed);
+}
+
+#[test]
 fn a_file_with_every_key_is_read_in_full() {
     let config = load_file(Path::new("tests/config/good.yaml"), &[]).expect("sound");
     let url = |text| Url::parse(text).expect("a URL");

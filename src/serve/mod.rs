@@ -88,7 +88,7 @@ impl Settings {
 
 /// Who answers on some listeners.
 pub enum Service {
-    Web(Routes, Arc<Guard>),
+    Web(Box<Routes>, Arc<Guard>),
     Intake(Intake),
 }
 

@@ -199,12 +199,11 @@ impl Routes {
     }
 
     fn sd(&self, headers: &HeaderMap) -> Answer {
-        let place = match &self.external_url {
-            Some(url) => Ok(Place::of_url(url, &self.telemetry_path)),
-            None => {
-                let host = values(headers, &HOST).next().unwrap_or_default();
-                Place::of_request(host, self.is_https, &self.telemetry_path)
-            }
+        let place = if let Some(url) = &self.external_url {
+            Ok(Place::of_url(url, &self.telemetry_path))
+        } else {
+            let host = values(headers, &HOST).next().unwrap_or_default();
+            Place::of_request(host, self.is_https, &self.telemetry_path)
         };
         match place {
             Ok(place) => {

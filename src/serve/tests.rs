@@ -53,7 +53,7 @@ impl Running {
             is_https: false,
             telemetry_path: "/metrics".to_owned(),
         };
-        let routes = Service::Web(routes, Arc::new(Guard::absent()));
+        let routes = Service::Web(Box::new(routes), Arc::new(Guard::absent()));
         let mut server = JoinSet::new();
         server.spawn(run(vec![listener], routes, settings, async { stopped.await.unwrap_or_default() }));
         Self { address, stop: Some(stop), server, responses }

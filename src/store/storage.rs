@@ -42,11 +42,11 @@ pub struct Storage {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(
-        "cannot use the storage directory {path}: {source}; it must exist or be creatable, and be writable"
+        "cannot use the storage directory {path}: {reason}; it must exist or be creatable, and be writable"
     )]
-    Directory { path: String, source: std::io::Error },
-    #[error("cannot write {path}: {source}")]
-    Write { path: String, source: std::io::Error },
+    Directory { path: String, reason: std::io::Error },
+    #[error("cannot write {path}: {reason}")]
+    Write { path: String, reason: std::io::Error },
     #[error("cannot read {path}: {reason}; starting without it")]
     Damaged { path: String, reason: String },
 }
@@ -96,7 +96,7 @@ struct Restored {
 impl Storage {
     /// Makes the directory where it is missing.
     pub fn open(directory: &Path, tenant: &str, shard: Shard, tenant_id: &str) -> Result<Self, Error> {
-        let failed = |source| Error::Directory { path: directory.display().to_string(), source };
+        let failed = |reason| Error::Directory { path: directory.display().to_string(), reason };
         fs::create_dir_all(directory).map_err(failed)?;
         // Shards may share a directory, and each knows other details.
         let file = match shard.count() {
@@ -166,9 +166,9 @@ impl Storage {
             fs::rename(&temporary, &self.file)?;
             File::open(&self.directory)?.sync_all()
         });
-        result.map_err(|source| {
+        result.map_err(|reason| {
             drop(fs::remove_file(&temporary)); // half a file is of no use, and the disk may be full
-            Error::Write { path: self.file.display().to_string(), source }
+            Error::Write { path: self.file.display().to_string(), reason }
         })
     }
 }

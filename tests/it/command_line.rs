@@ -577,6 +577,54 @@ fn check_says_that_nobody_answers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hangup_has_the_file_read_anew_and_a_bad_one_changes_nothing() {
+    let sim = start_tenant(3, &[]).await;
+    let settings = Settings::tenant(&sim.url(), CLIENT_SECRET);
+    let mut serve = Program::start(&settings.line("serve --web.listen-address 127.0.0.1:0"));
+    let listening = serve.err.wait_for(&["msg=listening"]);
+    let address = listening.split_once("address=").expect("it says where").1;
+    let address = address.split(' ').next().unwrap_or_default().to_owned();
+    serve.err.wait_for(&["msg=collected", "collector=devices"]);
+
+    let good = std::fs::read_to_string(settings.path()).expect("readable");
+    std::fs::write(settings.path(), good.replace("client_id", "clientid")).expect("written");
+    serve.signal("HUP");
+    let refused = serve.err.wait_for(&["the configuration was not reloaded"]);
+    contains(&refused, &["exporter.yaml:4:5", "client_id"]);
+    contains(
+        &get(&address, "/metrics").1,
+        &["teams_rooms_config_last_reload_successful 0\n", "tenant=\"contoso\""],
+    );
+
+    std::fs::write(settings.path(), good.replace("name: contoso", "name: renamed")).expect("written");
+    serve.signal("HUP");
+    serve.err.wait_for(&["the configuration was reloaded"]);
+    let metrics = get(&address, "/metrics").1;
+    contains(
+        &metrics,
+        &["teams_rooms_config_last_reload_successful 1\n", "teams_rooms_up{tenant=\"renamed\"}"],
+    );
+    assert!(!metrics.contains("tenant=\"contoso\""), "{metrics}");
+    serve.signal("TERM");
+    assert_eq!(serve.end().code, Some(0));
+}
+
+#[test]
+fn check_reads_the_configuration_and_prints_it_without_asking_anybody() {
+    let settings = Settings::tenant("http://127.0.0.1:1", CLIENT_SECRET);
+    let valid = run(&settings.line("check --config-only"), 0);
+    assert_eq!(valid.out, "the configuration is valid; tenants: 1\n");
+    let printed = run(&settings.line("check --print-config"), 0);
+    contains(&printed.out, &["\"client_secret\": \"<redacted>\"", "\"interval\": \"2m\""]);
+    assert!(!printed.out.contains(CLIENT_SECRET));
+    let broken = Settings::new("tenants: []\nidle_afte: 1h\n");
+    contains(
+        &run(&broken.line("check --config-only"), 2).err,
+        &["exporter.yaml:2:1", "did you mean `idle_after`"],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn logs_are_logfmt_and_hold_neither_secret_nor_token() {
     let sim = start_tenant(8, &[]).await;
     let settings = Settings::tenant(&sim.url(), CLIENT_SECRET);

@@ -32,6 +32,7 @@ const LAYERS: [(&str, &[&str]); 25] = [
             "clock",
             "collectors::incidents",
             "config::Credential",
+            "config::Secret",
             "config::check_intake",
             "model",
             "poll::UnknownValues",

@@ -1,11 +1,19 @@
 //! Patterns over names: `*` is any text, `?` any character, letters match in any case.
 
+use std::fmt::{self, Write as _};
+
 /// One pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob(Folded);
 
 /// Text in lower case, letter by letter.
 pub(super) type Folded = Vec<char>;
+
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|letter| f.write_char(*letter))
+    }
+}
 
 impl Glob {
     /// Reads a pattern over names; the error says why none could match.

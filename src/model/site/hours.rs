@@ -1,5 +1,6 @@
 //! Hours of the week as people write them, on the wall clock: `Mon-Fri 07:00-20:00`.
 
+use std::fmt;
 use std::iter;
 use std::ops::Range;
 
@@ -123,6 +124,26 @@ impl Hours {
     }
 }
 
+/// As [`Hours::parse`] reads it, day by day.
+impl fmt::Display for Hours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::always() {
+            return f.write_str("24/7");
+        }
+        let of_days = self.0.iter().flat_map(|span| {
+            (span.start / DAY..=(span.end - 1) / DAY)
+                .map(|day| (day, span.start.max(day * DAY), span.end.min((day + 1) * DAY)))
+        });
+        for (place, (day, from, to)) in of_days.enumerate() {
+            let name = DAYS.get(day as usize).map_or("", |name| name.get(..3).unwrap_or(name));
+            let clock = |second: u32| format!("{:02}:{:02}", second / HOUR, second % HOUR / 60);
+            let separator = if place == 0 { "" } else { ", " };
+            write!(f, "{separator}{name} {}-{}", clock(from - day * DAY), clock(to - day * DAY))?;
+        }
+        Ok(())
+    }
+}
+
 /// `Mon`, `Monday` or `Mon-Fri`, which may run over the end of the week; 0 is Monday.
 fn day_range(word: &str) -> Result<impl Iterator<Item = u32>, String> {
     let (first, last) = word.split_once('-').unwrap_or((word, word));
@@ -189,6 +210,17 @@ mod tests {
     fn check(text: &str, expected: &[(u32, u32, u32)]) {
         let spans = expected.iter().map(|(day, from, to)| day * DAY + from * HOUR..day * DAY + to * HOUR);
         assert_eq!(Hours::parse(text), Ok(Hours(spans.collect())), "{text}");
+    }
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        for text in ["Mon-Fri 07:00-20:00", "24/7", "Sat 22:00-06:00, Sun 22:30-06:15", "Mon-Tue 00:00-24:00"]
+        {
+            let hours = Hours::parse(text).expect(text);
+            assert_eq!(Hours::parse(&hours.to_string()), Ok(hours.clone()), "{hours}");
+        }
+        let hours = Hours::parse("Sun 22:30-06:15").expect("sound");
+        assert_eq!(hours.to_string(), "mon 00:00-06:15, sun 22:30-24:00");
     }
 
     #[test]

@@ -95,6 +95,16 @@ impl Site {
         self.open.at(self.second_of_week(now.seconds())).0
     }
 
+    /// As the time zone database has it.
+    pub fn zone_name(&self) -> &str {
+        self.zone.iana_name().unwrap_or("UTC")
+    }
+
+    /// Service hours without maintenance.
+    pub fn open_hours(&self) -> &Hours {
+        &self.open
+    }
+
     /// When [`Self::in_service`] next changes; `None` if it never does.
     pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
         if self.open.is_constant() {

@@ -1,0 +1,153 @@
+//! The configuration in force as a configuration file: defaults filled in, secrets hidden.
+
+use serde_json::{Map, Value, json};
+
+use super::{Auth, Collectors, Config, Credential, Enabled, Secret, SourceSettings, Tenant, Trust, duration};
+use crate::model::State;
+use crate::model::site::Site;
+
+/// What it prints can be read again, as JSON is YAML: it makes the same configuration where secrets are in files.
+pub(super) fn file(config: &Config) -> String {
+    let tenants: Vec<Value> = config.tenants.iter().map(tenant).collect();
+    let idle_after = config.idle_after.map_or_else(|| "0".to_owned(), duration::show);
+    let metrics = json!({"allow": config.metrics.allow, "deny": config.metrics.deny});
+    let file = json!({"tenants": tenants, "idle_after": idle_after, "metrics": metrics});
+    let mut text = serde_json::to_string_pretty(&file).expect("JSON always serialises");
+    text.push('\n');
+    text
+}
+
+fn tenant(tenant: &Tenant) -> Value {
+    let mut file = json!({
+        "name": tenant.name,
+        "tenant_id": tenant.tenant_id,
+        "client_id": tenant.client_id,
+        "auth": auth(tenant),
+        "cloud": {"authority": tenant.authority.as_str(), "graph": tenant.graph.as_str()},
+        "ca_file": tenant.ca_file,
+        "intake": tenant.intake.as_ref().map(|intake| credential("secret", intake)),
+        "requests_per_second": tenant.requests_per_second,
+        "trust_device_accounts": match tenant.trust_device_accounts {
+            Trust::Auto => "auto",
+            Trust::Yes => "true",
+            Trust::No => "false",
+        },
+        "frozen_after": duration::show(tenant.frozen_after),
+        "collectors": of_collectors(&tenant.collectors),
+        "room_lists": tenant.room_lists,
+        "rooms_file": tenant.rooms_file,
+        "sites": tenant.sites.iter().map(site).collect::<Vec<_>>(),
+        "privacy": {
+            "usage": if tenant.privacy.usage { "room" } else { "off" },
+            "min_capacity": tenant.privacy.min_capacity,
+        },
+    });
+    // What is not given is left out, as in a file.
+    if let Value::Object(keys) = &mut file {
+        keys.retain(|_, value| !value.is_null());
+    }
+    file
+}
+
+fn auth(tenant: &Tenant) -> Value {
+    match &tenant.auth {
+        Auth::Secret(secret) => {
+            let mut keys = credential("client_secret", secret);
+            if let (Some(expires), Value::Object(keys)) = (tenant.client_secret_expires, &mut keys) {
+                keys.insert("client_secret_expires".to_owned(), expires.to_string().into());
+            }
+            keys
+        }
+        Auth::Certificate(files) => {
+            let mut keys = Map::new();
+            keys.insert("certificate_file".to_owned(), json!(files.certificate));
+            if let Some(key) = &files.key {
+                keys.insert("certificate_key_file".to_owned(), json!(key));
+            }
+            keys.insert("send_certificate_chain".to_owned(), files.send_chain.into());
+            keys.into()
+        }
+        Auth::FederatedToken(path) => json!({"federated_token_file": path}),
+        Auth::ManagedIdentity(identity) => match &identity.client_id {
+            Some(id) => json!({"managed_identity": {"client_id": id}}),
+            None => json!({"managed_identity": {}}),
+        },
+        Auth::Delegated(path) => json!({"delegated": {"refresh_token_file": path}}),
+    }
+}
+
+fn credential(key: &str, credential: &Credential) -> Value {
+    match credential {
+        Credential::Secret(secret) => json!({key: Secret::to_string(secret)}),
+        Credential::SecretFile(path) => json!({format!("{key}_file"): path}),
+    }
+}
+
+fn of_collectors(of: &Collectors) -> Value {
+    let mut calendar = source(&of.calendar.source);
+    if let (Some(mailbox), Value::Object(keys)) = (&of.calendar.mailbox, &mut calendar) {
+        keys.insert("mailbox".to_owned(), mailbox.as_str().into());
+    }
+    let mut accounts = source(&of.accounts);
+    if let Value::Object(keys) = &mut accounts {
+        let skus: Map<String, Value> =
+            of.skus.iter().map(|(id, tier)| (id.clone(), tier.label().into())).collect();
+        keys.insert("skus".to_owned(), skus.into());
+    }
+    json!({
+        "devices": {
+            "enabled": enabled(of.devices.enabled),
+            "interval": duration::show(of.devices.interval),
+            "expiry": duration::show(of.devices.expiry),
+            "types": of.devices.types,
+        },
+        "device_health": {
+            "enabled": enabled(of.device_health.enabled),
+            "expiry": duration::show(of.device_health.expiry),
+            "rotation": duration::show(of.device_health.rotation),
+        },
+        "presence": source(&of.presence),
+        "places": source(&of.places),
+        "calendar": calendar,
+        "accounts": accounts,
+        "intune": source(&of.intune),
+        "service_health": source(&of.service_health),
+        "credentials": source(&of.credentials),
+    })
+}
+
+fn source(source: &SourceSettings) -> Value {
+    json!({
+        "enabled": enabled(source.enabled),
+        "interval": duration::show(source.interval),
+        "expiry": duration::show(source.expiry),
+    })
+}
+
+fn enabled(enabled: Enabled) -> &'static str {
+    match enabled {
+        Enabled::Auto => "auto",
+        Enabled::Yes => "true",
+        Enabled::No => "false",
+    }
+}
+
+/// Service hours and maintenance as what is left of both.
+fn site(site: &Site) -> Value {
+    let globs =
+        |globs: &[crate::model::site::Glob]| globs.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let (building, email) = (globs(&site.matches.building), globs(&site.matches.email));
+    let mut keys = Map::new();
+    keys.insert("name".to_owned(), (*site.name).into());
+    if let Some(owner) = &site.owner {
+        keys.insert("owner".to_owned(), (**owner).into());
+    }
+    let given = [("building", building), ("email", email)].into_iter().filter(|(_, globs)| !globs.is_empty());
+    let given: Map<String, Value> = given.map(|(key, globs)| (key.to_owned(), json!(globs))).collect();
+    if !given.is_empty() {
+        keys.insert("match".to_owned(), given.into());
+    }
+    keys.insert("time_zone".to_owned(), site.zone_name().into());
+    keys.insert("service_hours".to_owned(), site.open_hours().to_string().into());
+    keys.into()
+}
