@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
+use futures_util::stream::{self, Stream};
 use teams_rooms_exporter::app::{self, Listeners, Reload, Tuning};
 use teams_rooms_exporter::cli::{self, Command};
 use teams_rooms_exporter::clock::Clock;
@@ -17,8 +18,6 @@ use teams_rooms_exporter::systemd::{self, Sockets};
 use teams_rooms_exporter::{logging, sim};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 
 /// Wrong arguments or settings; nothing was started.
 const MISUSE: u8 = 2;
@@ -158,17 +157,10 @@ async fn serve(
     app::run(config, listeners, clock, Tuning::default(), reload, stop).await
 }
 
-/// Tells of each SIGHUP; of several that come while one is looked after, once.
-fn hangups() -> anyhow::Result<mpsc::Receiver<()>> {
-    let (sender, receiver) = mpsc::channel(1);
-    let mut hangups = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
-        // One that waits already stands for those that follow.
-        while hangups.recv().await.is_some() && !matches!(sender.try_send(()), Err(TrySendError::Closed(())))
-        {
-        }
-    });
-    Ok(receiver)
+/// Each SIGHUP; of several that come while one is looked after, one.
+fn hangups() -> anyhow::Result<impl Stream<Item = ()> + Send> {
+    let hangups = signal(SignalKind::hangup())?;
+    Ok(stream::unfold(hangups, |mut hangups| async { hangups.recv().await.map(|()| ((), hangups)) }))
 }
 
 /// Tells systemd, if it is there, that requests are answered.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use futures_util::FutureExt as _;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tokio::sync::{mpsc, oneshot};
 
 use super::App;
@@ -15,7 +16,7 @@ type Load = Arc<dyn Fn() -> Result<Config, config::Error> + Send + Sync>;
 /// How the configuration can be read anew, and who says when.
 pub struct Reload {
     load: Option<Load>,
-    signals: mpsc::Receiver<()>,
+    signals: BoxStream<'static, ()>,
 }
 
 /// Asked over HTTP, with the way back for what came of it.
@@ -28,14 +29,14 @@ impl Reload {
     /// At each signal, and when asked over HTTP where that is enabled.
     pub fn new(
         load: impl Fn() -> Result<Config, config::Error> + Send + Sync + 'static,
-        signals: mpsc::Receiver<()>,
+        signals: impl Stream<Item = ()> + Send + 'static,
     ) -> Self {
-        Self { load: Some(Arc::new(load)), signals }
+        Self { load: Some(Arc::new(load)), signals: signals.boxed() }
     }
 
     /// For a configuration that comes from no file.
     pub fn never() -> Self {
-        Self { load: None, signals: mpsc::channel(WAITING).1 }
+        Self { load: None, signals: stream::empty().boxed() }
     }
 }
 
@@ -62,7 +63,7 @@ impl App {
         let Reload { load, mut signals } = reload;
         loop {
             let reply = tokio::select! {
-                Some(()) = signals.recv() => None,
+                Some(()) = signals.next() => None,
                 Some(reply) = asked.recv() => Some(reply),
                 else => return,
             };

@@ -189,7 +189,7 @@ impl Exporter {
         let settings = Arc::new(Mutex::new(config.clone()));
         let read = settings.clone();
         let load = move || Ok(read.lock().expect("nobody panicked").clone());
-        let reload = Reload::new(load, tokio::sync::mpsc::channel(1).1);
+        let reload = Reload::new(load, futures_util::stream::empty());
         let app = app::run(config, listeners, clock, tuning, reload, async move { drop(stopped.await) });
         let app = spawn(app);
         Self { url, intake_url, tenant: scenario.tenant, sim, settings, http, stop: Some(stop), app }
