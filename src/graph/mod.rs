@@ -19,7 +19,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
-use tokio::sync::Semaphore;
+use tokio::sync::{MutexGuard, Semaphore};
 use tokio::time::Instant;
 use url::Url;
 
@@ -71,6 +71,8 @@ pub struct Client {
     auth: Auth,
     rate: Mutex<Rate>,
     slots: Semaphore,
+    /// Held by the batch that is next to go.
+    batches: tokio::sync::Mutex<()>,
     /// When the last page of a list that is being read came.
     last_page: Mutex<Option<Instant>>,
     first_pause: Duration,
@@ -109,6 +111,7 @@ impl Client {
             auth,
             rate,
             slots: Semaphore::new(CONCURRENCY),
+            batches: tokio::sync::Mutex::default(),
             last_page: Mutex::new(None),
             first_pause: limits.first_pause,
             stats,
@@ -194,6 +197,14 @@ impl Client {
 
     fn note_page(&self, came: Option<Instant>) {
         *self.last_page.lock().unwrap_or_else(PoisonError::into_inner) = came;
+    }
+
+    /// Waits until this batch is the only one in the queue of the pace: a single request, which is some other source's,
+    /// then waits for twenty items at most, and not for those of all batches that are under way.
+    async fn batch_turn(&self) -> MutexGuard<'_, ()> {
+        let turn = self.batches.lock().await;
+        self.let_lists_go_first().await;
+        turn
     }
 
     /// Waits while a list makes progress: it is short and carries the health of every room, and a queue of batches

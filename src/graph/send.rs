@@ -70,13 +70,12 @@ impl Client {
         deadline: Instant,
         renewed: &mut bool,
     ) -> Result<Option<Reply>, Failure> {
-        if outgoing.items > 1 {
-            self.let_lists_go_first().await;
-        }
+        let turn = if outgoing.items > 1 { Some(self.batch_turn().await) } else { None };
         let token = self.token().await?;
         // Graph may have asked for more patience than this cycle has.
         let start = self.with_rate(|rate, now| rate.reserve(outgoing.items, now, deadline));
         tokio::time::sleep_until(start.ok_or(Error::Throttled)?).await;
+        drop(turn);
         let slot = self.slots.acquire().await;
         let outcome = self.send(outgoing, &token).await;
         drop(slot);
