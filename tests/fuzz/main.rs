@@ -4,6 +4,13 @@
 //! What fails is written to a file; put into `found/<target>` it is tried first from then on. `fuzz/` in the root drives
 //! the same targets by coverage. `docs/hardening.md` tells more.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test may fail, and says what it did"
+)]
+
 /// Changes a corpus by seed.
 mod mutate;
 /// What is fuzzed.

@@ -6,7 +6,7 @@ use teams_rooms_exporter::cli::{ConfigArgs, ServeArgs};
 use teams_rooms_exporter::config;
 use teams_rooms_exporter::metrics::catalogue::FAMILIES;
 
-use super::{Folder, ROOT, check_refusal};
+use super::{Folder, check_refusal, configurations};
 
 /// Of `good.yaml`.
 const INTAKE_SECRET: &str = "0123456789abcdef0123456789ABCDEF-_.~";
@@ -16,7 +16,7 @@ const GOOD: usize = 40;
 
 /// The files of `tests/config`.
 pub(crate) fn corpus() -> Vec<Vec<u8>> {
-    let entries = std::fs::read_dir(std::path::Path::new(ROOT).join("tests/config")).expect("a folder");
+    let entries = std::fs::read_dir(configurations()).expect("a folder");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
     files.sort();
     let good = files.iter().filter(|file| file.ends_with("good.yaml")).cycle().take(GOOD);

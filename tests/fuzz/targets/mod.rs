@@ -11,6 +11,8 @@ pub(crate) mod requests;
 /// The web configuration file.
 pub(crate) mod web_configuration;
 
+use std::path::{Path, PathBuf};
+
 /// A folder with the files that configurations name, and one that is written anew for each input.
 struct Folder(tempfile::TempDir);
 
@@ -19,24 +21,24 @@ impl Folder {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for name in NAMED {
-            let from = std::path::Path::new(ROOT).join("tests/config").join(name);
-            std::fs::copy(from, folder.path().join(name)).expect("copied");
+            std::fs::copy(configurations().join(name), folder.path().join(name)).expect("copied");
         }
         Self(folder)
     }
 
-    fn write(&self, content: &[u8]) -> std::path::PathBuf {
+    fn write(&self, content: &[u8]) -> PathBuf {
         let file = self.0.path().join("file.yaml");
         std::fs::write(&file, content).expect("written");
         file
     }
 }
 
-/// Of the crate under test, whoever drives the targets.
-const ROOT: &str = match option_env!("FUZZ_ROOT") {
-    Some(root) => root,
-    None => env!("CARGO_MANIFEST_DIR"),
-};
+/// The folder of the configurations, for whoever drives the targets: this package, or `fuzz/` in it.
+fn configurations() -> PathBuf {
+    let mut folders =
+        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("tests/config"));
+    folders.find(|folder| folder.is_dir()).expect("the folder of the cases")
+}
 
 const NAMED: [&str; 5] = ["rooms.csv", "secret", "intake_secret", "certificate.pem", "certificate.key"];
 

@@ -132,7 +132,7 @@ fn routes() -> Routes {
         exposition: Arc::new(Exposition::new(FAMILIES, vec!["contoso".to_owned()])),
         tail: Box::new(|_| b"# TYPE process_open_fds gauge\nprocess_open_fds 9\n".repeat(20)),
         ready: Box::new(|| Err("waiting".to_owned())),
-        rooms: Box::new(|| Arc::default()),
+        rooms: Box::new(Arc::default),
         page: Box::new(|| "<!doctype html>".to_owned()),
         on_read: Box::new(|_| {}),
         on_response: Box::new(|_, _| {}),
