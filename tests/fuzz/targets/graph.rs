@@ -276,6 +276,7 @@ impl Graph {
         let serving = graph.clone();
         spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                stream.set_nodelay(true).expect("a socket");
                 let graph = serving.clone();
                 let service = service_fn(move |request| graph.clone().answer(request));
                 spawn(async move {
