@@ -29,13 +29,16 @@ impl Keeper {
     /// Saves at each interval in which something changed, until it is dropped.
     pub async fn run(&self, interval: Duration) {
         let mut changes = self.store.subscribe();
-        let mut took = Duration::ZERO;
+        let (mut took, mut kept) = (Duration::ZERO, true);
         loop {
             tokio::time::sleep(interval.max(took * PAUSE_PER_SAVE)).await;
-            if changes.has_changed().unwrap_or(false) {
+            if changes.has_changed().unwrap_or(false) || !kept {
                 let (snapshot, began) = (changes.borrow_and_update().clone(), Instant::now());
-                self.save(snapshot).await;
-                took = began.elapsed();
+                let saved = self.save(snapshot).await;
+                if saved && !kept {
+                    tracing::info!(tenant = &*self.tenant, "the state is kept again");
+                }
+                (took, kept) = (began.elapsed(), saved);
             }
         }
     }
@@ -45,15 +48,20 @@ impl Keeper {
         self.save(self.store.snapshot()).await;
     }
 
-    async fn save(&self, snapshot: Snapshot) {
+    /// Whether it is on the disk.
+    async fn save(&self, snapshot: Snapshot) -> bool {
         let (storage, now) = (self.storage.clone(), self.clock.now());
         let saved = tokio::task::spawn_blocking(move || storage.save(&snapshot, now)).await;
         match saved {
-            Err(_) => {} // the runtime ends, and nobody waits for it
-            Ok(Ok(())) => self.stats.storage_written(now),
+            Err(_) => true, // the runtime ends, and nobody waits for it
+            Ok(Ok(())) => {
+                self.stats.storage_written(now);
+                true
+            }
             Ok(Err(error)) => {
                 self.stats.storage_failures.inc();
                 tracing::error!(tenant = &*self.tenant, %error, "the state is not kept; a restart would begin with an older one");
+                false
             }
         }
     }

@@ -29,12 +29,29 @@ pub enum Cause {
     Timeout,
     #[error("the connection was refused or reset")]
     Reset,
-    #[error("its name does not resolve")]
+    #[error("its name does not resolve; does DNS work here, or is a proxy needed (HTTPS_PROXY)?")]
     Dns,
-    #[error("TLS fails; a proxy or a private CA may be in between")]
-    Tls,
+    #[error("TLS fails: {0}")]
+    Tls(Tls),
     #[error("it answers {0}")]
     Status(u16),
+}
+
+/// What is wrong with TLS, as far as it tells what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Tls {
+    #[error("the certificate is out of date; is the clock of this machine right?")]
+    OutOfDate,
+    #[error("the certificate is of another name; a proxy may be in between")]
+    OtherName,
+    #[error(
+        "nobody who is trusted signed the certificate; of a proxy or a private CA, ca_file takes the authority"
+    )]
+    UnknownAuthority,
+    #[error("the other side does not speak it; is it the right port, or a proxy in between?")]
+    NotSpoken,
+    #[error("a proxy or a private CA may be in between")]
+    Other,
 }
 
 impl Error {
@@ -95,27 +112,57 @@ impl Cause {
             Self::Timeout => "timeout",
             Self::Reset => "reset",
             Self::Dns => "dns",
-            Self::Tls => "tls",
+            Self::Tls(_) => "tls",
             Self::Status(_) => "status",
         }
     }
 }
 
-/// The libraries below tell these cases apart only in their texts.
+/// Of a name that does not resolve, the libraries below tell only in their texts.
 fn cause_of(error: &reqwest::Error) -> Cause {
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
+        if let Some(error) = tls_error(inner) {
+            return Cause::Tls(error.into());
+        }
         let text = inner.to_string().to_lowercase();
-        // Not any "dns": a certificate for other names lists them as `DnsName`.
         if text.contains("dns error") || text.contains("lookup address") {
             return Cause::Dns;
-        }
-        if text.contains("certificate") || text.contains("tls") || text.contains("handshake") {
-            return Cause::Tls;
         }
         source = inner.source();
     }
     Cause::Reset
+}
+
+/// What an I/O error was made of is not among its sources.
+fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
+    match error.downcast_ref::<std::io::Error>() {
+        Some(error) => tls_error(error.get_ref()?),
+        None => error.downcast_ref(),
+    }
+}
+
+impl From<&rustls::Error> for Tls {
+    fn from(error: &rustls::Error) -> Self {
+        use rustls::CertificateError as Certificate;
+        use rustls::Error::{InvalidCertificate, InvalidMessage};
+        match error {
+            InvalidCertificate(
+                Certificate::Expired
+                | Certificate::ExpiredContext { .. }
+                | Certificate::NotValidYet
+                | Certificate::NotValidYetContext { .. },
+            ) => Self::OutOfDate,
+            InvalidCertificate(Certificate::NotValidForName | Certificate::NotValidForNameContext { .. }) => {
+                Self::OtherName
+            }
+            InvalidCertificate(Certificate::UnknownIssuer | Certificate::BadSignature) => {
+                Self::UnknownAuthority
+            }
+            InvalidMessage(_) => Self::NotSpoken,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// Graph's own error code, where it is a plain word; messages may hold names and are not repeated.

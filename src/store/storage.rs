@@ -45,10 +45,25 @@ pub enum Error {
         "cannot use the storage directory {path}: {reason}; it must exist or be creatable, and be writable"
     )]
     Directory { path: String, reason: std::io::Error },
-    #[error("cannot write {path}: {reason}")]
+    #[error("cannot write {path}: {reason}{}", cure(reason))]
     Write { path: String, reason: std::io::Error },
     #[error("cannot read {path}: {reason}; starting without it")]
     Damaged { path: String, reason: String },
+}
+
+/// What helps against the faults that a disk has; writing is tried again by itself.
+fn cure(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            "; free space there, or have --storage.path name another disk"
+        }
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+            "; make the directory writable for the user that this runs as"
+        }
+        ErrorKind::NotFound => "; make the directory again",
+        _ => "",
+    }
 }
 
 #[derive(Serialize)]
@@ -217,6 +232,20 @@ mod tests {
         let mode = fs::metadata(&storage.file).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(fs::read_dir(&storage.directory).expect("listed").count(), 1, "no temporary file stays");
+    }
+
+    /// As what a killed run left: it is in nobody's way, and the next write takes its place.
+    #[test]
+    fn half_a_file_beside_the_whole_one_is_written_over() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let storage = Storage::open(directory.path(), "contoso", Shard::default(), "id-1").expect("opened");
+        storage.save(&snapshot(), NOW).expect("written");
+        fs::write(directory.path().join("contoso.json.new"), "{\"format\":1,\"tena".repeat(999))
+            .expect("written");
+        assert!(storage.restore().expect("readable").is_some());
+        storage.save(&snapshot(), NOW).expect("written");
+        assert!(storage.restore().expect("readable").is_some());
+        assert_eq!(fs::read_dir(&storage.directory).expect("listed").count(), 1);
     }
 
     #[track_caller]

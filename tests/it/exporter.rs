@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
@@ -126,6 +127,8 @@ pub(crate) struct Exporter {
     pub(crate) sim: Sim,
     /// What a reload reads.
     settings: Arc<Mutex<Config>>,
+    /// Seconds by which the clock of the exporter's machine is ahead of the tenant's.
+    ahead: Arc<AtomicI64>,
     http: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
     app: JoinHandle<anyhow::Result<()>>,
@@ -173,8 +176,10 @@ impl Exporter {
             metrics: MetricsFilter::default(),
         };
         (scenario.configure)(&mut config);
-        let world = sim.clone();
-        let clock = Clock::new(move || Timestamp::from_seconds(world.now().as_second()));
+        let (world, ahead) = (sim.clone(), Arc::new(AtomicI64::new(0)));
+        let of_machine = ahead.clone();
+        let now = move || world.now().as_second() + of_machine.load(Ordering::SeqCst);
+        let clock = Clock::new(move || Timestamp::from_seconds(now()));
         let (stop, stopped) = oneshot::channel();
         let mut tuning = tuning();
         (scenario.tune)(&mut tuning);
@@ -192,13 +197,23 @@ impl Exporter {
         let reload = Reload::new(load, futures_util::stream::empty());
         let app = app::run(config, listeners, clock, tuning, reload, async move { drop(stopped.await) });
         let app = spawn(app);
-        Self { url, intake_url, tenant: scenario.tenant, sim, settings, http, stop: Some(stop), app }
+        Self { url, intake_url, tenant: scenario.tenant, sim, settings, ahead, http, stop: Some(stop), app }
     }
 
     /// Has a changed configuration read; gives the answer.
     pub(crate) async fn reload(&self, change: impl FnOnce(&mut Config)) -> (u16, String) {
         change(&mut self.settings.lock().expect("nobody panicked"));
         self.post(&format!("{}/-/reload", self.url), &[], "").await
+    }
+
+    /// Sets the clock of the exporter's machine so many seconds before the tenant's.
+    pub(crate) fn set_clock(&self, ahead: i64) {
+        self.ahead.store(ahead, Ordering::SeqCst);
+    }
+
+    /// By the clock of the exporter's machine.
+    pub(crate) fn now(&self) -> i64 {
+        self.sim.now().as_second() + self.ahead.load(Ordering::SeqCst)
     }
 
     pub(crate) async fn scrape(&self) -> Scrape {
@@ -335,7 +350,7 @@ impl Exporter {
     /// Waits until both collectors have ended an attempt.
     async fn wait_for_attempt(&self, place: &std::panic::Location<'_>) -> Scrape {
         self.sim.advance(Duration::from_secs(1));
-        let now = self.sim.now().as_second();
+        let now = self.now();
         self.wait_until(format!("an attempt of each collector, for {place}"), move |scrape| {
             COLLECTORS.iter().all(|collector| {
                 let at = scrape.collector("last_attempt_timestamp_seconds", self.tenant, collector);

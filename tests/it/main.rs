@@ -46,3 +46,5 @@ mod sign_in;
 mod sources;
 /// What survives a restart, and what ages.
 mod staleness;
+/// Disk, clock, names and TLS fail around the exporter.
+mod surroundings;

@@ -26,9 +26,19 @@ impl Authority {
 
     /// Certificate and key.
     pub(crate) fn sign(&self, names: &[&str]) -> (String, String) {
+        self.sign_as(names, |_| {})
+    }
+
+    /// The same, long ago.
+    pub(crate) fn sign_expired(&self, names: &[&str]) -> (String, String) {
+        self.sign_as(names, |params| params.not_after = rcgen::date_time_ymd(2021, 1, 1))
+    }
+
+    fn sign_as(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(names).expect("names");
+        let mut params = CertificateParams::new(names).expect("names");
+        change(&mut params);
         let certificate = params.signed_by(&key, &self.issuer).expect("signed");
         (certificate.pem(), key.serialize_pem())
     }
