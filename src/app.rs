@@ -18,11 +18,13 @@ use crate::intake::{self, Intake, Recipient};
 use crate::keep::{self, Keeper};
 use crate::metrics::catalogue::{FAMILIES, Family};
 use crate::metrics::exposition::Exposition;
-use crate::metrics::{self, exporter};
+use crate::metrics::{self, View, exporter};
 use crate::model::collector::{Collector, CollectorState, Status};
 use crate::model::shard::Shard;
 use crate::model::{Snapshot, State, Timestamp, identity, record, report};
 use crate::observe::{self, Observer};
+use crate::otlp::metrics::Exposed;
+use crate::otlp::{self, Telemetry};
 use crate::poll;
 use crate::poll::{Pace, Poller, Readers};
 use crate::render::Renderer;
@@ -89,6 +91,7 @@ struct Tenant {
 pub async fn run(
     config: Config,
     listeners: Listeners,
+    telemetry: Telemetry,
     clock: Clock,
     tuning: Tuning,
     shutdown: impl Future<Output = ()>,
@@ -135,6 +138,13 @@ pub async fn run(
         let guard = guard.clone();
         tasks.spawn(async move { guard.follow(path, tuning.web_config).await });
     }
+    if let Some(otlp) = &telemetry.stats {
+        stats.with_otlp(otlp);
+    }
+    let pushed = Arc::new(pushed(config.shard, &tenants, &exposition, &exposed, &stats, &clock));
+    if let Some(pusher) = telemetry.metrics.clone() {
+        tasks.spawn(pusher.run(pushed.clone()));
+    }
     let pushes = intake_routes(gate, stats.clone());
     let routes = routes(&config, &tenants, exposition, exposed, stats, clock);
     tokio::join!(
@@ -143,6 +153,10 @@ pub async fn run(
     );
 
     tasks.shutdown().await;
+    let flushed = telemetry.flush(&pushed);
+    if tokio::time::timeout(otlp::FLUSH, flushed).await.is_err() {
+        tracing::warn!("not everything was sent by OTLP before the end");
+    }
     for keeper in tenants.iter().filter_map(|tenant| tenant.keeper.as_ref()) {
         keeper.save_now().await;
     }
@@ -418,7 +432,8 @@ fn routes(
     serve::routes::Routes {
         exposition,
         tail: Box::new(move |asked| {
-            exporter::lines(&tail_stats, tail_exposition.stats(), shard, asked, &*exposed)
+            let about = exporter::About { exposition: tail_exposition.stats(), shard };
+            exporter::lines(&tail_stats, &about, asked, &*exposed)
         }),
         ready: Box::new(move || awaited.iter().try_for_each(Tenant::ready)),
         rooms: Box::new(move || {
@@ -443,6 +458,34 @@ fn routes(
         }),
         on_response: Box::new(move |handler, code| stats.http_request(handler, code)),
         telemetry_path: config.web.telemetry_path.clone(),
+    }
+}
+
+/// What is pushed by OTLP: the families of every tenant and the exporter's own, as a scrape has them.
+fn pushed(
+    shard: Shard,
+    tenants: &Arc<[Tenant]>,
+    exposition: &Arc<Exposition>,
+    exposed: &Arc<dyn Fn(&Family) -> bool + Send + Sync>,
+    stats: &Arc<Stats>,
+    clock: &Clock,
+) -> Exposed {
+    let (shown, read, read_clock) = (tenants.clone(), tenants.clone(), clock.clone());
+    let (exposition, exposed, stats, clock) =
+        (exposition.clone(), exposed.clone(), stats.clone(), clock.clone());
+    Exposed {
+        observe: Box::new(move |points| {
+            for tenant in shown.iter() {
+                let snapshot = tenant.store.snapshot();
+                let view = View::new(&tenant.name, &snapshot, clock.now());
+                for family in FAMILIES.iter().filter(|family| exposed(family)) {
+                    view.observe(family, points);
+                }
+            }
+            let about = exporter::About { exposition: exposition.stats(), shard };
+            exporter::observe(&stats, &about, &*exposed, points);
+        }),
+        on_read: Box::new(move || read.iter().for_each(|tenant| tenant.readers.read(read_clock.now()))),
     }
 }
 

@@ -13,6 +13,7 @@ use teams_rooms_exporter::commands::{check, healthcheck, login, metrics, rooms};
 use teams_rooms_exporter::config::{self, Config, Secret};
 use teams_rooms_exporter::metrics::catalogue::FAMILIES;
 use teams_rooms_exporter::model::Timestamp;
+use teams_rooms_exporter::otlp::Telemetry;
 use teams_rooms_exporter::systemd::{self, Sockets};
 use teams_rooms_exporter::{logging, sim};
 use tokio::net::TcpListener;
@@ -53,12 +54,14 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     let result = match command {
         Command::Serve(args) => {
             let config = load(&args)?;
+            let telemetry = runtime.block_on(async { telemetry(&args.otlp) })?;
             start_logging(&args.log)?;
-            runtime.block_on(interruptible(|stop| serve(config, sockets, clock, stop)))
+            runtime.block_on(interruptible(|stop| serve(config, telemetry, sockets, clock, stop)))
         }
         Command::Demo(args) => {
+            let telemetry = runtime.block_on(async { telemetry(&args.otlp) })?;
             start_logging(&args.log)?;
-            runtime.block_on(interruptible(|stop| demo(args, sockets, stop)))
+            runtime.block_on(interruptible(|stop| demo(args, telemetry, sockets, stop)))
         }
         Command::Simulate(args) => {
             start_logging(&args.log)?;
@@ -107,6 +110,13 @@ fn load(args: &cli::ServeArgs) -> anyhow::Result<Config> {
     Ok(config::load(args, &|name| std::env::var(name).ok(), &names)?)
 }
 
+/// What is sent by OTLP; to be called on the runtime.
+#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+fn telemetry(args: &cli::OtlpArgs) -> anyhow::Result<Telemetry> {
+    let settings = config::otlp::load(args, &|name| std::env::var(name).ok())?;
+    Ok(Telemetry::start(settings, &Clock::system())?)
+}
+
 /// The logging of a command whose output tells it all: errors, unless more is asked for.
 fn quiet(args: &cli::LogArgs) -> cli::LogArgs {
     cli::LogArgs { level: args.level.or(Some(cli::LogLevel::Error)), format: args.format }
@@ -129,6 +139,7 @@ fn start_logging(args: &cli::LogArgs) -> anyhow::Result<()> {
 
 async fn serve(
     config: Config,
+    telemetry: Telemetry,
     sockets: Sockets,
     clock: Clock,
     stop: impl Future<Output = ()>,
@@ -145,7 +156,7 @@ async fn serve(
         tracing::warn!("{warning}");
     }
     notify();
-    app::run(config, listeners, clock, Tuning::default(), stop).await
+    app::run(config, listeners, telemetry, clock, Tuning::default(), stop).await
 }
 
 /// Tells systemd, if it is there, that requests are answered.
@@ -158,7 +169,12 @@ fn notify() {
 }
 
 /// The whole product on one machine: a simulated tenant, and the exporter that reads it.
-async fn demo(args: cli::DemoArgs, sockets: Sockets, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+async fn demo(
+    args: cli::DemoArgs,
+    telemetry: Telemetry,
+    sockets: Sockets,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let (tenant, world) = start_world(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &args.world).await?;
     let world_clock = tenant.clone();
     let clock = Clock::new(move || Timestamp::from_seconds(world_clock.now().as_second()));
@@ -183,7 +199,7 @@ async fn demo(args: cli::DemoArgs, sockets: Sockets, stop: impl Future<Output = 
         tenant.url(),
     )?;
     tokio::select! {
-        ended = app::run(config, listeners, clock, tuning, stop) => ended,
+        ended = app::run(config, listeners, telemetry, clock, tuning, stop) => ended,
         () = world => Ok(()),
     }
 }

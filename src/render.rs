@@ -82,7 +82,7 @@ impl Renderer {
             let due = match family.source {
                 Source::RoomTime(..) => fleet || status || time,
                 Source::Collector(_) => status,
-                Source::Exporter => false,
+                Source::Exporter | Source::About(_) => false,
                 _ => fleet || status,
             };
             if due {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use teams_rooms_exporter::app::{self, Listeners, Tuning};
 use teams_rooms_exporter::clock::Clock;
+use teams_rooms_exporter::config::otlp::Otlp;
 use teams_rooms_exporter::config::web_config::WebConfig;
 use teams_rooms_exporter::config::{
     Auth, Collectors, Config, Credential, DevicesSettings, Enabled, HealthSettings, MetricsFilter,
@@ -19,6 +20,7 @@ use teams_rooms_exporter::graph::Limits;
 use teams_rooms_exporter::model::Timestamp;
 use teams_rooms_exporter::model::privacy::Privacy;
 use teams_rooms_exporter::model::shard::Shard;
+use teams_rooms_exporter::otlp::Telemetry;
 use teams_rooms_exporter::sim::{self, Sim};
 use teams_rooms_exporter::{logging, serve};
 use tokio::net::TcpListener;
@@ -52,6 +54,8 @@ pub(crate) struct Scenario {
     pub(crate) tune: fn(&mut Tuning),
     /// A web configuration file, and the client that gets through.
     pub(crate) web: Option<(PathBuf, reqwest::Client)>,
+    /// What is sent by OTLP.
+    pub(crate) otlp: Otlp,
     /// Uses this tenant, which another exporter has read before.
     pub(crate) sim: Option<Sim>,
 }
@@ -66,6 +70,7 @@ impl Default for Scenario {
             configure: Box::new(|_| {}),
             tune: |_| {},
             web: None,
+            otlp: Otlp::default(),
             sim: None,
         }
     }
@@ -182,7 +187,8 @@ impl Exporter {
             (Vec::new(), String::new())
         };
         let listeners = Listeners { web: vec![listener], intake };
-        let app = app::run(config, listeners, clock, tuning, async move { drop(stopped.await) });
+        let telemetry = Telemetry::start(scenario.otlp, &Clock::system()).expect("sound settings");
+        let app = app::run(config, listeners, telemetry, clock, tuning, async move { drop(stopped.await) });
         let app = spawn(app);
         Self { url, intake_url, tenant: scenario.tenant, sim, http, stop: Some(stop), app }
     }
