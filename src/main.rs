@@ -55,29 +55,29 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => {
             let config = load(&args)?;
             let telemetry = runtime.block_on(async { telemetry(&args.otlp) })?;
-            start_logging(&args.log)?;
+            start_logging(&args.log, telemetry.layers())?;
             runtime.block_on(interruptible(|stop| serve(config, telemetry, sockets, clock, stop)))
         }
         Command::Demo(args) => {
             let telemetry = runtime.block_on(async { telemetry(&args.otlp) })?;
-            start_logging(&args.log)?;
+            start_logging(&args.log, telemetry.layers())?;
             runtime.block_on(interruptible(|stop| demo(args, telemetry, sockets, stop)))
         }
         Command::Simulate(args) => {
-            start_logging(&args.log)?;
+            start_logging(&args.log, Vec::new())?;
             runtime.block_on(interruptible(|stop| simulate(args, stop)))
         }
         Command::Check(args) => {
             let config = load(&cli::ServeArgs { config: args.config, ..cli::ServeArgs::default() })?;
             let wait = args.wait.as_deref().map(config::wait).transpose()?;
             let waiting = wait.map(|at_most| check::Waiting { at_most, every: check::ASK_EVERY });
-            start_logging(&quiet(&args.log))?;
+            start_logging(&quiet(&args.log), Vec::new())?;
             runtime.block_on(check::run(&config, &clock, waiting, &mut io::stdout())).map(exit_code)
         }
         Command::Login(args) => {
             let config = load(&cli::ServeArgs { config: args.config, ..cli::ServeArgs::default() })?;
             let means = if args.browser { login::Means::Browser } else { login::Means::DeviceCode };
-            start_logging(&quiet(&args.log))?;
+            start_logging(&quiet(&args.log), Vec::new())?;
             let tenant = args.tenant.as_deref();
             runtime.block_on(login::run(&config, tenant, means, &mut io::stdout())).map(exit_code)
         }
@@ -88,7 +88,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
                 _ => rooms::Form::Table,
             };
             let config = load(&cli::ServeArgs { config: args.config, ..cli::ServeArgs::default() })?;
-            start_logging(&quiet(&args.log))?;
+            start_logging(&quiet(&args.log), Vec::new())?;
             runtime.block_on(rooms::run(&config, form, &clock, &mut io::stdout())).map(exit_code)
         }
         Command::Metrics(args) => {
@@ -123,7 +123,7 @@ fn quiet(args: &cli::LogArgs) -> cli::LogArgs {
 }
 
 #[expect(clippy::disallowed_methods, reason = "log lines carry the machine's time")]
-fn start_logging(args: &cli::LogArgs) -> anyhow::Result<()> {
+fn start_logging(args: &cli::LogArgs, others: Vec<logging::BoxedLayer>) -> anyhow::Result<()> {
     let level = match args.level.unwrap_or_default() {
         cli::LogLevel::Debug => tracing::Level::DEBUG,
         cli::LogLevel::Info => tracing::Level::INFO,
@@ -134,7 +134,7 @@ fn start_logging(args: &cli::LogArgs) -> anyhow::Result<()> {
         cli::LogFormat::Logfmt => logging::Format::Logfmt,
         cli::LogFormat::Json => logging::Format::Json,
     };
-    Ok(logging::init(level, format, jiff::Timestamp::now, io::stderr)?)
+    Ok(logging::init(level, format, jiff::Timestamp::now, io::stderr, others)?)
 }
 
 async fn serve(

@@ -4,16 +4,25 @@
 //! logged from then on is sent, too.
 
 mod delta;
+mod events;
 pub mod metrics;
+mod queue;
 mod transport;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+
 use crate::clock::Clock;
 use crate::config::otlp::{Endpoint, Otlp};
+use crate::logging::BoxedLayer;
 use crate::stats::OtlpStats;
 use metrics::{Exposed, Pusher};
+use queue::Queue;
 use transport::Transport;
 
 /// How long a shutdown waits for receivers. Orchestrators kill after 10 s (Docker) or 30 s (Kubernetes).
@@ -23,6 +32,8 @@ pub const FLUSH: Duration = Duration::from_secs(4);
 #[derive(Default)]
 pub struct Telemetry {
     pub metrics: Option<Arc<Pusher>>,
+    logs: Option<SdkLoggerProvider>,
+    traces: Option<SdkTracerProvider>,
     /// To be shown on `/metrics`, where anything is sent.
     pub stats: Option<OtlpStats>,
 }
@@ -46,21 +57,49 @@ impl Telemetry {
             let pusher = Pusher::new(transport, metrics, &settings.resource, stats, clock.clone());
             telemetry.metrics = Some(Arc::new(pusher));
         }
-        if telemetry.metrics.is_some() {
-            telemetry.stats = Some(stats);
+        let attributes = settings.resource.into_iter().map(|(name, value)| KeyValue::new(name, value));
+        let resource = Resource::builder_empty().with_attributes(attributes).build();
+        if let Some(endpoint) = settings.logs {
+            let queue = Queue::new(stats.signal("logs"), clock.clone());
+            let logger = events::logger(&open(&endpoint)?, &endpoint, resource.clone(), queue);
+            telemetry.logs = Some(logger.map_err(|error| failed(&endpoint, error.to_string()))?);
         }
+        if let Some(traces) = settings.traces {
+            let queue = Queue::new(stats.signal("traces"), clock.clone());
+            let tracer = events::tracer(&open(&traces.endpoint)?, &traces, resource, queue);
+            telemetry.traces = Some(tracer.map_err(|error| failed(&traces.endpoint, error.to_string()))?);
+        }
+        let is_on = telemetry.metrics.is_some() || telemetry.logs.is_some() || telemetry.traces.is_some();
+        telemetry.stats = is_on.then_some(stats);
         Ok(telemetry)
+    }
+
+    /// What listens to events and spans.
+    pub fn layers(&self) -> Vec<BoxedLayer> {
+        let (logs, traces) = (self.logs.as_ref(), self.traces.as_ref());
+        logs.map(events::of_logs).into_iter().chain(traces.map(events::of_traces)).collect()
     }
 
     /// Sends what is left; the last push tells how things stood at the end.
     pub async fn flush(&self, exposed: &Arc<Exposed>) {
+        let (logs, traces) = (self.logs.clone(), self.traces.clone());
+        // What fails is counted, and nobody is left to read the count.
+        let events = tokio::task::spawn_blocking(move || {
+            drop(traces.map(|traces| traces.shutdown_with_timeout(FLUSH / 2)));
+            drop(logs.map(|logs| logs.shutdown_with_timeout(FLUSH / 2)));
+        });
         if let Some(pusher) = &self.metrics {
             pusher.push(exposed).await;
         }
+        drop(events.await);
     }
 }
 
 fn open(endpoint: &Endpoint) -> Result<Transport, Error> {
-    let named = |reason| Error { endpoint: endpoint.url.origin().ascii_serialization(), reason };
-    Transport::open(endpoint).map_err(named)
+    Transport::open(endpoint).map_err(|reason| failed(endpoint, reason))
+}
+
+/// Without its path and query, which may hold a key.
+fn failed(endpoint: &Endpoint, reason: String) -> Error {
+    Error { endpoint: endpoint.url.origin().ascii_serialization(), reason }
 }

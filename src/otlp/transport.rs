@@ -141,25 +141,18 @@ async fn post(
     endpoint: &Endpoint,
     request: &ExportMetricsServiceRequest,
 ) -> Result<ExportMetricsServiceResponse, Failure> {
-    let mut body = request.encode_to_vec();
+    let mut request_body = request.encode_to_vec();
     let mut post = client
         .post(endpoint.url.clone())
         .headers(headers(endpoint))
         .header(CONTENT_TYPE, "application/x-protobuf");
     if endpoint.gzip {
-        body = gzip(&body);
+        request_body = gzip(&request_body);
         post = post.header(CONTENT_ENCODING, "gzip");
     }
-    let away = |error: reqwest::Error| Failure::Away(cause(&error.without_url()));
-    let mut response = post.body(body).send().await.map_err(away)?;
+    let mut response = post.body(request_body).send().await.map_err(away)?;
     let status = response.status();
-    let mut answer = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(away)? {
-        if answer.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(Failure::Refused(format!("its answer is larger than {MAX_ANSWER_BYTES} bytes")));
-        }
-        answer.extend_from_slice(&chunk);
-    }
+    let answer = body(&mut response).await?;
     match status.as_u16() {
         200..=299 => Ok(ExportMetricsServiceResponse::decode(&*answer).unwrap_or_default()),
         // https://opentelemetry.io/docs/specs/otlp/#retryable-response-codes
@@ -167,6 +160,23 @@ async fn post(
         401 | 403 | 404 => Err(Failure::Away(format!("status {status}; are address and headers right?"))),
         _ => Err(Failure::Refused(format!("status {status}"))),
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn away(error: reqwest::Error) -> Failure {
+    Failure::Away(cause(&error))
+}
+
+/// The body of an answer, of a bounded size.
+pub(super) async fn body(response: &mut reqwest::Response) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(away)? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(Failure::Refused(format!("its answer is larger than {MAX_ANSWER_BYTES} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 fn gzip(body: &[u8]) -> Vec<u8> {

@@ -571,6 +571,7 @@ fn start_logging() {
     ONCE.call_once(|| {
         let level = tracing::Level::DEBUG;
         let now = || jiff::Timestamp::UNIX_EPOCH;
-        logging::init(level, logging::Format::Logfmt, now, || LOG.clone()).expect("the first subscriber");
+        logging::init(level, logging::Format::Logfmt, now, || LOG.clone(), Vec::new())
+            .expect("the first subscriber");
     });
 }

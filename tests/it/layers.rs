@@ -44,7 +44,7 @@ const LAYERS: [(&str, &[&str]); 26] = [
     ("keep", &["clock", "model", "stats", "store"]),
     ("observe", &["clock", "model", "store"]),
     ("render", &["clock", "metrics", "model", "store"]),
-    ("otlp", &["clock", "config::Secret", "config::otlp", "metrics", "model::Timestamp", "stats"]),
+    ("otlp", &["clock", "config::Secret", "config::otlp", "logging", "metrics", "model::Timestamp", "stats"]),
     (
         "app",
         &[
