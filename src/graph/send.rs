@@ -120,7 +120,7 @@ impl Client {
         };
         self.stats.request(outgoing.operation, &code);
         let span = Span::current();
-        span.record("http.response.status_code", status);
+        span.record("http.response.status_code", status.map(i64::from)); // unsigned it would become text
         if outcome.is_err() {
             span.record("error", code.as_str());
         }

@@ -127,6 +127,7 @@ pub(super) fn of_traces(provider: &SdkTracerProvider) -> BoxedLayer {
         .with_tracer(provider.tracer(env!("CARGO_PKG_NAME")))
         .with_location(false)
         .with_threads(false)
+        .with_target(false)
         .with_tracked_inactivity(false)
         .with_filter(Targets::new().with_target(SPANS, LevelFilter::INFO))
         .boxed()

@@ -30,6 +30,8 @@ mod intune;
 mod layers;
 /// Certificates for the tests.
 mod pki;
+/// What is pushed by OTLP, and what a dead receiver costs.
+mod otlp;
 /// Any snapshot makes an exposition that every scraper takes.
 mod properties;
 /// Rules, dashboards and documents ask for what is there.
