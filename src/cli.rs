@@ -76,6 +76,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub shard: ShardArgs,
     #[command(flatten)]
+    pub otlp: OtlpArgs,
+    #[command(flatten)]
     pub log: LogArgs,
 }
 
@@ -99,6 +101,10 @@ impl ServeArgs {
                 index: self.shard.index.or(before.shard.index),
                 count: self.shard.count.or(before.shard.count),
             },
+            otlp: OtlpArgs {
+                endpoint: self.otlp.endpoint.or(before.otlp.endpoint),
+                traces: self.otlp.traces || before.otlp.traces,
+            },
             log: LogArgs {
                 level: self.log.level.or(before.log.level),
                 format: self.log.format.or(before.log.format),
@@ -118,6 +124,8 @@ pub struct DemoArgs {
     pub intake: IntakeArgs,
     #[command(flatten)]
     pub storage: StorageArgs,
+    #[command(flatten)]
+    pub otlp: OtlpArgs,
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -280,6 +288,17 @@ pub struct ShardArgs {
     pub count: Option<u32>,
 }
 
+/// What is sent to a receiver of OpenTelemetry.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+pub struct OtlpArgs {
+    /// Send metrics and logs by OTLP to this receiver, such as http://localhost:4318 [default: `OTEL_EXPORTER_OTLP_ENDPOINT`]
+    #[arg(id = "otlp.endpoint", long = "otlp.endpoint", value_name = "URL")]
+    pub endpoint: Option<String>,
+    /// Send traces of the collection, too
+    #[arg(id = "otlp.traces", long = "otlp.traces")]
+    pub traces: bool,
+}
+
 /// How the program logs to standard error.
 #[derive(Args, Clone, Debug, Default, PartialEq)]
 pub struct LogArgs {
@@ -378,11 +397,12 @@ mod tests {
             intake: IntakeArgs { listen_addresses: vec![":8".into()] },
             storage: StorageArgs { path: Some("s".into()) },
             shard: ShardArgs { index: Some(1), count: Some(3) },
+            otlp: OtlpArgs { endpoint: Some("http://o".into()), traces: true },
             log: LogArgs { level: Some(LogLevel::Debug), format: Some(LogFormat::Json) },
         });
         let flags = "--config.file=x --web.listen-address=:9 --web.listen-address [::1]:9 --web.systemd-socket --web.config.file w --web.enable-lifecycle --web.external-url https://u \
                      --web.telemetry-path /m --intake.listen-address=:8 --storage.path=s --shard.index=1 --shard.count 3 \
-                     --log.level debug --log.format=json";
+                     --otlp.endpoint=http://o --otlp.traces --log.level debug --log.format=json";
         assert_eq!(parsed(flags), expected);
         assert_eq!(parsed(&format!("serve {flags}")), expected);
         assert_eq!(parsed(&format!("{flags} serve")), expected);

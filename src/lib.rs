@@ -37,6 +37,7 @@
 //! * [`rooms_file`]: the operator's table of rooms, read again when it changed.
 //! * [`clock`], [`stats`], [`logging`]: now; the exporter's own counters; one line per event.
 //! * [`spelling`]: what a misspelled word was meant to be.
+//! * [`otlp`]: the same facts, log events and spans, pushed to receivers of OpenTelemetry.
 //! * [`app`]: builds the parts of each tenant, runs and stops them. [`commands`]: what prints something and ends.
 //! * [`systemd`]: sockets that the service manager hands over, and the word that we are ready.
 //! * [`sim`]: a simulated tenant that speaks OAuth2 and Graph over HTTP, for `demo`, `simulate` and the tests.
@@ -97,6 +98,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod logging;
+pub mod otlp;
 pub mod rooms_file;
 pub mod spelling;
 pub mod stats;

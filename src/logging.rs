@@ -30,17 +30,21 @@ pub enum Format {
     Json,
 }
 
+/// Something else that listens to events and spans, with a filter of its own.
+pub type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
 /// Makes the subscriber of the whole process; to be called once, by `main`, with `std::io::stderr` as writer.
 pub fn init<W>(
     level: Level,
     format: Format,
     now: fn() -> Timestamp,
     writer: W,
+    others: Vec<BoxedLayer>,
 ) -> Result<(), tracing::subscriber::SetGlobalDefaultError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    tracing::subscriber::set_global_default(subscriber(level, format, now, writer))
+    tracing::subscriber::set_global_default(subscriber(level, format, now, writer, others))
 }
 
 /// A subscriber that writes each event of at least this level as one line.
@@ -49,6 +53,7 @@ pub fn subscriber<W>(
     format: Format,
     now: fn() -> Timestamp,
     writer: W,
+    mut others: Vec<BoxedLayer>,
 ) -> impl Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -56,14 +61,15 @@ where
     let clock = Clock(now);
     // log_internal_errors would print to standard error, and panic when that is the pipe that broke.
     let lines = layer().with_ansi(false).with_writer(writer).log_internal_errors(false);
-    let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
+    let lines: BoxedLayer = match format {
         Format::Logfmt => Box::new(lines.fmt_fields(LogfmtFields).event_format(Logfmt { clock })),
         Format::Json => Box::new(lines.json().flatten_event(true).with_current_span(false).with_timer(clock)),
     };
     let limits = Targets::new()
         .with_target(OWN_TARGET, level)
         .with_default(LevelFilter::from(level.min(DEPENDENCY_LEVEL)));
-    Registry::default().with(lines.with_filter(limits))
+    others.push(lines.with_filter(limits).boxed());
+    Registry::default().with(others)
 }
 
 /// Writes `now()` as RFC 3339 in UTC with milliseconds.
@@ -225,7 +231,7 @@ mod tests {
     fn logged(level: Level, format: Format, events: impl FnOnce()) -> String {
         let buffer = Buffer::default();
         let writer = buffer.clone();
-        let subscriber = subscriber(level, format, noon, move || writer.clone());
+        let subscriber = subscriber(level, format, noon, move || writer.clone(), Vec::new());
         tracing::subscriber::with_default(subscriber, events);
         String::from_utf8(buffer.0.lock().unwrap().clone()).expect("UTF-8")
     }
@@ -347,7 +353,7 @@ mod tests {
             }
         }
         for format in [Format::Logfmt, Format::Json] {
-            let subscriber = subscriber(Level::INFO, format, noon, || Broken);
+            let subscriber = subscriber(Level::INFO, format, noon, || Broken, Vec::new());
             tracing::subscriber::with_default(subscriber, || {
                 info!("lost");
                 info!("lost too");

@@ -14,6 +14,7 @@ use teams_rooms_exporter::commands::{check, healthcheck, login, metrics, rooms};
 use teams_rooms_exporter::config::{self, Config, Secret};
 use teams_rooms_exporter::metrics::catalogue::FAMILIES;
 use teams_rooms_exporter::model::Timestamp;
+use teams_rooms_exporter::otlp::Telemetry;
 use teams_rooms_exporter::systemd::{self, Sockets};
 use teams_rooms_exporter::{logging, sim};
 use tokio::net::TcpListener;
@@ -54,15 +55,17 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     let result = match command {
         Command::Serve(args) => {
             let config = load(&args)?;
-            start_logging(&args.log)?;
-            runtime.block_on(interruptible(|stop| serve(args, config, sockets, clock, stop)))
+            let telemetry = runtime.block_on(async { telemetry(&args.otlp) })?;
+            start_logging(&args.log, telemetry.layers())?;
+            runtime.block_on(interruptible(|stop| serve(args, config, telemetry, sockets, clock, stop)))
         }
         Command::Demo(args) => {
-            start_logging(&args.log)?;
-            runtime.block_on(interruptible(|stop| demo(args, sockets, stop)))
+            let telemetry = runtime.block_on(async { telemetry(&args.otlp) })?;
+            start_logging(&args.log, telemetry.layers())?;
+            runtime.block_on(interruptible(|stop| demo(args, telemetry, sockets, stop)))
         }
         Command::Simulate(args) => {
-            start_logging(&args.log)?;
+            start_logging(&args.log, Vec::new())?;
             runtime.block_on(interruptible(|stop| simulate(args, stop)))
         }
         Command::Check(args) => {
@@ -75,13 +78,13 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             }
             let wait = args.wait.as_deref().map(config::wait).transpose()?;
             let waiting = wait.map(|at_most| check::Waiting { at_most, every: check::ASK_EVERY });
-            start_logging(&quiet(&args.log))?;
+            start_logging(&quiet(&args.log), Vec::new())?;
             runtime.block_on(check::run(&config, &clock, waiting, &mut io::stdout())).map(exit_code)
         }
         Command::Login(args) => {
             let config = load(&cli::ServeArgs { config: args.config, ..cli::ServeArgs::default() })?;
             let means = if args.browser { login::Means::Browser } else { login::Means::DeviceCode };
-            start_logging(&quiet(&args.log))?;
+            start_logging(&quiet(&args.log), Vec::new())?;
             let tenant = args.tenant.as_deref();
             runtime.block_on(login::run(&config, tenant, means, &mut io::stdout())).map(exit_code)
         }
@@ -92,7 +95,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
                 _ => rooms::Form::Table,
             };
             let config = load(&cli::ServeArgs { config: args.config, ..cli::ServeArgs::default() })?;
-            start_logging(&quiet(&args.log))?;
+            start_logging(&quiet(&args.log), Vec::new())?;
             runtime.block_on(rooms::run(&config, form, &clock, &mut io::stdout())).map(exit_code)
         }
         Command::Metrics(args) => {
@@ -114,13 +117,20 @@ fn load(args: &cli::ServeArgs) -> Result<Config, config::Error> {
     config::load(args, &|name| std::env::var(name).ok(), &names)
 }
 
+/// What is sent by OTLP; to be called on the runtime.
+#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+fn telemetry(args: &cli::OtlpArgs) -> anyhow::Result<Telemetry> {
+    let settings = config::otlp::load(args, &|name| std::env::var(name).ok())?;
+    Ok(Telemetry::start(settings, &Clock::system())?)
+}
+
 /// The logging of a command whose output tells it all: errors, unless more is asked for.
 fn quiet(args: &cli::LogArgs) -> cli::LogArgs {
     cli::LogArgs { level: args.level.or(Some(cli::LogLevel::Error)), format: args.format }
 }
 
 #[expect(clippy::disallowed_methods, reason = "log lines carry the machine's time")]
-fn start_logging(args: &cli::LogArgs) -> anyhow::Result<()> {
+fn start_logging(args: &cli::LogArgs, others: Vec<logging::BoxedLayer>) -> anyhow::Result<()> {
     let level = match args.level.unwrap_or_default() {
         cli::LogLevel::Debug => tracing::Level::DEBUG,
         cli::LogLevel::Info => tracing::Level::INFO,
@@ -131,12 +141,13 @@ fn start_logging(args: &cli::LogArgs) -> anyhow::Result<()> {
         cli::LogFormat::Logfmt => logging::Format::Logfmt,
         cli::LogFormat::Json => logging::Format::Json,
     };
-    Ok(logging::init(level, format, jiff::Timestamp::now, io::stderr)?)
+    Ok(logging::init(level, format, jiff::Timestamp::now, io::stderr, others)?)
 }
 
 async fn serve(
     args: cli::ServeArgs,
     config: Config,
+    telemetry: Telemetry,
     sockets: Sockets,
     clock: Clock,
     stop: impl Future<Output = ()>,
@@ -154,7 +165,7 @@ async fn serve(
     }
     notify();
     let reload = Reload::new(move || load(&args), hangups()?);
-    app::run(config, listeners, clock, Tuning::default(), reload, stop).await
+    app::run(config, listeners, telemetry, clock, Tuning::default(), reload, stop).await
 }
 
 /// Each SIGHUP; of several that come while one is looked after, one.
@@ -173,7 +184,12 @@ fn notify() {
 }
 
 /// The whole product on one machine: a simulated tenant, and the exporter that reads it.
-async fn demo(args: cli::DemoArgs, sockets: Sockets, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+async fn demo(
+    args: cli::DemoArgs,
+    telemetry: Telemetry,
+    sockets: Sockets,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let (tenant, world) = start_world(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &args.world).await?;
     let world_clock = tenant.clone();
     let clock = Clock::new(move || Timestamp::from_seconds(world_clock.now().as_second()));
@@ -198,7 +214,7 @@ async fn demo(args: cli::DemoArgs, sockets: Sockets, stop: impl Future<Output = 
         tenant.url(),
     )?;
     tokio::select! {
-        ended = app::run(config, listeners, clock, tuning, Reload::never(), stop) => ended,
+        ended = app::run(config, listeners, telemetry, clock, tuning, Reload::never(), stop) => ended,
         () = world => Ok(()),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::Span;
 
 use crate::clock::Clock;
 use crate::metrics::View;
@@ -44,7 +45,10 @@ impl Renderer {
                 last = None; // a change and a moment that was waited for may come together
             }
             let (this, current) = (self.clone(), snapshot.clone());
-            let drawing = tokio::task::spawn_blocking(move || this.render(last.as_ref(), &current, now));
+            let span = self.span();
+            let drawing = tokio::task::spawn_blocking(move || {
+                span.in_scope(|| this.render(last.as_ref(), &current, now))
+            });
             let Ok(drawn) = drawing.await else { return }; // the runtime ends
             until = drawn;
             tokio::time::sleep((began.elapsed() * PAUSE_PER_RENDER).max(SHORTEST_PAUSE)).await;
@@ -57,6 +61,12 @@ impl Renderer {
                 () = expired => last = None, // whatever is shown may be out of date
             }
         }
+    }
+
+    /// A part of the cycle that made it necessary, which ends with it.
+    fn span(&self) -> Span {
+        let (cycle, tenant) = (self.store.take_changed_by(), &*self.tenant);
+        tracing::info_span!(target: "collection", parent: &cycle, "render", tenant)
     }
 
     /// Resolves when `until` has come, by the exporter's own clock.
@@ -82,7 +92,7 @@ impl Renderer {
             let due = match family.source {
                 Source::RoomTime(..) => fleet || status || time,
                 Source::Collector(_) => status,
-                Source::Exporter => false,
+                Source::Exporter | Source::About(_) => false,
                 _ => fleet || status,
             };
             if due {

@@ -24,6 +24,7 @@ use crate::metrics::catalogue::{FAMILIES, Family};
 use crate::metrics::exposition::Exposition;
 use crate::model::shard::Shard;
 use crate::observe;
+use crate::otlp::{self, Telemetry};
 use crate::poll;
 use crate::serve;
 use crate::serve::guard::{self, Guard};
@@ -101,6 +102,7 @@ struct Current {
 pub async fn run(
     config: Config,
     listeners: Listeners,
+    telemetry: Telemetry,
     clock: Clock,
     tuning: Tuning,
     reload: Reload,
@@ -109,6 +111,9 @@ pub async fn run(
     let stats = Stats::new();
     if config.storage_path.is_some() {
         stats.with_storage();
+    }
+    if let Some(otlp) = &telemetry.stats {
+        stats.with_otlp(otlp);
     }
     let nobody = Current {
         tenants: Vec::new(),
@@ -135,6 +140,10 @@ pub async fn run(
         let guard = guard.clone();
         tasks.spawn(async move { guard.follow(path, tuning.web_config).await });
     }
+    let pushed = Arc::new(routes::pushed(&app));
+    if let Some(pusher) = telemetry.metrics.clone() {
+        tasks.spawn(pusher.run(pushed.clone()));
+    }
     let (asked, reloading) = reload::channel(config.web.lifecycle);
     let reloaded = app.clone();
     tasks.spawn(async move { reloaded.follow(reload, reloading).await });
@@ -146,6 +155,9 @@ pub async fn run(
     );
 
     tasks.shutdown().await;
+    if tokio::time::timeout(otlp::FLUSH, telemetry.flush(&pushed)).await.is_err() {
+        tracing::warn!("not everything was sent by OTLP before the end");
+    }
     for tenant in &app.current().tenants {
         tenant.stop().await;
     }

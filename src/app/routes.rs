@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::App;
 use super::tenant::Tenant;
 use crate::config::Web;
-use crate::metrics::exporter;
+use crate::metrics::catalogue::FAMILIES;
+use crate::metrics::{View, exporter};
 use crate::model::report;
+use crate::otlp::metrics::Exposed;
 use crate::serve;
 use crate::serve::page;
 use crate::serve::routes::AskReload;
@@ -18,8 +20,7 @@ pub(super) fn web(app: &Arc<App>, web: &Web, reload: Option<AskReload>) -> serve
     serve::routes::Routes {
         exposition: app.exposition.clone(),
         tail: Box::new(move |asked| {
-            let App { stats, exposition, shard, .. } = &*tailed;
-            exporter::lines(stats, exposition.stats(), *shard, asked, &*tailed.current().exposed)
+            exporter::lines(&tailed.stats, &about(&tailed), asked, &*tailed.current().exposed)
         }),
         ready: Box::new(move || awaited.current().tenants.iter().try_for_each(|tenant| tenant.ready())),
         rooms: Box::new(move || {
@@ -50,6 +51,32 @@ pub(super) fn web(app: &Arc<App>, web: &Web, reload: Option<AskReload>) -> serve
         is_https: web.protection.encrypts,
         telemetry_path: web.telemetry_path.clone(),
     }
+}
+
+/// What is pushed by OTLP: the families of every tenant and the exporter's own, as a scrape has them.
+pub(super) fn pushed(app: &Arc<App>) -> Exposed {
+    let (shown, read) = (app.clone(), app.clone());
+    Exposed {
+        observe: Box::new(move |points| {
+            let current = shown.current();
+            for tenant in &current.tenants {
+                let snapshot = tenant.store.snapshot();
+                let view = View::new(&tenant.name, &snapshot, shown.clock.now());
+                for family in FAMILIES.iter().filter(|family| (current.exposed)(family)) {
+                    view.observe(family, points);
+                }
+            }
+            exporter::observe(&shown.stats, &about(&shown), &*current.exposed, points);
+        }),
+        on_read: Box::new(move || {
+            let now = read.clock.now();
+            read.current().tenants.iter().for_each(|tenant| tenant.readers.read(now));
+        }),
+    }
+}
+
+fn about(app: &App) -> exporter::About {
+    exporter::About { exposition: app.exposition.stats(), shard: app.shard }
 }
 
 pub(super) fn intake(app: &Arc<App>) -> serve::intake::Intake {

@@ -10,6 +10,7 @@ mod duration;
 mod error;
 mod excerpt;
 mod file;
+pub mod otlp;
 mod print;
 mod privacy;
 mod rooms;

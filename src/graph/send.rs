@@ -2,6 +2,8 @@
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use tokio::time::Instant;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 use url::Url;
 
 use crate::graph::auth::Token;
@@ -25,6 +27,9 @@ pub(super) struct Reply {
     pub(super) body: Vec<u8>,
     pub(super) token: Token,
 }
+
+/// Graph's are UUIDs, of 36 characters.
+const MAX_REQUEST_ID: usize = 64;
 
 impl Client {
     /// Sends until there is an answer that `read` accepts, patience ends or the deadline comes.
@@ -77,7 +82,18 @@ impl Client {
         tokio::time::sleep_until(start.ok_or(Error::Throttled)?).await;
         drop(turn);
         let slot = self.slots.acquire().await;
-        let outcome = self.send(outgoing, &token).await;
+        let kind = if outgoing.items > 1 { "batch" } else { "page" };
+        let span = tracing::info_span!(
+            target: "collection",
+            "request",
+            otel.name = kind,
+            operation = outgoing.operation,
+            items = outgoing.items,
+            http.response.status_code = Empty,
+            graph.request_id = Empty,
+            error = Empty,
+        );
+        let outcome = self.send(outgoing, &token).instrument(span).await;
         drop(slot);
         if let Err(failure) = &outcome
             && failure.error.is_refusal()
@@ -102,6 +118,11 @@ impl Client {
             (_, status) => status.unwrap_or_default().to_string(),
         };
         self.stats.request(outgoing.operation, &code);
+        let span = Span::current();
+        span.record("http.response.status_code", status.map(i64::from)); // unsigned it would become text
+        if outcome.is_err() {
+            span.record("error", code.as_str());
+        }
         if let Err(Failure { error: Error::Throttled, retry_after, .. }) = &outcome {
             self.throttled(*retry_after);
         }
@@ -124,6 +145,9 @@ impl Client {
     async fn receive(&self, mut response: reqwest::Response) -> (Option<u16>, Result<Vec<u8>, Failure>) {
         let status = response.status().as_u16();
         self.note_headers(response.headers());
+        if let Some(id) = header(response.headers(), "request-id").filter(|id| id.len() <= MAX_REQUEST_ID) {
+            Span::current().record("graph.request_id", id);
+        }
         let retry_after = header(response.headers(), "retry-after")
             .and_then(|value| retry::retry_after(value, self.clock.now().seconds()));
         let challenge = if status == 401 { challenge::in_headers(response.headers()) } else { None };

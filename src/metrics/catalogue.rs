@@ -3,8 +3,8 @@
 //! `/metrics` has its families in this order; README's table and `teams-rooms-exporter metrics` are made of it.
 
 use crate::metrics::{
-    Out, accounts, calendar, collectors, credentials, devices, incidents, intune, rooms, service_health,
-    usage,
+    Out, accounts, calendar, collectors, credentials, devices, exporter, incidents, intune, rooms,
+    service_health, usage,
 };
 use crate::model::collector::{Collector, Status};
 use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
@@ -57,8 +57,10 @@ pub enum Source {
     RoomTime(Collector, fn(&mut Out<'_>, &Fleet<'_>, &FleetRoom<'_>, &Judgement)),
     Tenant(Option<Collector>, fn(&mut Out<'_>, &Fleet<'_>, &Snapshot, Timestamp)),
     Collector(fn(&mut Out<'_>, &Status)),
-    /// Made anew for each scrape, and kept apart by tenant where it has that label.
+    /// A counter of the exporter: read for each scrape, and kept apart by tenant where it has that label.
     Exporter,
+    /// Of the process and what it exposes, written for each scrape.
+    About(fn(&mut Out<'_>, &exporter::About)),
 }
 
 impl Family {
@@ -70,7 +72,11 @@ impl Family {
             | Source::RoomTime(collector, _)
             | Source::Tenant(Some(collector), _) => collector.label(),
             Source::Managed(_) => Collector::Intune.label(),
-            Source::Pushed(_) | Source::Tenant(None, _) | Source::Collector(_) | Source::Exporter => "",
+            Source::Pushed(_)
+            | Source::Tenant(None, _)
+            | Source::Collector(_)
+            | Source::Exporter
+            | Source::About(_) => "",
         }
     }
 
@@ -309,20 +315,26 @@ pub static FAMILIES: &[Family] = &[
         "When the state was last written to --storage.path, Unix time; absent without storage."),
     counter("teams_rooms_storage_write_failures_total", &[], Source::Exporter,
         "Failed writes to --storage.path."),
-    gauge("teams_rooms_exporter_build_info", &["version", "revision", "rustversion", "target"], Source::Exporter,
+    gauge("teams_rooms_exporter_build_info", &["version", "revision", "rustversion", "target"], Source::About(exporter::build_info),
         "Always 1; what this exporter was built from."),
     counter("teams_rooms_exporter_http_requests_total", &["handler", "code"], Source::Exporter,
         "Requests that the exporter answered."),
-    gauge("teams_rooms_exporter_shard_info", &["shard", "shards"], Source::Exporter,
+    gauge("teams_rooms_exporter_shard_info", &["shard", "shards"], Source::About(exporter::shard_info),
         "Always 1; which shard this process is, from 0, and of how many (--shard.index, --shard.count)."),
-    gauge("teams_rooms_exporter_shards", &[], Source::Exporter,
+    gauge("teams_rooms_exporter_shards", &[], Source::About(exporter::shards),
         "How many processes share the rooms, as this one was told (--shard.count); 1 where it is alone."),
-    gauge("teams_rooms_exporter_series", &[], Source::Exporter,
+    gauge("teams_rooms_exporter_series", &[], Source::About(exporter::series),
         "Series of rooms, devices and collectors that are exposed."),
-    gauge("teams_rooms_exporter_exposition_bytes", &["encoding"], Source::Exporter,
+    gauge("teams_rooms_exporter_exposition_bytes", &["encoding"], Source::About(exporter::exposition_bytes),
         "Size of the exposition of rooms, devices and collectors: identity or gzip."),
-    counter("teams_rooms_exporter_blocks_rendered_total", &[], Source::Exporter,
+    counter("teams_rooms_exporter_blocks_rendered_total", &[], Source::About(exporter::blocks_rendered),
         "Blocks of the exposition that were rendered, some 64 KiB each. Scrapes render none.").experimental(),
+    counter("teams_rooms_otlp_sent_total", &["signal"], Source::Exporter,
+        "What an OTLP receiver took, by signal: data points (metrics), records (logs), spans (traces). Absent for a signal that is not sent."),
+    counter("teams_rooms_otlp_dropped_total", &["signal"], Source::Exporter,
+        "What no OTLP receiver took and is not sent again, by signal: it was away, refused it, or was too slow. Later pushes hold the metrics of their own time; logs and spans are lost."),
+    gauge("teams_rooms_otlp_last_success_timestamp_seconds", &["signal"], Source::Exporter,
+        "When an OTLP receiver last took a whole push, Unix time, by signal; absent until one has."),
     counter("process_cpu_seconds_total", &[], Source::Exporter, "User and system CPU time spent."),
     gauge("process_open_fds", &[], Source::Exporter, "Open file descriptors."),
     gauge("process_max_fds", &[], Source::Exporter, "File descriptors that the process may open."),

@@ -2,10 +2,19 @@
 
 use crate::metrics::catalogue::{FAMILIES, Family, Source};
 use crate::metrics::exposition::{Names, Stats as ExpositionStats};
+use crate::metrics::points::Points;
 use crate::metrics::text::{Format, Labels, Lines};
+use crate::metrics::{Out, Sink};
 use crate::model::shard::Shard;
 use crate::stats::Stats;
 use prometheus::proto::{Metric, MetricFamily};
+
+/// What is told of the process beside its counters.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    pub exposition: ExpositionStats,
+    pub shard: Shard,
+}
 
 /// What a scrape asks for.
 #[derive(Clone, Copy)]
@@ -17,13 +26,7 @@ pub struct Asked<'a> {
 }
 
 /// The exporter's own families behind those of the fleet.
-pub fn lines(
-    stats: &Stats,
-    exposition: ExpositionStats,
-    shard: Shard,
-    asked: Asked<'_>,
-    exposed: &dyn Fn(&Family) -> bool,
-) -> Vec<u8> {
+pub fn lines(stats: &Stats, about: &About, asked: Asked<'_>, exposed: &dyn Fn(&Family) -> bool) -> Vec<u8> {
     let mut lines = Lines::default();
     let wanted = |name: &str| {
         let family = Family::find(name).is_some_and(exposed);
@@ -38,11 +41,32 @@ pub fn lines(
     }
     lines.gathered(&gathered, FAMILIES, asked.format);
     if asked.tenant.is_none() {
+        let none = Labels::default();
         for family in FAMILIES.iter().filter(|family| wanted(family.name)) {
-            about_ourselves(&mut lines, family, exposition, shard, asked.format);
+            if let Source::About(write) = family.source {
+                lines.header(family, asked.format);
+                let sink = Sink::Text { lines: &mut lines, labels: &none };
+                write(&mut Out { name: family.name, sink }, about);
+            }
         }
     }
     lines.into_bytes()
+}
+
+/// The same families as data points.
+pub fn observe(stats: &Stats, about: &About, exposed: &dyn Fn(&Family) -> bool, points: &mut Points) {
+    for gathered in stats.gather() {
+        if let Some(family) = Family::find(gathered.name()).filter(|family| exposed(family)) {
+            points.family(family);
+            points.gathered(&gathered);
+        }
+    }
+    for family in FAMILIES.iter().filter(|family| exposed(family)) {
+        if let Source::About(write) = family.source {
+            points.family(family);
+            write(&mut Out { name: family.name, sink: Sink::Points { points, attributes: &[] } }, about);
+        }
+    }
 }
 
 fn keep_tenant(family: &mut MetricFamily, tenant: &str) {
@@ -53,51 +77,34 @@ fn keep_tenant(family: &mut MetricFamily, tenant: &str) {
     family.set_metric(kept);
 }
 
-/// The families that no counter holds.
-fn about_ourselves(
-    lines: &mut Lines,
-    family: &Family,
-    exposition: ExpositionStats,
-    shard: Shard,
-    format: Format,
-) {
-    if !matches!(family.source, Source::Exporter) {
-        return;
-    }
-    let none = Labels::default();
-    match family.name {
-        "teams_rooms_exporter_build_info" => {
-            lines.header(family, format);
-            let build = [
-                ("version", env!("CARGO_PKG_VERSION")),
-                ("revision", env!("TEAMS_ROOMS_EXPORTER_REVISION")),
-                ("rustversion", env!("TEAMS_ROOMS_EXPORTER_RUSTVERSION")),
-                ("target", env!("TEAMS_ROOMS_EXPORTER_TARGET")),
-            ];
-            lines.sample(family.name, &none, &build, true);
-        }
-        "teams_rooms_exporter_shard_info" => {
-            lines.header(family, format);
-            let (index, count) = (shard.index().to_string(), shard.count().to_string());
-            lines.sample(family.name, &none, &[("shard", &index), ("shards", &count)], true);
-        }
-        "teams_rooms_exporter_shards" => {
-            lines.header(family, format);
-            lines.sample(family.name, &none, &[], u64::from(shard.count()));
-        }
-        "teams_rooms_exporter_series" => {
-            lines.header(family, format);
-            lines.sample(family.name, &none, &[], exposition.series);
-        }
-        "teams_rooms_exporter_exposition_bytes" => {
-            lines.header(family, format);
-            lines.sample(family.name, &none, &[("encoding", "identity")], exposition.plain_bytes);
-            lines.sample(family.name, &none, &[("encoding", "gzip")], exposition.deflated_bytes);
-        }
-        "teams_rooms_exporter_blocks_rendered_total" => {
-            lines.header(family, format);
-            lines.sample(family.name, &none, &[], exposition.rendered);
-        }
-        _ => {}
-    }
+pub(super) fn build_info(out: &mut Out<'_>, _: &About) {
+    let build = [
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("revision", env!("TEAMS_ROOMS_EXPORTER_REVISION")),
+        ("rustversion", env!("TEAMS_ROOMS_EXPORTER_RUSTVERSION")),
+        ("target", env!("TEAMS_ROOMS_EXPORTER_TARGET")),
+    ];
+    out.with(&build, true);
+}
+
+pub(super) fn shard_info(out: &mut Out<'_>, about: &About) {
+    let (index, count) = (about.shard.index().to_string(), about.shard.count().to_string());
+    out.with(&[("shard", &index), ("shards", &count)], true);
+}
+
+pub(super) fn shards(out: &mut Out<'_>, about: &About) {
+    out.value(about.shard.count());
+}
+
+pub(super) fn series(out: &mut Out<'_>, about: &About) {
+    out.value(about.exposition.series);
+}
+
+pub(super) fn exposition_bytes(out: &mut Out<'_>, about: &About) {
+    out.with(&[("encoding", "identity")], about.exposition.plain_bytes);
+    out.with(&[("encoding", "gzip")], about.exposition.deflated_bytes);
+}
+
+pub(super) fn blocks_rendered(out: &mut Out<'_>, about: &About) {
+    out.value(about.exposition.rendered);
 }

@@ -14,6 +14,7 @@ pub mod exporter;
 pub mod exposition;
 pub mod incidents;
 pub mod intune;
+pub mod points;
 pub mod rooms;
 pub mod service_health;
 pub mod text;
@@ -30,38 +31,48 @@ use crate::model::{Snapshot, State, Timestamp};
 use block::{Block, Cutter};
 use catalogue::{Family, Source};
 use exposition::Segment;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use points::{Attributes, Points};
 use text::{Labels, Lines, Value};
 
-/// One tenant at one moment, joined and judged once for all families.
-pub struct View<'a> {
+/// Label pairs of an entity, in the form that its samples are written in.
+pub trait OfPairs {
+    fn of(pairs: &[(&str, &str)]) -> Self;
+}
+
+/// One tenant at one moment, joined and judged once for all families; `L` is the form of its labels.
+pub struct View<'a, L = Labels> {
     tenant: &'a str,
     snapshot: &'a Snapshot,
     now: Timestamp,
     fleet: Fleet<'a>,
     judgements: Vec<Judgement>,
-    device_labels: Vec<Labels>,
-    room_labels: Vec<Labels>,
-    managed: Vec<Managed<'a>>,
+    device_labels: Vec<L>,
+    room_labels: Vec<L>,
+    managed: Vec<Managed<'a, L>>,
 }
 
 /// A device that Intune manages: one of the fleet, or one that only the account of a room tells to be its own.
-struct Managed<'a> {
+struct Managed<'a, L> {
     /// Of the device, else of the room.
     id: &'a str,
-    labels: Labels,
+    labels: L,
     device: &'a ManagedDevice,
 }
 
-impl<'a> View<'a> {
+/// Writes the samples of one entity.
+type Write<'w> = dyn Fn(&mut Out<'_>) + 'w;
+
+impl<'a, L: OfPairs> View<'a, L> {
     pub fn new(tenant: &'a str, snapshot: &'a Snapshot, now: Timestamp) -> Self {
         let fleet = Fleet::at(snapshot, now);
         let device_labels = fleet.own_devices().map(|device| {
             let room = room_name(device.room);
-            Labels::new(&[("tenant", tenant), ("device_id", &device.device.id), ("room", &room)])
+            L::of(&[("tenant", tenant), ("device_id", &device.device.id), ("room", &room)])
         });
-        let room_labels = fleet.own_rooms().map(|room| {
-            Labels::new(&[("tenant", tenant), ("room", &room.room.name), ("room_id", &room.room.id)])
-        });
+        let room_labels = fleet
+            .own_rooms()
+            .map(|room| L::of(&[("tenant", tenant), ("room", &room.room.name), ("room_id", &room.room.id)]));
         let (device_labels, room_labels) = (device_labels.collect(), room_labels.collect());
         let judgements = fleet.own_rooms().map(|room| Judgement::of(&fleet, room)).collect();
         let managed = managed(tenant, &fleet);
@@ -77,12 +88,8 @@ impl<'a> View<'a> {
         ends.chain(self.fleet.until).chain(verdicts).min()
     }
 
-    /// All series of one family; blocks of `previous` whose text is the same are kept.
-    pub fn render(&self, family: &Family, cutter: &mut Cutter, previous: &[Arc<Block>]) -> Segment {
-        let mut cut = cutter.cut(previous);
-        let mut entity = |key: &str, labels: &Labels, write: &dyn Fn(&mut Out<'_>)| {
-            cut.entity(key, |lines| write(&mut Out { lines, name: family.name, labels }));
-        };
+    /// Hands each entity of a family to `visit`: its key, its labels and what writes its samples.
+    fn each(&self, family: &Family, mut entity: impl FnMut(&str, &L, &Write<'_>)) {
         match family.source {
             Source::Device(_, write) => {
                 for (device, labels) in self.fleet.own_devices().zip(&self.device_labels) {
@@ -103,25 +110,47 @@ impl<'a> View<'a> {
             // What a source says of the whole tenant is said once; the rest is about this process.
             Source::Tenant(Some(_), _) if !self.snapshot.shard.is_first() => {}
             Source::Tenant(_, write) => {
-                let labels = Labels::new(&[("tenant", self.tenant)]);
+                let labels = L::of(&[("tenant", self.tenant)]);
                 entity(self.tenant, &labels, &|out| write(out, &self.fleet, self.snapshot, self.now));
             }
             Source::Collector(write) => {
                 for (collector, status) in self.snapshot.status.iter() {
-                    let labels = Labels::new(&[("tenant", self.tenant), ("collector", collector.label())]);
+                    let labels = L::of(&[("tenant", self.tenant), ("collector", collector.label())]);
                     entity(collector.label(), &labels, &|out| write(out, status));
                 }
             }
-            Source::Exporter => {}
+            Source::Exporter | Source::About(_) => {}
         }
+    }
+}
+
+impl View<'_> {
+    /// All series of one family; blocks of `previous` whose text is the same are kept.
+    pub fn render(&self, family: &Family, cutter: &mut Cutter, previous: &[Arc<Block>]) -> Segment {
+        let mut cut = cutter.cut(previous);
+        self.each(family, |key, labels, write| {
+            let name = family.name;
+            cut.entity(key, |lines| write(&mut Out { name, sink: Sink::Text { lines, labels } }));
+        });
         Segment::from(cut)
     }
 }
 
+impl View<'_, Attributes> {
+    /// The same series as data points.
+    pub fn observe(&self, family: &'static Family, points: &mut Points) {
+        points.family(family);
+        self.each(family, |_, attributes, write| {
+            let attributes = attributes.as_slice();
+            write(&mut Out { name: family.name, sink: Sink::Points { points, attributes } });
+        });
+    }
+}
+
 /// Rooms may be of one name: without their id two series without a device would be the same.
-fn managed<'a>(tenant: &str, fleet: &Fleet<'a>) -> Vec<Managed<'a>> {
+fn managed<'a, L: OfPairs>(tenant: &str, fleet: &Fleet<'a>) -> Vec<Managed<'a, L>> {
     let labels = |device_id, room, room_id| {
-        Labels::new(&[("tenant", tenant), ("device_id", device_id), ("room", room), ("room_id", room_id)])
+        L::of(&[("tenant", tenant), ("device_id", device_id), ("room", room), ("room_id", room_id)])
     };
     let devices = fleet.own_devices().filter_map(|device| {
         let id = &*device.device.id;
@@ -137,9 +166,14 @@ fn managed<'a>(tenant: &str, fleet: &Fleet<'a>) -> Vec<Managed<'a>> {
 
 /// Writes the samples of one entity in one family.
 pub struct Out<'o> {
-    lines: &'o mut Lines,
     name: &'static str,
-    labels: &'o Labels,
+    sink: Sink<'o>,
+}
+
+/// Where samples go, and the labels of their entity in the form that is wanted there.
+enum Sink<'o> {
+    Text { lines: &'o mut Lines, labels: &'o Labels },
+    Points { points: &'o mut Points, attributes: &'o [KeyValue] },
 }
 
 impl Out<'_> {
@@ -149,7 +183,10 @@ impl Out<'_> {
 
     /// A sample with labels beyond those of the entity.
     pub fn with(&mut self, extra: &[(&str, &str)], value: impl Into<Value>) {
-        self.lines.sample(self.name, self.labels, extra, value);
+        match &mut self.sink {
+            Sink::Text { lines, labels } => lines.sample(self.name, labels, extra, value),
+            Sink::Points { points, attributes } => points.sample(attributes, extra, value.into()),
+        }
     }
 
     /// One series per state, exactly one of them 1.

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use prometheus::proto;
 
+use super::OfPairs;
 use super::catalogue::{Family, Kind};
 
 /// The formats we speak.
@@ -37,12 +38,30 @@ impl Labels {
     }
 }
 
+impl OfPairs for Labels {
+    fn of(pairs: &[(&str, &str)]) -> Self {
+        Self::new(pairs)
+    }
+}
+
 /// The value of a sample. Whole floats and integers read alike.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value {
     Signed(i64),
     Unsigned(u64),
     Float(f64),
+}
+
+impl Value {
+    /// Exact up to 2^53, which no count and no time reaches.
+    #[expect(clippy::cast_precision_loss, reason = "Prometheus stores every value as an f64")]
+    pub fn as_f64(self) -> f64 {
+        match self {
+            Self::Signed(value) => value as f64,
+            Self::Unsigned(value) => value as f64,
+            Self::Float(value) => value,
+        }
+    }
 }
 
 impl From<bool> for Value {
@@ -186,7 +205,7 @@ impl Lines {
     }
 }
 
-fn kind_of(kind: proto::MetricType) -> Option<Kind> {
+pub fn kind_of(kind: proto::MetricType) -> Option<Kind> {
     match kind {
         proto::MetricType::COUNTER => Some(Kind::Counter),
         proto::MetricType::GAUGE => Some(Kind::Gauge),
@@ -233,6 +252,14 @@ fn push_pairs(text: &mut String, pairs: &[(&str, &str)]) {
         text.push_str(if cut { CUT_MARK } else { "" });
         text.push('"');
     }
+}
+
+/// A value as every reader gets it, apart from the escapes of the text.
+pub fn told(value: &str) -> String {
+    let (kept, cut) = cut(value);
+    let mut told = kept.replace('\0', "\u{fffd}");
+    told.push_str(if cut { CUT_MARK } else { "" });
+    told
 }
 
 /// The part of a value that fits beside [`CUT_MARK`], and whether anything was cut.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::collectors::device_health::Found;
 use crate::collectors::{self, Outcome};
@@ -24,7 +25,7 @@ impl Poller {
         }
         loop {
             let began = Instant::now();
-            let state = self.list(began).await;
+            let state = self.list(began).instrument(self.span(Collector::Devices)).await;
             listed.send_replace(());
             self.rest(Collector::Devices, state, began).await;
             self.while_paused().await;
@@ -88,7 +89,8 @@ impl Poller {
         let rotation = pace.stretch(self.settings.rotation, cycle);
         let interval = since_last.max(pace.interval);
         let due = collectors::device_health::due(&snapshot, self.clock.now(), interval, rotation);
-        let state = self.read_details_of(&snapshot, &due, began).await;
+        let span = self.span(Collector::DeviceHealth);
+        let state = self.read_details_of(&snapshot, &due, began).instrument(span).await;
         let failures = self.status(Collector::DeviceHealth, |status| status.consecutive_failures);
         if state.is_success() {
             return Duration::ZERO;

@@ -19,6 +19,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing::Span;
+use tracing::field::Empty;
 
 use crate::clock::Clock;
 use crate::collectors::licenses::Skus;
@@ -186,6 +188,12 @@ impl Poller {
             });
         }
         states
+    }
+
+    /// A cycle, as it is traced. Spans of the collection have a target of their own, which no log line shows.
+    fn span(&self, collector: Collector) -> Span {
+        let (tenant, collector) = (&*self.tenant, collector.label());
+        tracing::info_span!(target: "collection", parent: None, "cycle", tenant, collector, state = Empty, items = Empty)
     }
 
     fn status<T: Default>(&self, collector: Collector, read: impl FnOnce(&Status) -> T) -> T {

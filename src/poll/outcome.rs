@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tracing::Span;
+
 use crate::collectors::Outcome;
 use crate::config::Enabled;
 use crate::model::collector::{Collector, CollectorState, Status};
@@ -45,6 +47,7 @@ impl Poller {
                 status.state = CollectorState::Paused; // an attempt that the pause overtook
             }
         });
+        Span::current().record("state", shown.label()).record("items", finished.items);
         self.report(collector, before, shown, finished);
         shown
     }
@@ -154,6 +157,7 @@ impl Poller {
             let (tenant, room) = (&*self.tenant, event.room.as_deref().unwrap_or_default());
             let (device, signal, subject) = (&*event.device_id, event.signal.label(), &*event.subject);
             tracing::info!(
+                name: "teams_rooms.state_changed",
                 tenant,
                 room,
                 device,

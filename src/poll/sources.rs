@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::collectors::intune::Enrolled;
 use crate::collectors::{self, Outcome, accounts, licenses};
@@ -50,7 +51,7 @@ impl Poller {
         }
         loop {
             let began = Instant::now();
-            let state = self.read_source(collector, began).await;
+            let state = self.read_source(collector, began).instrument(self.span(collector)).await;
             self.rest(collector, state, began).await;
             self.while_paused().await;
         }

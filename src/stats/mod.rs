@@ -38,6 +38,54 @@ pub struct Stats {
     http_requests: IntCounterVec,
 }
 
+/// What became of what was sent by OTLP. Made before everything else: what is logged is sent, too.
+#[derive(Clone)]
+pub struct OtlpStats {
+    sent: IntCounterVec,
+    dropped: IntCounterVec,
+    last_success: GaugeVec,
+}
+
+/// The part of one signal.
+#[derive(Clone, Debug)]
+pub struct SignalStats {
+    signal: &'static str,
+    pub sent: IntCounter,
+    pub dropped: IntCounter,
+    last_success: GaugeVec,
+}
+
+impl Default for OtlpStats {
+    fn default() -> Self {
+        let counters = |name| IntCounterVec::new(opts(name), &["signal"]).expect("a constant name");
+        Self {
+            sent: counters("teams_rooms_otlp_sent_total"),
+            dropped: counters("teams_rooms_otlp_dropped_total"),
+            last_success: GaugeVec::new(opts("teams_rooms_otlp_last_success_timestamp_seconds"), &["signal"])
+                .expect("a constant name"),
+        }
+    }
+}
+
+impl OtlpStats {
+    /// From now on the counters of this signal are shown.
+    pub fn signal(&self, signal: &'static str) -> SignalStats {
+        SignalStats {
+            signal,
+            sent: self.sent.with_label_values(&[signal]),
+            dropped: self.dropped.with_label_values(&[signal]),
+            last_success: self.last_success.clone(),
+        }
+    }
+}
+
+impl SignalStats {
+    /// A receiver took all that there was.
+    pub fn succeeded(&self, now: Timestamp) {
+        set(&self.last_success, self.signal, now);
+    }
+}
+
 /// The counters of one tenant.
 #[derive(Clone)]
 pub struct TenantStats {
@@ -106,6 +154,13 @@ impl Stats {
     pub fn with_storage(&self) {
         self.register(self.storage_last_write.clone());
         self.register(self.storage_failures.clone());
+    }
+
+    /// Shows what became of what was sent by OTLP.
+    pub fn with_otlp(&self, otlp: &OtlpStats) {
+        self.register(otlp.sent.clone());
+        self.register(otlp.dropped.clone());
+        self.register(otlp.last_success.clone());
     }
 
     pub fn storage_written(&self, now: Timestamp) {
@@ -198,8 +253,8 @@ fn forget<B: MetricVecBuilder>(family: &MetricVec<B>, tenant: &str) {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds since the epoch fit an f64 for 285 million years")]
-fn set(gauge: &GaugeVec, tenant: &str, at: Timestamp) {
-    gauge.with_label_values(&[tenant]).set(at.seconds() as f64);
+fn set(gauge: &GaugeVec, label: &str, at: Timestamp) {
+    gauge.with_label_values(&[label]).set(at.seconds() as f64);
 }
 
 /// The help text is the catalogue's; the crate refuses an empty one.

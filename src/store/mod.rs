@@ -5,9 +5,10 @@
 pub mod storage;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
+use tracing::Span;
 
 use crate::model::account::User;
 use crate::model::calendar::Calendar;
@@ -35,16 +36,23 @@ const BELIEVED_PERCENT: usize = 80;
 /// What is held of one tenant.
 pub struct Store {
     cell: watch::Sender<Snapshot>,
+    /// The cycle that changed it last, until somebody asks; only for traces.
+    changed_by: Mutex<Span>,
 }
 
 impl Store {
     pub fn new(mut snapshot: Snapshot) -> Self {
         forget_unobservable(&mut snapshot);
-        Self { cell: watch::Sender::new(snapshot) }
+        Self { cell: watch::Sender::new(snapshot), changed_by: Mutex::new(Span::none()) }
     }
 
     pub fn snapshot(&self) -> Snapshot {
         self.cell.borrow().clone()
+    }
+
+    /// The span in which it was changed last, once.
+    pub fn take_changed_by(&self) -> Span {
+        std::mem::replace(&mut *self.changed_by.lock().unwrap_or_else(PoisonError::into_inner), Span::none())
     }
 
     /// Tells of every change from now on.
@@ -319,6 +327,10 @@ impl Store {
             result = change.take().map(|change| change(snapshot));
             snapshot.follow_united_rooms();
         });
+        let span = Span::current();
+        if !span.is_none() {
+            *self.changed_by.lock().unwrap_or_else(PoisonError::into_inner) = span;
+        }
         result.expect("send_modify runs the closure once")
     }
 }

@@ -16,7 +16,7 @@ use crate::exporter::{Exporter, INTAKE_SECRET, Scenario, Scrape, parse};
 use crate::golden;
 
 /// Families that a healthy tenant does not show, and why.
-const NOT_IN_HEALTHY: [(&str, &str); 14] = [
+const NOT_IN_HEALTHY: [(&str, &str); 17] = [
     ("teams_rooms_device_health_since_timestamp_seconds", "absent until a change of health is seen"),
     (
         "teams_rooms_software_update_pending_since_timestamp_seconds",
@@ -34,6 +34,9 @@ const NOT_IN_HEALTHY: [(&str, &str); 14] = [
     ("teams_rooms_intake_requests_total", "absent where no tenant has an intake"),
     ("teams_rooms_storage_last_write_timestamp_seconds", "absent without --storage.path"),
     ("teams_rooms_storage_write_failures_total", "absent without --storage.path"),
+    ("teams_rooms_otlp_sent_total", "absent without --otlp.endpoint"),
+    ("teams_rooms_otlp_dropped_total", "absent without --otlp.endpoint"),
+    ("teams_rooms_otlp_last_success_timestamp_seconds", "absent until an OTLP receiver takes a push"),
 ];
 
 /// Flags in README that are those of other programs.

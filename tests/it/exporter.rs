@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use teams_rooms_exporter::app::{self, Listeners, Reload, Tuning};
 use teams_rooms_exporter::clock::Clock;
+use teams_rooms_exporter::config::otlp::Otlp;
 use teams_rooms_exporter::config::web_config::WebConfig;
 use teams_rooms_exporter::config::{
     Auth, Collectors, Config, Credential, DevicesSettings, Enabled, HealthSettings, MetricsFilter,
@@ -20,6 +21,7 @@ use teams_rooms_exporter::graph::Limits;
 use teams_rooms_exporter::model::Timestamp;
 use teams_rooms_exporter::model::privacy::Privacy;
 use teams_rooms_exporter::model::shard::Shard;
+use teams_rooms_exporter::otlp::Telemetry;
 use teams_rooms_exporter::sim::{self, Sim};
 use teams_rooms_exporter::{logging, serve};
 use tokio::net::TcpListener;
@@ -53,6 +55,8 @@ pub(crate) struct Scenario {
     pub(crate) tune: fn(&mut Tuning),
     /// A web configuration file, and the client that gets through.
     pub(crate) web: Option<(PathBuf, reqwest::Client)>,
+    /// What is sent by OTLP.
+    pub(crate) otlp: Otlp,
     /// Uses this tenant, which another exporter has read before.
     pub(crate) sim: Option<Sim>,
 }
@@ -67,6 +71,7 @@ impl Default for Scenario {
             configure: Box::new(|_| {}),
             tune: |_| {},
             web: None,
+            otlp: Otlp::default(),
             sim: None,
         }
     }
@@ -195,7 +200,9 @@ impl Exporter {
         let read = settings.clone();
         let load = move || Ok(read.lock().expect("nobody panicked").clone());
         let reload = Reload::new(load, futures_util::stream::empty());
-        let app = app::run(config, listeners, clock, tuning, reload, async move { drop(stopped.await) });
+        let telemetry = Telemetry::start(scenario.otlp, &Clock::system()).expect("sound settings");
+        let stopped = async move { drop(stopped.await) };
+        let app = app::run(config, listeners, telemetry, clock, tuning, reload, stopped);
         let app = spawn(app);
         Self { url, intake_url, tenant: scenario.tenant, sim, settings, ahead, http, stop: Some(stop), app }
     }
@@ -594,6 +601,7 @@ fn start_logging() {
     ONCE.call_once(|| {
         let level = tracing::Level::DEBUG;
         let now = || jiff::Timestamp::UNIX_EPOCH;
-        logging::init(level, logging::Format::Logfmt, now, || LOG.clone()).expect("the first subscriber");
+        logging::init(level, logging::Format::Logfmt, now, || LOG.clone(), Vec::new())
+            .expect("the first subscriber");
     });
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Each module with what it may import of ours: whole modules, or one item of one. Every entry stands on earlier
 /// rows, so the imports cannot form a circle.
-const LAYERS: [(&str, &[&str]); 25] = [
+const LAYERS: [(&str, &[&str]); 26] = [
     ("spelling", &[]),
     ("model", &["spelling"]),
     ("cli", &[]),
@@ -45,6 +45,7 @@ const LAYERS: [(&str, &[&str]); 25] = [
     ("keep", &["clock", "model", "stats", "store"]),
     ("observe", &["clock", "model", "store"]),
     ("render", &["clock", "metrics", "model", "store"]),
+    ("otlp", &["clock", "config::Secret", "config::otlp", "logging", "metrics", "model::Timestamp", "stats"]),
     (
         "app",
         &[
@@ -57,6 +58,7 @@ const LAYERS: [(&str, &[&str]); 25] = [
             "metrics",
             "model",
             "observe",
+            "otlp",
             "poll",
             "render",
             "rooms_file",
@@ -66,7 +68,13 @@ const LAYERS: [(&str, &[&str]); 25] = [
         ],
     ),
     ("commands", &["app", "cli", "clock", "config", "graph", "metrics", "model", "poll", "stats", "store"]),
-    ("main", &["app", "cli", "clock", "commands", "config", "logging", "metrics", "model", "sim", "systemd"]),
+    (
+        "main",
+        &[
+            "app", "cli", "clock", "commands", "config", "logging", "metrics", "model", "otlp", "sim",
+            "systemd",
+        ],
+    ),
     ("lib", &[]),
 ];
 

@@ -28,6 +28,8 @@ mod intake;
 mod intune;
 /// Imports run one way, every file says what it is for.
 mod layers;
+/// What is pushed by OTLP, and what a dead receiver costs.
+mod otlp;
 /// Certificates for the tests.
 mod pki;
 /// Any snapshot makes an exposition that every scraper takes.

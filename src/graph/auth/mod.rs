@@ -17,6 +17,7 @@ use reqwest::header::HeaderValue;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 use url::Url;
 
 use crate::certificate::Certificate;
@@ -199,7 +200,8 @@ impl Auth {
     }
 
     async fn sign_in(&self, number: u64, challenge: Option<&Value>) -> Result<Token, Error> {
-        let issued = self.issue(challenge).await?;
+        let span = tracing::info_span!(target: "collection", "token");
+        let issued = self.issue(challenge).instrument(span).await?;
         let mut header = HeaderValue::from_str(&format!("Bearer {}", issued.token.secret()))
             .map_err(|_| Error::malformed("the token endpoint sent a token that fits no header"))?;
         header.set_sensitive(true);

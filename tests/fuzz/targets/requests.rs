@@ -120,7 +120,7 @@ fn start() -> SocketAddr {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-            let service = Service::Web(routes(), Arc::new(Guard::absent()));
+            let service = Service::Web(Box::new(routes()), Arc::new(Guard::absent()));
             serve::run(vec![listener], service, serve::Settings::default(), std::future::pending()).await;
         });
     });
@@ -136,6 +136,9 @@ fn routes() -> Routes {
         page: Box::new(|| "<!doctype html>".to_owned()),
         on_read: Box::new(|_| {}),
         on_response: Box::new(|_, _| {}),
+        reload: None,
+        external_url: None,
+        is_https: false,
         telemetry_path: "/metrics".to_owned(),
     }
 }

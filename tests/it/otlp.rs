@@ -1,0 +1,185 @@
+//! OTLP: what a receiver gets, and what a dead one costs.
+//!
+//! The receiver here is a stub that keeps what is sent; `tests/proof/otlp` compares with real ones.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use hyper::service::service_fn;
+use hyper::{Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
+use opentelemetry_proto::tonic::metrics::v1::{metric, number_data_point};
+use prost::Message as _;
+use teams_rooms_exporter::config::Secret;
+use teams_rooms_exporter::config::otlp::{Endpoint, Metrics, Otlp, Protocol, Temporality};
+use tokio::net::TcpListener;
+
+use crate::exporter::{Exporter, Scenario, Scrape, spawn};
+
+const SENT: &str = "teams_rooms_otlp_sent_total{signal=\"metrics\"}";
+const DROPPED: &str = "teams_rooms_otlp_dropped_total{signal=\"metrics\"}";
+
+/// Keeps the bodies that are posted to it, and answers with a status.
+#[derive(Clone)]
+struct Receiver {
+    url: String,
+    status: Arc<AtomicU16>,
+    bodies: Arc<Mutex<Vec<Bytes>>>,
+}
+
+impl Receiver {
+    async fn start(status: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let receiver = Self {
+            url: format!("http://{}/v1/metrics", listener.local_addr().expect("bound")),
+            status: Arc::new(AtomicU16::new(status)),
+            bodies: Arc::default(),
+        };
+        let own = receiver.clone();
+        spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let own = own.clone();
+                let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+                    let own = own.clone();
+                    async move {
+                        assert_eq!(request.headers()["authorization"], "Bearer hunter2");
+                        let body = request.into_body().collect().await.expect("a body").to_bytes();
+                        let status =
+                            StatusCode::from_u16(own.status.load(Ordering::SeqCst)).expect("a status");
+                        if status.is_success() {
+                            own.bodies.lock().unwrap_or_else(PoisonError::into_inner).push(body);
+                        }
+                        let mut response = Response::new(Full::<Bytes>::default());
+                        *response.status_mut() = status;
+                        Ok::<_, Infallible>(response)
+                    }
+                });
+                spawn(async move {
+                    let served = hyper::server::conn::http1::Builder::new();
+                    drop(served.serve_connection(TokioIo::new(stream), answer).await);
+                });
+            }
+        });
+        receiver
+    }
+
+    /// The latest value of each series that was sent, as a scrape would have it.
+    fn series(&self) -> BTreeMap<String, f64> {
+        let bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
+        let requests = bodies.iter().map(|body| ExportMetricsServiceRequest::decode(&**body).expect("OTLP"));
+        let scopes = requests.flat_map(|request| request.resource_metrics).flat_map(|one| one.scope_metrics);
+        let mut series = BTreeMap::new();
+        for metric in scopes.flat_map(|scope| scope.metrics) {
+            let points = match metric.data.expect("data") {
+                metric::Data::Gauge(gauge) => gauge.data_points,
+                metric::Data::Sum(sum) => sum.data_points,
+                _ => continue,
+            };
+            for point in points {
+                let Some(number_data_point::Value::AsDouble(value)) = point.value else {
+                    panic!("{point:?}")
+                };
+                series.insert(identity(&metric.name, &point.attributes), value);
+            }
+        }
+        series
+    }
+}
+
+fn identity(name: &str, attributes: &[KeyValue]) -> String {
+    let pair = |pair: &KeyValue| match pair.value.as_ref().and_then(|value| value.value.as_ref()) {
+        Some(any_value::Value::StringValue(text)) => format!("{}=\"{text}\"", pair.key),
+        other => panic!("{other:?} is no text"),
+    };
+    match attributes {
+        [] => name.to_owned(),
+        some => format!("{name}{{{}}}", some.iter().map(pair).collect::<Vec<_>>().join(",")),
+    }
+}
+
+fn to(url: &str, timeout: Duration) -> Otlp {
+    let endpoint = Endpoint {
+        url: url.parse().expect("a URL"),
+        protocol: Protocol::Http,
+        headers: vec![("authorization".to_owned(), Secret::new("Bearer hunter2"))],
+        gzip: false,
+        timeout,
+        authorities: None,
+        identity: None,
+    };
+    let interval = Duration::from_millis(200);
+    let metrics = Metrics { endpoint, interval, temporality: Temporality::Cumulative };
+    Otlp { metrics: Some(metrics), ..Otlp::default() }
+}
+
+fn count(scrape: &Scrape, series: &str) -> f64 {
+    scrape.series.get(series).map_or(0.0, |value| value.parse().expect("a number"))
+}
+
+/// Series by series and value by value; the exporter's own work goes on between push and scrape.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_has_the_series_and_values_of_a_scrape() {
+    let receiver = Receiver::start(200).await;
+    let otlp = to(&receiver.url, Duration::from_secs(10));
+    let exporter = Exporter::start(Scenario { otlp, ..Scenario::default() }).await;
+    exporter.wait_for_everything().await;
+    let sent = count(&exporter.scrape().await, SENT);
+    let pushed_twice = |scrape: &Scrape| count(scrape, SENT) > 2.5 * sent.max(1000.0);
+    let scrape = exporter.wait_until("two more pushes", pushed_twice).await;
+    let own = [
+        "process_",
+        "teams_rooms_graph_",
+        "teams_rooms_exporter_",
+        "teams_rooms_otlp_",
+        "teams_rooms_collector_",
+    ];
+    let rests = |series: &str| !own.iter().any(|own| series.starts_with(own));
+    let pushed = receiver.series();
+    let mut compared = 0;
+    for (series, value) in scrape.series.iter().filter(|(series, _)| rests(series)) {
+        let value: f64 = value.parse().expect("a number");
+        assert_eq!(pushed.get(series).map(|pushed| pushed.to_bits()), Some(value.to_bits()), "{series}");
+        compared += 1;
+    }
+    assert!(compared > 500, "{compared}");
+    for series in pushed.keys().filter(|series| rests(series)) {
+        assert!(scrape.series.contains_key(series), "{series} is pushed and not served");
+    }
+    assert_eq!(count(&scrape, DROPPED), 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_is_away_costs_its_points_alone_and_is_found_again() {
+    let receiver = Receiver::start(503).await;
+    let otlp = to(&receiver.url, Duration::from_secs(10));
+    let exporter = Exporter::start(Scenario { otlp, ..Scenario::default() }).await;
+    exporter.wait_for_everything().await;
+    let scrape = exporter.wait_until("points dropped", |scrape| count(scrape, DROPPED) > 0.0).await;
+    assert_eq!(count(&scrape, SENT), 0.0);
+    receiver.status.store(200, Ordering::SeqCst);
+    let scrape = exporter.wait_until("points sent", |scrape| count(scrape, SENT) > 0.0).await;
+    assert!(
+        scrape.series.contains_key("teams_rooms_otlp_last_success_timestamp_seconds{signal=\"metrics\"}")
+    );
+}
+
+/// Accepts connections and never answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_never_answers_slows_neither_scrape_nor_collection_nor_the_end() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}/v1/metrics", silent.local_addr().expect("bound"));
+    let otlp = to(&url, Duration::from_secs(300));
+    let exporter = Exporter::start(Scenario { otlp, ..Scenario::default() }).await;
+    exporter.wait_for_everything().await;
+    exporter.wait_for_attempts().await;
+    let began = Instant::now();
+    exporter.stop().await;
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
