@@ -28,10 +28,10 @@ mod intake;
 mod intune;
 /// Imports run one way, every file says what it is for.
 mod layers;
-/// Certificates for the tests.
-mod pki;
 /// What is pushed by OTLP, and what a dead receiver costs.
 mod otlp;
+/// Certificates for the tests.
+mod pki;
 /// Any snapshot makes an exposition that every scraper takes.
 mod properties;
 /// Rules, dashboards and documents ask for what is there.

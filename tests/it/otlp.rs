@@ -28,14 +28,14 @@ const DROPPED: &str = "teams_rooms_otlp_dropped_total{signal=\"metrics\"}";
 
 /// Keeps the bodies that are posted to it, and answers with a status.
 #[derive(Clone)]
-struct Receiver {
-    url: String,
+pub(crate) struct Receiver {
+    pub(crate) url: String,
     status: Arc<AtomicU16>,
     bodies: Arc<Mutex<Vec<Bytes>>>,
 }
 
 impl Receiver {
-    async fn start(status: u16) -> Self {
+    pub(crate) async fn start(status: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let receiver = Self {
             url: format!("http://{}/v1/metrics", listener.local_addr().expect("bound")),
@@ -51,7 +51,8 @@ impl Receiver {
                     async move {
                         assert_eq!(request.headers()["authorization"], "Bearer hunter2");
                         let body = request.into_body().collect().await.expect("a body").to_bytes();
-                        let status = StatusCode::from_u16(own.status.load(Ordering::SeqCst)).expect("a status");
+                        let status =
+                            StatusCode::from_u16(own.status.load(Ordering::SeqCst)).expect("a status");
                         if status.is_success() {
                             own.bodies.lock().unwrap_or_else(PoisonError::into_inner).push(body);
                         }
@@ -82,7 +83,9 @@ impl Receiver {
                 _ => continue,
             };
             for point in points {
-                let Some(number_data_point::Value::AsDouble(value)) = point.value else { panic!("{point:?}") };
+                let Some(number_data_point::Value::AsDouble(value)) = point.value else {
+                    panic!("{point:?}")
+                };
                 series.insert(identity(&metric.name, &point.attributes), value);
             }
         }
@@ -101,7 +104,8 @@ fn identity(name: &str, attributes: &[KeyValue]) -> String {
     }
 }
 
-fn to(url: &str, timeout: Duration) -> Otlp {
+/// Metrics to this receiver, often.
+pub(crate) fn to(url: &str, timeout: Duration) -> Otlp {
     let endpoint = Endpoint {
         url: url.parse().expect("a URL"),
         protocol: Protocol::Http,
@@ -130,7 +134,13 @@ async fn a_push_has_the_series_and_values_of_a_scrape() {
     let sent = count(&exporter.scrape().await, SENT);
     let pushed_twice = |scrape: &Scrape| count(scrape, SENT) > 2.5 * sent.max(1000.0);
     let scrape = exporter.wait_until("two more pushes", pushed_twice).await;
-    let own = ["process_", "teams_rooms_graph_", "teams_rooms_exporter_", "teams_rooms_otlp_", "teams_rooms_collector_"];
+    let own = [
+        "process_",
+        "teams_rooms_graph_",
+        "teams_rooms_exporter_",
+        "teams_rooms_otlp_",
+        "teams_rooms_collector_",
+    ];
     let rests = |series: &str| !own.iter().any(|own| series.starts_with(own));
     let pushed = receiver.series();
     let mut compared = 0;
@@ -156,7 +166,9 @@ async fn a_receiver_that_is_away_costs_its_points_alone_and_is_found_again() {
     assert_eq!(count(&scrape, SENT), 0.0);
     receiver.status.store(200, Ordering::SeqCst);
     let scrape = exporter.wait_until("points sent", |scrape| count(scrape, SENT) > 0.0).await;
-    assert!(scrape.series.contains_key("teams_rooms_otlp_last_success_timestamp_seconds{signal=\"metrics\"}"));
+    assert!(
+        scrape.series.contains_key("teams_rooms_otlp_last_success_timestamp_seconds{signal=\"metrics\"}")
+    );
 }
 
 /// Accepts connections and never answers.
