@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::json;
 use teams_rooms_exporter::metrics::catalogue::{FAMILIES, Family, Kind};
@@ -14,6 +15,7 @@ use teams_rooms_exporter::{cli, commands, config};
 
 use crate::exporter::{Exporter, INTAKE_SECRET, Scenario, Scrape, parse};
 use crate::golden;
+use crate::otlp::{Receiver, to};
 
 /// Families that a healthy tenant does not show, and why.
 const NOT_IN_HEALTHY: [(&str, &str); 17] = [
@@ -63,7 +65,9 @@ async fn a_healthy_scrape_has_every_family_and_no_other() {
 async fn every_other_family_appears_when_something_happens() {
     let storage = tempfile::tempdir().expect("a folder");
     let storage_path = Some(storage.path().to_owned());
-    let exporter = Exporter::start(Scenario { storage_path, ..Scenario::with_intake() }).await;
+    let receiver = Receiver::start(200).await;
+    let otlp = to(&receiver.url, Duration::from_secs(10));
+    let exporter = Exporter::start(Scenario { storage_path, otlp, ..Scenario::with_intake() }).await;
     let before = exporter.wait_for_everything().await;
     let room = exporter.sim.rooms().remove(0).upn;
     let camera = Webhook { room: &room, id: "INC-1", signal: "Camera", severity: "Important", state: "New" };

@@ -28,14 +28,14 @@ const DROPPED: &str = "teams_rooms_otlp_dropped_total{signal=\"metrics\"}";
 
 /// Keeps the bodies that are posted to it, and answers with a status.
 #[derive(Clone)]
-struct Receiver {
-    url: String,
+pub(crate) struct Receiver {
+    pub(crate) url: String,
     status: Arc<AtomicU16>,
     bodies: Arc<Mutex<Vec<Bytes>>>,
 }
 
 impl Receiver {
-    async fn start(status: u16) -> Self {
+    pub(crate) async fn start(status: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let receiver = Self {
             url: format!("http://{}/v1/metrics", listener.local_addr().expect("bound")),
@@ -104,7 +104,8 @@ fn identity(name: &str, attributes: &[KeyValue]) -> String {
     }
 }
 
-fn to(url: &str, timeout: Duration) -> Otlp {
+/// Metrics to this receiver, often.
+pub(crate) fn to(url: &str, timeout: Duration) -> Otlp {
     let endpoint = Endpoint {
         url: url.parse().expect("a URL"),
         protocol: Protocol::Http,
