@@ -147,11 +147,11 @@ pub async fn run(
     let (asked, reloading) = reload::channel(config.web.lifecycle);
     let reloaded = app.clone();
     tasks.spawn(async move { reloaded.follow(reload, reloading).await });
-    let (web, pushes) = (routes::web(&app, &config.web, asked), routes::intake(&app));
+    let (web, intake) = (routes::web(&app, &config.web, asked), routes::intake(&app));
     let shutdown = shutdown.shared();
     tokio::join!(
         serve::run(listeners.web, serve::Service::Web(Box::new(web), guard), tuning.serve, shutdown.clone()),
-        serve::run(listeners.intake, serve::Service::Intake(pushes), tuning.intake, shutdown),
+        serve::run(listeners.intake, serve::Service::Intake(intake), tuning.intake, shutdown),
     );
 
     tasks.shutdown().await;
