@@ -177,7 +177,7 @@ async fn a_receiver_that_is_away_costs_its_points_alone_and_is_found_again() {
 async fn a_receiver_that_never_answers_slows_neither_scrape_nor_collection_nor_the_end() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/v1/metrics", silent.local_addr().expect("bound"));
-    let otlp = to(&url, Duration::from_secs(300));
+    let otlp = to(&url, Duration::from_mins(5));
     let exporter = Exporter::start(Scenario { otlp, ..Scenario::default() }).await;
     exporter.wait_for_everything().await;
     exporter.wait_for_attempts().await;
