@@ -38,7 +38,8 @@
 //! * [`clock`], [`stats`], [`logging`]: now; the exporter's own counters; one line per event.
 //! * [`spelling`]: what a misspelled word was meant to be.
 //! * [`otlp`]: the same facts, log events and spans, pushed to receivers of OpenTelemetry.
-//! * [`app`]: builds the parts of each tenant, runs and stops them. [`commands`]: what prints something and ends.
+//! * [`app`]: builds the parts of each tenant, runs them, exchanges them at a reload and stops them. [`commands`]: what
+//!   prints something and ends.
 //! * [`systemd`]: sockets that the service manager hands over, and the word that we are ready.
 //! * [`sim`]: a simulated tenant that speaks OAuth2 and Graph over HTTP, for `demo`, `simulate` and the tests.
 //!
@@ -59,10 +60,9 @@
 //! 7. A label value is an id, a name or a member of a closed enum ([`model::State`]); labels that Prometheus itself sets
 //!    are refused by the tests in [`metrics::catalogue`], and `tests/it/catalogue.rs` holds every sample to its row.
 //! 8. The exporter only reads, and a token goes to the Graph root alone (`tests/it/requests.rs`).
-//! 9. Settings are read once, at start, and so is the environment (`disallowed-methods` in `.clippy.toml`). Only
-//!    secrets, certificates and tokens in files are read anew, so that they can be replaced (at each sign-in, those of the
-//!    intake every few seconds), and the rooms file when it changed. A refresh token is the only thing that is written
-//!    beside the storage ([`graph::auth::delegated`]).
+//! 9. Settings are read at start and at a reload, and put in force as a whole or not at all (`tests/it/reload.rs`); the
+//!    environment is read in `main` alone (`disallowed-methods` in `.clippy.toml`). By themselves are read anew: what
+//!    proves who we are, at each sign-in; the secrets of the intake, the rooms file and the web configuration, when changed.
 //! 10. A secret has no `Debug` and no `Display` that shows it ([`config::Secret`]); `tests/it/command_line.rs` searches
 //!     what the program prints.
 //! 11. What strangers reach is a listener of its own: [`serve::intake`] knows no metrics, [`intake`] believes nobody without
