@@ -84,7 +84,7 @@ impl Receiver {
             };
             for point in points {
                 let Some(number_data_point::Value::AsDouble(value)) = point.value else {
-                    panic!("{point:?}")
+                    unreachable!("every value is a double")
                 };
                 series.insert(identity(&metric.name, &point.attributes), value);
             }
@@ -96,7 +96,7 @@ impl Receiver {
 fn identity(name: &str, attributes: &[KeyValue]) -> String {
     let pair = |pair: &KeyValue| match pair.value.as_ref().and_then(|value| value.value.as_ref()) {
         Some(any_value::Value::StringValue(text)) => format!("{}=\"{text}\"", pair.key),
-        other => panic!("{other:?} is no text"),
+        _ => unreachable!("every attribute is text"),
     };
     match attributes {
         [] => name.to_owned(),
@@ -153,7 +153,7 @@ async fn a_push_has_the_series_and_values_of_a_scrape() {
     for series in pushed.keys().filter(|series| rests(series)) {
         assert!(scrape.series.contains_key(series), "{series} is pushed and not served");
     }
-    assert_eq!(count(&scrape, DROPPED), 0.0);
+    assert!(count(&scrape, DROPPED) < 1.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -163,7 +163,7 @@ async fn a_receiver_that_is_away_costs_its_points_alone_and_is_found_again() {
     let exporter = Exporter::start(Scenario { otlp, ..Scenario::default() }).await;
     exporter.wait_for_everything().await;
     let scrape = exporter.wait_until("points dropped", |scrape| count(scrape, DROPPED) > 0.0).await;
-    assert_eq!(count(&scrape, SENT), 0.0);
+    assert!(count(&scrape, SENT) < 1.0);
     receiver.status.store(200, Ordering::SeqCst);
     let scrape = exporter.wait_until("points sent", |scrape| count(scrape, SENT) > 0.0).await;
     assert!(
@@ -176,7 +176,7 @@ async fn a_receiver_that_is_away_costs_its_points_alone_and_is_found_again() {
 async fn a_receiver_that_never_answers_slows_neither_scrape_nor_collection_nor_the_end() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}/v1/metrics", silent.local_addr().expect("bound"));
-    let otlp = to(&url, Duration::from_secs(300));
+    let otlp = to(&url, Duration::from_mins(5));
     let exporter = Exporter::start(Scenario { otlp, ..Scenario::default() }).await;
     exporter.wait_for_everything().await;
     exporter.wait_for_attempts().await;
