@@ -291,8 +291,13 @@ pub struct ShardArgs {
 /// What is sent to a receiver of OpenTelemetry.
 #[derive(Args, Clone, Debug, Default, PartialEq)]
 pub struct OtlpArgs {
-    /// Send metrics and logs by OTLP to this receiver, such as `http://localhost:4318` [default: `OTEL_EXPORTER_OTLP_ENDPOINT`]
-    #[arg(id = "otlp.endpoint", long = "otlp.endpoint", value_name = "URL")]
+    #[arg(
+        id = "otlp.endpoint",
+        long = "otlp.endpoint",
+        value_name = "URL",
+        help = "Send metrics and logs by OTLP to this receiver, such as http://localhost:4318 \
+                [default: OTEL_EXPORTER_OTLP_ENDPOINT]"
+    )]
     pub endpoint: Option<String>,
     /// Send traces of the collection, too
     #[arg(id = "otlp.traces", long = "otlp.traces")]

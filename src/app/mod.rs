@@ -140,9 +140,9 @@ pub async fn run(
         let guard = guard.clone();
         tasks.spawn(async move { guard.follow(path, tuning.web_config).await });
     }
-    let pushed = Arc::new(routes::pushed(&app));
+    let told = Arc::new(routes::pushed(&app));
     if let Some(pusher) = telemetry.metrics.clone() {
-        tasks.spawn(pusher.run(pushed.clone()));
+        tasks.spawn(pusher.run(told.clone()));
     }
     let (asked, reloading) = reload::channel(config.web.lifecycle);
     let reloaded = app.clone();
@@ -155,11 +155,12 @@ pub async fn run(
     );
 
     tasks.shutdown().await;
-    if tokio::time::timeout(otlp::FLUSH, telemetry.flush(&pushed)).await.is_err() {
-        tracing::warn!("not everything was sent by OTLP before the end");
-    }
     for tenant in &app.current().tenants {
         tenant.stop().await;
+    }
+    // Last: what is kept must not wait for a receiver.
+    if tokio::time::timeout(otlp::FLUSH, telemetry.flush(&told)).await.is_err() {
+        tracing::warn!("not everything was sent by OTLP before the end");
     }
     Ok(())
 }
