@@ -12,7 +12,7 @@ use teams_rooms_exporter::serve::guard::Guard;
 use teams_rooms_exporter::serve::routes::Routes;
 use teams_rooms_exporter::serve::{self, Service};
 
-/// Path with query, `Accept` and `Accept-Encoding`, each on a line.
+/// Path with query, `Accept`, `Accept-Encoding` and `Host`, each on a line.
 pub(crate) fn corpus() -> Vec<Vec<u8>> {
     [
         "/metrics\n*/*\ngzip",
@@ -23,6 +23,7 @@ pub(crate) fn corpus() -> Vec<Vec<u8>> {
         "/api/v1/rooms/room%2b1%40contoso.example\ntext/html, \"a\\\"b\"; q=\"0.1\"\nx-gzip;q=1.000",
         "/-/ready\n\nbr",
         "/\n*/*\n",
+        "/sd?tenant=contoso\n*/*\n\nexporter.example:10064",
     ]
     .map(|text| text.as_bytes().to_vec())
     .to_vec()
@@ -42,17 +43,14 @@ fn request(input: &[u8]) -> Vec<u8> {
     let plain: Vec<u8> = input.iter().copied().filter(|byte| *byte != b'\r').collect();
     let mut lines = plain.split(|byte| *byte == b'\n');
     let mut next = || lines.next().unwrap_or_default();
-    let (path, accept, encoding) = (next(), next(), next());
-    [
-        b"GET ",
-        path,
-        b" HTTP/1.1\r\nHost: x\r\nAccept: ",
-        accept,
-        b"\r\nAccept-Encoding: ",
-        encoding,
-        b"\r\n\r\n",
-    ]
-    .concat()
+    let (path, accept, encoding, host) = (next(), next(), next(), next());
+    let fields: [(&[u8], &[u8]); 3] = [(b"Host", host), (b"Accept", accept), (b"Accept-Encoding", encoding)];
+    let mut request = [b"GET ", path, b" HTTP/1.1\r\n"].concat();
+    for (name, value) in fields {
+        request.extend([name, b": ", value, b"\r\n"].concat());
+    }
+    request.extend(b"\r\n");
+    request
 }
 
 /// Gives the connection back where it stays open.
