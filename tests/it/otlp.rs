@@ -17,11 +17,18 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{metric, number_data_point};
 use prost::Message as _;
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
 use teams_rooms_exporter::config::Secret;
-use teams_rooms_exporter::config::otlp::{Endpoint, Metrics, Otlp, Protocol, Temporality};
-use tokio::net::TcpListener;
+use teams_rooms_exporter::config::otlp::{Endpoint, Identity, Metrics, Otlp, Protocol, Temporality};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 use crate::exporter::{Exporter, Scenario, Scrape, spawn};
+use crate::pki::Authority;
 
 const SENT: &str = "teams_rooms_otlp_sent_total{signal=\"metrics\"}";
 const DROPPED: &str = "teams_rooms_otlp_dropped_total{signal=\"metrics\"}";
@@ -170,6 +177,56 @@ async fn a_receiver_that_is_away_costs_its_points_alone_and_is_found_again() {
     assert!(
         scrape.series.contains_key("teams_rooms_otlp_last_success_timestamp_seconds{signal=\"metrics\"}")
     );
+}
+
+/// Stands before a receiver and lets in who shows a certificate of this authority.
+async fn guarded(authority: &Authority, receiver: &Receiver) -> String {
+    let (certificate, key) = authority.sign(&["127.0.0.1"]);
+    let certificates = CertificateDer::pem_slice_iter(certificate.as_bytes()).map(|one| one.expect("PEM"));
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("PEM");
+    let mut trusted = RootCertStore::empty();
+    trusted
+        .add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).expect("PEM"))
+        .expect("an authority");
+    let clients = WebPkiClientVerifier::builder(Arc::new(trusted)).build().expect("a verifier");
+    let server = rustls::ServerConfig::builder().with_client_cert_verifier(clients);
+    let server = server.with_single_cert(certificates.collect(), key).expect("a key and its certificate");
+    let acceptor = TlsAcceptor::from(Arc::new(server));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let inner = receiver.url.trim_start_matches("http://").trim_end_matches("/v1/metrics").to_owned();
+    drop(spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, inner) = (acceptor.clone(), inner.clone());
+            drop(spawn(async move {
+                let Ok(mut outside) = acceptor.accept(stream).await else { return };
+                let mut inside = TcpStream::connect(inner).await.expect("the receiver listens");
+                drop(copy_bidirectional(&mut outside, &mut inside).await);
+            }));
+        }
+    }));
+    format!("https://{address}/v1/metrics")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_may_have_an_authority_of_its_own_and_ask_who_we_are() {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let (authority, receiver) = (Authority::new(), Receiver::start(200).await);
+    let url = guarded(&authority, &receiver).await;
+    let (certificates, key) = authority.sign(&["exporter"]);
+    let identity = Identity { certificates, key: Secret::new(key) };
+    for identity in [Some(identity), None] {
+        let mut otlp = to(&url, Duration::from_secs(10));
+        if let Some(metrics) = &mut otlp.metrics {
+            metrics.endpoint.authorities = Some(authority.pem.clone());
+            metrics.endpoint.identity.clone_from(&identity);
+        }
+        let exporter = Exporter::start(Scenario { otlp, ..Scenario::default() }).await;
+        let (wanted, other) = if identity.is_some() { (SENT, DROPPED) } else { (DROPPED, SENT) };
+        let scrape = exporter.wait_until(wanted, |scrape| count(scrape, wanted) > 0.0).await;
+        assert!(count(&scrape, other) < 1.0, "{other}");
+        exporter.stop().await;
+    }
 }
 
 /// Accepts connections and never answers.
