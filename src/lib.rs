@@ -63,6 +63,7 @@
 //! 9. Settings are read at start and at a reload, and put in force as a whole or not at all (`tests/it/reload.rs`); the
 //!    environment is read in `main` alone (`disallowed-methods` in `.clippy.toml`). By themselves are read anew: what
 //!    proves who we are, at each sign-in; the secrets of the intake, the rooms file and the web configuration, when changed.
+//!    Beside the storage a refresh token alone is written ([`graph::auth::delegated`]).
 //! 10. A secret has no `Debug` and no `Display` that shows it ([`config::Secret`]); `tests/it/command_line.rs` searches
 //!     what the program prints.
 //! 11. What strangers reach is a listener of its own: [`serve::intake`] knows no metrics, [`intake`] believes nobody without

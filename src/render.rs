@@ -2,7 +2,7 @@
 //!
 //! Rendering runs on a blocking thread, so that no scrape waits behind it on a runtime worker.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -24,6 +24,8 @@ pub struct Renderer {
     pub clock: Clock,
     /// Which families are exposed at all.
     pub exposed: Arc<dyn Fn(&Family) -> bool + Send + Sync>,
+    /// Held while something is drawn; true where nothing may be any more.
+    pub stopped: Mutex<bool>,
 }
 
 /// Pages and batches arrive many times a second; the picture is drawn anew at most this often ...
@@ -69,6 +71,17 @@ impl Renderer {
         tracing::info_span!(target: "collection", parent: &cycle, "render", tenant)
     }
 
+    /// Waits for what is being drawn, and lets nothing be drawn after it: a thread that draws goes on when [`Self::run`] is
+    /// dropped, and would write old settings over those of its successor.
+    pub async fn stop(self: Arc<Self>) {
+        let stopping = tokio::task::spawn_blocking(move || *self.stopped() = true);
+        drop(stopping.await); // it fails only where the runtime ends
+    }
+
+    fn stopped(&self) -> MutexGuard<'_, bool> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Resolves when `until` has come, by the exporter's own clock.
     async fn expired(&self, until: Option<Timestamp>) {
         loop {
@@ -83,6 +96,10 @@ impl Renderer {
 
     /// Renders what differs between two snapshots, all where there is no first; says when to look again.
     fn render(&self, before: Option<&Snapshot>, snapshot: &Snapshot, now: Timestamp) -> Option<Timestamp> {
+        let stopped = self.stopped();
+        if *stopped {
+            return None;
+        }
         let fleet = before.is_none_or(|before| snapshot.is_changed_since(before));
         let status = before.is_none_or(|before| !Arc::ptr_eq(&snapshot.status, &before.status));
         let time = before.is_none_or(|before| !Arc::ptr_eq(&snapshot.usage, &before.usage));
@@ -102,5 +119,32 @@ impl Renderer {
             }
         }
         view.until()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_that_was_stopped_draws_no_more() {
+        let exposition = Arc::new(Exposition::new(FAMILIES, vec!["contoso".to_owned()]));
+        let renderer = Arc::new(Renderer {
+            tenant: "contoso".into(),
+            store: Arc::new(Store::new(Snapshot::default())),
+            exposition: exposition.clone(),
+            clock: Clock::new(|| Timestamp::from_seconds(0)),
+            exposed: Arc::new(|_| true),
+            stopped: Mutex::default(),
+        });
+        let draw = || renderer.render(None, &renderer.store.snapshot(), Timestamp::from_seconds(0));
+        draw();
+        let drawn = exposition.stats();
+        assert!(drawn.series > 0);
+        renderer.clone().stop().await;
+        exposition.set_tenants(vec![]);
+        exposition.set_tenants(vec!["contoso".to_owned()]);
+        draw();
+        assert_eq!(exposition.stats().series, 0);
     }
 }

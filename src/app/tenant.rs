@@ -48,6 +48,7 @@ pub(super) struct Tenant {
     pub(super) readers: Arc<Readers>,
     /// There was something to serve before the first attempt.
     restored: bool,
+    renderer: Arc<Renderer>,
     keeper: Option<Arc<Keeper>>,
     tasks: Mutex<JoinSet<()>>,
 }
@@ -93,14 +94,15 @@ impl Prepared {
             readers.clone(),
         );
         tasks.spawn(async move { poller.run().await });
-        let renderer = Renderer {
+        let renderer = Arc::new(Renderer {
             tenant: name.clone(),
             store: store.clone(),
             exposition: app.exposition.clone(),
             clock: app.clock.clone(),
             exposed,
-        };
-        tasks.spawn(Arc::new(renderer).run());
+            stopped: Mutex::default(),
+        });
+        tasks.spawn(renderer.clone().run());
         let observer = Observer { store: store.clone(), clock: app.clock.clone() };
         tasks.spawn(Arc::new(observer).run(app.tuning.observe));
         let keeper = storage.map(|storage| {
@@ -116,7 +118,7 @@ impl Prepared {
             let interval = app.tuning.save_interval;
             tasks.spawn(async move { keeper.run(interval).await });
         }
-        Tenant { name, settings, store, readers, restored, keeper, tasks: Mutex::new(tasks) }
+        Tenant { name, settings, store, readers, restored, renderer, keeper, tasks: Mutex::new(tasks) }
     }
 }
 
@@ -139,6 +141,7 @@ impl Tenant {
     pub(super) async fn stop(&self) {
         let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         tasks.shutdown().await;
+        self.renderer.clone().stop().await;
         if let Some(keeper) = &self.keeper {
             keeper.save_now().await;
         }

@@ -11,14 +11,15 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{
-    Compression, ExporterBuildError, LogExporter, Protocol, SpanExporter, WithExportConfig as _,
-    WithHttpConfig as _, WithTonicConfig as _,
+    Compression, ExporterBuildError, LogExporter, Protocol, SpanExporter, WithExportConfig, WithHttpConfig,
+    WithTonicConfig,
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{self, BatchLogProcessor, SdkLoggerProvider};
 use opentelemetry_sdk::trace::{self, BatchSpanProcessor, SdkTracerProvider};
 use tokio::runtime::Handle;
 use tonic::metadata::MetadataMap;
+use tonic::transport::Channel;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
@@ -47,20 +48,9 @@ pub(super) fn logger(
     queue: Queue,
 ) -> Result<SdkLoggerProvider, ExporterBuildError> {
     let builder = LogExporter::builder();
-    let gzip = endpoint.gzip.then_some(Compression::Gzip);
     let inner = match transport {
-        Transport::Http(client) => {
-            let to =
-                builder.with_http().with_http_client(Client::new(client)).with_headers(headers(endpoint));
-            let to = to.with_endpoint(endpoint.url.as_str()).with_protocol(Protocol::HttpBinary);
-            let to = to.with_timeout(endpoint.timeout);
-            if let Some(gzip) = gzip { to.with_compression(gzip) } else { to }.build()?
-        }
-        Transport::Grpc(channel) => {
-            let to = builder.with_tonic().with_channel(channel.clone()).with_metadata(metadata(endpoint));
-            let to = to.with_endpoint(endpoint.url.as_str()).with_timeout(endpoint.timeout);
-            if let Some(gzip) = gzip { to.with_compression(gzip) } else { to }.build()?
-        }
+        Transport::Http(client) => over_http(builder.with_http(), client, endpoint).build()?,
+        Transport::Grpc(channel) => over_grpc(builder.with_tonic(), channel, endpoint).build()?,
     };
     let batches = logs::BatchConfigBuilder::default()
         .with_max_queue_size(LENGTH)
@@ -81,20 +71,9 @@ pub(super) fn tracer(
     queue: Queue,
 ) -> Result<SdkTracerProvider, ExporterBuildError> {
     let (builder, endpoint) = (SpanExporter::builder(), &settings.endpoint);
-    let gzip = endpoint.gzip.then_some(Compression::Gzip);
     let inner = match transport {
-        Transport::Http(client) => {
-            let to =
-                builder.with_http().with_http_client(Client::new(client)).with_headers(headers(endpoint));
-            let to = to.with_endpoint(endpoint.url.as_str()).with_protocol(Protocol::HttpBinary);
-            let to = to.with_timeout(endpoint.timeout);
-            if let Some(gzip) = gzip { to.with_compression(gzip) } else { to }.build()?
-        }
-        Transport::Grpc(channel) => {
-            let to = builder.with_tonic().with_channel(channel.clone()).with_metadata(metadata(endpoint));
-            let to = to.with_endpoint(endpoint.url.as_str()).with_timeout(endpoint.timeout);
-            if let Some(gzip) = gzip { to.with_compression(gzip) } else { to }.build()?
-        }
+        Transport::Http(client) => over_http(builder.with_http(), client, endpoint).build()?,
+        Transport::Grpc(channel) => over_grpc(builder.with_tonic(), channel, endpoint).build()?,
     };
     let batches = trace::BatchConfigBuilder::default()
         .with_max_queue_size(LENGTH)
@@ -131,6 +110,23 @@ pub(super) fn of_traces(provider: &SdkTracerProvider) -> BoxedLayer {
         .with_tracked_inactivity(false)
         .with_filter(Targets::new().with_target(SPANS, LevelFilter::INFO))
         .boxed()
+}
+
+fn over_http<B: WithExportConfig + WithHttpConfig>(
+    to: B,
+    client: &reqwest::Client,
+    endpoint: &Endpoint,
+) -> B {
+    let to = to.with_http_client(Client::new(client)).with_headers(headers(endpoint));
+    let to = to.with_endpoint(endpoint.url.as_str()).with_protocol(Protocol::HttpBinary);
+    let to = to.with_timeout(endpoint.timeout);
+    if endpoint.gzip { to.with_compression(Compression::Gzip) } else { to }
+}
+
+fn over_grpc<B: WithExportConfig + WithTonicConfig>(to: B, channel: &Channel, endpoint: &Endpoint) -> B {
+    let to = to.with_channel(channel.clone()).with_metadata(metadata(endpoint));
+    let to = to.with_endpoint(endpoint.url.as_str()).with_timeout(endpoint.timeout);
+    if endpoint.gzip { to.with_compression(Compression::Gzip) } else { to }
 }
 
 fn headers(endpoint: &Endpoint) -> HashMap<String, String> {
