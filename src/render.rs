@@ -10,8 +10,8 @@ use tracing::Span;
 
 use crate::clock::Clock;
 use crate::metrics::View;
-use crate::metrics::block::Cutter;
-use crate::metrics::catalogue::{FAMILIES, Family, Source};
+use crate::metrics::catalogue::{FAMILIES, Family};
+use crate::metrics::draw::Drawing;
 use crate::metrics::exposition::Exposition;
 use crate::model::{Snapshot, Timestamp};
 use crate::store::Store;
@@ -39,28 +39,16 @@ impl Renderer {
     /// Renders at once and then whenever there is a reason, until it is dropped.
     pub async fn run(self: Arc<Self>) {
         let mut snapshots = self.store.subscribe();
-        let (mut last, mut until) = (None, None);
         loop {
             let snapshot = snapshots.borrow_and_update().clone();
             let (began, now) = (Instant::now(), self.clock.now());
-            if until.is_some_and(|until| now >= until) {
-                last = None; // a change and a moment that was waited for may come together
-            }
-            let (this, current) = (self.clone(), snapshot.clone());
-            let span = self.span();
-            let drawing = tokio::task::spawn_blocking(move || {
-                span.in_scope(|| this.render(last.as_ref(), &current, now))
-            });
-            let Ok(drawn) = drawing.await else { return }; // the runtime ends
-            until = drawn;
+            let (this, span) = (self.clone(), self.span());
+            let drawing = tokio::task::spawn_blocking(move || span.in_scope(|| this.render(&snapshot, now)));
+            let Ok(until) = drawing.await else { return }; // the runtime ends
             tokio::time::sleep((began.elapsed() * PAUSE_PER_RENDER).max(SHORTEST_PAUSE)).await;
-            let expired = self.expired(until);
             tokio::select! {
-                changed = snapshots.changed() => match changed {
-                    Ok(()) => last = Some(snapshot),
-                    Err(_) => return,
-                },
-                () = expired => last = None, // whatever is shown may be out of date
+                changed = snapshots.changed() => if changed.is_err() { return },
+                () = self.expired(until) => {}
             }
         }
     }
@@ -94,27 +82,17 @@ impl Renderer {
         }
     }
 
-    /// Renders what differs between two snapshots, all where there is no first; says when to look again.
-    fn render(&self, before: Option<&Snapshot>, snapshot: &Snapshot, now: Timestamp) -> Option<Timestamp> {
+    /// Renders what a snapshot shows otherwise than what was rendered last; says when to look again.
+    fn render(&self, snapshot: &Snapshot, now: Timestamp) -> Option<Timestamp> {
         let stopped = self.stopped();
         if *stopped {
             return None;
         }
-        let fleet = before.is_none_or(|before| snapshot.is_changed_since(before));
-        let status = before.is_none_or(|before| !Arc::ptr_eq(&snapshot.status, &before.status));
-        let time = before.is_none_or(|before| !Arc::ptr_eq(&snapshot.usage, &before.usage));
         let view = View::new(&self.tenant, snapshot, now);
-        let mut cutter = Cutter::default();
+        let mut drawing = Drawing::new(&view);
         for (index, family) in FAMILIES.iter().enumerate().filter(|(_, family)| (self.exposed)(family)) {
-            let due = match family.source {
-                Source::RoomTime(..) => fleet || status || time,
-                Source::Collector(_) => status,
-                Source::Exporter | Source::About(_) => false,
-                _ => fleet || status,
-            };
-            if due {
-                let previous = self.exposition.segment(index, &self.tenant).unwrap_or_default();
-                let segment = view.render(family, &mut cutter, previous.blocks());
+            let previous = self.exposition.segment(index, &self.tenant).unwrap_or_default();
+            if let Some(segment) = drawing.draw(family, &previous) {
                 self.exposition.replace(index, &self.tenant, segment);
             }
         }
@@ -137,7 +115,7 @@ mod tests {
             exposed: Arc::new(|_| true),
             stopped: Mutex::default(),
         });
-        let draw = || renderer.render(None, &renderer.store.snapshot(), Timestamp::from_seconds(0));
+        let draw = || renderer.render(&renderer.store.snapshot(), Timestamp::from_seconds(0));
         draw();
         let drawn = exposition.stats();
         assert!(drawn.series > 0);

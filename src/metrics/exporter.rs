@@ -3,6 +3,7 @@
 use crate::metrics::catalogue::{FAMILIES, Family, Source};
 use crate::metrics::exposition::{Names, Stats as ExpositionStats};
 use crate::metrics::points::Points;
+use crate::metrics::segment::Part;
 use crate::metrics::text::{Format, Labels, Lines};
 use crate::metrics::{Out, Sink};
 use crate::model::shard::Shard;
@@ -22,12 +23,17 @@ pub struct Asked<'a> {
     /// Only series of this tenant; those of the process and the exporter belong to none.
     pub tenant: Option<&'a str>,
     pub names: Option<&'a Names>,
+    /// They are of no room, and so in the first part.
+    pub part: Option<Part>,
     pub format: Format,
 }
 
 /// The exporter's own families behind those of the fleet.
 pub fn lines(stats: &Stats, about: &About, asked: Asked<'_>, exposed: &dyn Fn(&Family) -> bool) -> Vec<u8> {
     let mut lines = Lines::default();
+    if asked.part.is_some_and(|part| !part.is_first()) {
+        return lines.into_bytes();
+    }
     let wanted = |name: &str| {
         let family = Family::find(name).is_some_and(exposed);
         family && asked.names.is_none_or(|names| names.contains(name))

@@ -1,84 +1,18 @@
 //! The exposition: the rendered blocks of every family and tenant, and the responses stitched from them.
 //!
-//! Collected data is rendered and compressed when it changes (see [`block`](super::block)). A scrape walks over
+//! Collected data is rendered and compressed when it changes (see [`segment`](super::segment)). A scrape walks over
 //! what is there; only its tail, the exporter's own series, is made on the spot.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
-use crc32fast::Hasher;
 
-use super::block::{Block, Cut, Deflater};
+use super::block::{Block, Deflater};
 use super::catalogue::{Family, Kind};
+use super::segment::{Part, Segment, Sums};
 use super::text::{Format, Lines};
-
-/// Length and checksum of a run of blocks, so that a response is announced without touching its bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Sums {
-    plain: u64,
-    deflated: u64,
-    crc: u32,
-    series: u64,
-}
-
-impl Sums {
-    fn then(self, next: Self) -> Self {
-        let mut crc = Hasher::new_with_initial_len(self.crc, self.plain);
-        crc.combine(&Hasher::new_with_initial_len(next.crc, next.plain));
-        Self {
-            plain: self.plain + next.plain,
-            deflated: self.deflated + next.deflated,
-            crc: crc.finalize(),
-            series: self.series + next.series,
-        }
-    }
-
-    /// Of bytes that travel uncompressed; their framing counts itself.
-    fn of_plain(bytes: &[u8]) -> Self {
-        Self { plain: bytes.len() as u64, deflated: 0, crc: crc32fast::hash(bytes), series: 0 }
-    }
-}
-
-impl From<&Block> for Sums {
-    fn from(block: &Block) -> Self {
-        Self {
-            plain: block.plain.len() as u64,
-            deflated: block.deflated.len() as u64,
-            crc: block.crc,
-            series: block.series,
-        }
-    }
-}
-
-/// All series of one family and one tenant.
-#[derive(Debug, Default)]
-pub struct Segment {
-    blocks: Vec<Arc<Block>>,
-    sums: Sums,
-    /// How many of the blocks were compressed for this segment, the others being those of the previous one.
-    deflated: u64,
-}
-
-impl Segment {
-    /// What the next generation is [cut](super::block::Cutter::cut) against.
-    pub fn blocks(&self) -> &[Arc<Block>] {
-        &self.blocks
-    }
-
-    pub fn series(&self) -> u64 {
-        self.sums.series
-    }
-}
-
-impl From<Cut<'_>> for Segment {
-    fn from(cut: Cut<'_>) -> Self {
-        let (blocks, deflated) = cut.finish();
-        let sums = blocks.iter().fold(Sums::default(), |sums, block| sums.then(block.as_ref().into()));
-        Self { blocks, sums, deflated }
-    }
-}
 
 /// One family: a segment per tenant.
 #[derive(Clone, Debug)]
@@ -96,7 +30,7 @@ impl Row {
     }
 
     fn sum_up(&mut self) {
-        self.sums = self.segments.iter().fold(Sums::default(), |sums, segment| sums.then(segment.sums));
+        self.sums = Sums::over(self.segments.iter().map(|segment| segment.sums_of(None)));
     }
 }
 
@@ -105,11 +39,25 @@ impl Row {
 struct Picture {
     tenants: Arc<[String]>,
     rows: Vec<Arc<Row>>,
+    /// Of all families with their headers, by format, once a scrape has asked for them.
+    totals: [OnceLock<Sums>; 2],
 }
 
 impl Picture {
+    fn new(tenants: Vec<String>, rows: Vec<Arc<Row>>) -> Self {
+        Self { tenants: tenants.into(), rows, totals: Default::default() }
+    }
+
     fn tenant(&self, name: &str) -> Option<usize> {
         self.tenants.iter().position(|tenant| tenant == name)
+    }
+
+    fn total(&self, format: Format) -> &OnceLock<Sums> {
+        let [text, open_metrics] = &self.totals;
+        match format {
+            Format::Text => text,
+            Format::OpenMetrics => open_metrics,
+        }
     }
 }
 
@@ -125,7 +73,7 @@ impl Header {
         let mut block = |format| {
             let mut lines = Lines::default();
             lines.header(family, format);
-            deflater.block(lines.as_bytes(), crc32fast::hash(lines.as_bytes()), 0)
+            deflater.block(lines.as_bytes(), 0, &[])
         };
         Self { text: block(Format::Text), open_metrics: block(Format::OpenMetrics) }
     }
@@ -156,6 +104,8 @@ pub struct Selection<'a> {
     pub tenant: Option<&'a str>,
     /// Nothing = all.
     pub names: Option<&'a Names>,
+    /// Nothing = all.
+    pub part: Option<Part>,
     pub format: Format,
     pub gzip: bool,
 }
@@ -204,10 +154,8 @@ pub struct Stats {
     /// Of sample lines, without headers and tail.
     pub plain_bytes: u64,
     pub deflated_bytes: u64,
-    /// Blocks that were rendered, ever.
+    /// Blocks that were rendered and compressed, ever.
     pub rendered: u64,
-    /// Blocks of these whose text was new and had to be compressed.
-    pub deflated: u64,
 }
 
 /// The rendered picture of all tenants. Families are swapped one at a time, so that a refresh never holds two
@@ -220,7 +168,6 @@ pub struct Exposition {
     positions: HashMap<String, usize>,
     picture: RwLock<Arc<Picture>>,
     rendered: AtomicU64,
-    deflated: AtomicU64,
 }
 
 impl Exposition {
@@ -232,12 +179,8 @@ impl Exposition {
             catalogue,
             headers: catalogue.iter().map(|family| Header::new(family, &mut deflater)).collect(),
             positions: positions(catalogue),
-            picture: RwLock::new(Arc::new(Picture {
-                tenants: tenants.into(),
-                rows: vec![row; catalogue.len()],
-            })),
+            picture: RwLock::new(Arc::new(Picture::new(tenants, vec![row; catalogue.len()]))),
             rendered: AtomicU64::new(0),
-            deflated: AtomicU64::new(0),
         }
     }
 
@@ -256,19 +199,18 @@ impl Exposition {
     /// Swaps the series of one family and tenant. Tenants go by name, not by position: a collector that outlives
     /// the removal of its tenant then writes to nowhere instead of into its neighbour.
     pub fn replace(&self, family: usize, tenant: &str, segment: Segment) {
-        self.rendered.fetch_add(segment.blocks.len() as u64, Ordering::Relaxed);
-        self.deflated.fetch_add(segment.deflated, Ordering::Relaxed);
+        self.rendered.fetch_add(segment.written(), Ordering::Relaxed);
         let mut segment = Arc::new(segment);
         {
             let mut picture = self.picture.write().unwrap_or_else(PoisonError::into_inner);
             let Some(tenant) = picture.tenant(tenant) else { return };
             // Copies the picture's pointers only if a scrape is just now collecting its blocks.
-            let Some(row) = Arc::make_mut(&mut picture).rows.get_mut(family).map(Arc::make_mut) else {
-                return;
-            };
+            let picture = Arc::make_mut(&mut picture);
+            let Some(row) = picture.rows.get_mut(family).map(Arc::make_mut) else { return };
             let Some(slot) = row.segments.get_mut(tenant) else { return };
             std::mem::swap(slot, &mut segment);
             row.sum_up();
+            picture.totals = Default::default();
         }
         // The old generation is freed here, outside the lock.
         drop(segment);
@@ -284,7 +226,7 @@ impl Exposition {
             Arc::new(Row::new(kept.iter().map(segment).collect()))
         };
         let rows = picture.rows.iter().map(carry).collect();
-        *picture = Arc::new(Picture { tenants: tenants.into(), rows });
+        *picture = Arc::new(Picture::new(tenants, rows));
     }
 
     /// Empties the families that are exposed no more.
@@ -294,7 +236,7 @@ impl Exposition {
         for (row, _) in rows.iter_mut().zip(self.catalogue).filter(|(_, family)| !exposed(family)) {
             *row = Arc::new(Row::new(vec![Arc::default(); picture.tenants.len()]));
         }
-        *picture = Arc::new(Picture { tenants: picture.tenants.clone(), rows });
+        *picture = Arc::new(Picture::new(picture.tenants.to_vec(), rows));
     }
 
     pub fn tenants(&self) -> Arc<[String]> {
@@ -328,52 +270,84 @@ impl Exposition {
         };
         let tail = [tail, end.as_bytes()].concat();
 
-        let mut sums = Sums::default();
+        let chosen: Vec<Chosen<'_>> = self.chosen(&picture, tenant, selection).collect();
         let mut body = Body::default();
         if selection.gzip {
             body.push(Bytes::from_static(GZIP_HEADER));
         }
-        for ((family, header), row) in self.catalogue.iter().zip(&self.headers).zip(&picture.rows) {
-            let (segments, part) = match tenant {
-                None => (row.segments.as_slice(), row.sums),
-                Some(tenant) => match row.segments.get(tenant) {
-                    Some(segment) => (std::slice::from_ref(segment), segment.sums),
-                    None => continue,
-                },
-            };
-            if part.series == 0 || selection.names.is_some_and(|names| !names.contains(family.name)) {
-                continue;
-            }
-            let header = header.of(selection.format);
-            sums = sums.then(header.into()).then(part);
-            let blocks = segments.iter().flat_map(|segment| &segment.blocks).map(AsRef::as_ref);
-            for block in std::iter::once(header).chain(blocks) {
-                body.push(if selection.gzip { block.deflated.clone() } else { block.plain.clone() });
-            }
+        for block in chosen.iter().flat_map(Chosen::blocks) {
+            body.push(if selection.gzip { block.deflated.clone() } else { block.plain.clone() });
         }
-        sums = sums.then(Sums::of_plain(&tail));
-        body.push(if selection.gzip { gzip_end(&tail, sums) } else { tail.into() });
+        if selection.gzip {
+            let sum_up = || Sums::over(chosen.iter().map(Chosen::sums));
+            let is_all = tenant.is_none() && selection.names.is_none() && selection.part.is_none();
+            let sums = if is_all { *picture.total(selection.format).get_or_init(sum_up) } else { sum_up() };
+            body.push(gzip_end(&tail, sums.then(Sums::of_plain(&tail))));
+        } else {
+            body.push(tail.into());
+        }
         Ok(body)
     }
 
-    pub fn stats(&self) -> Stats {
-        let sums = self.picture().rows.iter().fold(Sums::default(), |sums, row| Sums {
-            plain: sums.plain + row.sums.plain,
-            deflated: sums.deflated + row.sums.deflated,
-            series: sums.series + row.sums.series,
-            crc: 0,
+    /// What a scrape asks for, family by family.
+    fn chosen<'p>(
+        &'p self,
+        picture: &'p Picture,
+        tenant: Option<usize>,
+        selection: &Selection<'p>,
+    ) -> impl Iterator<Item = Chosen<'p>> {
+        let Selection { names, part, format, .. } = *selection;
+        let families = self.catalogue.iter().zip(&self.headers).zip(&picture.rows);
+        let named =
+            families.filter(move |((family, _), _)| names.is_none_or(|names| names.contains(family.name)));
+        let chosen = named.filter_map(move |((_, header), row)| {
+            let header = header.of(format);
+            Some(match tenant {
+                None => Chosen { header, segments: &row.segments, part, all: Some(row.sums) },
+                Some(tenant) => {
+                    let segments = std::slice::from_ref(row.segments.get(tenant)?);
+                    Chosen { header, segments, part, all: None }
+                }
+            })
         });
-        Stats {
-            series: sums.series,
-            plain_bytes: sums.plain,
-            deflated_bytes: sums.deflated,
-            rendered: self.rendered.load(Ordering::Relaxed),
-            deflated: self.deflated.load(Ordering::Relaxed),
-        }
+        chosen.filter(|chosen| chosen.blocks().nth(1).is_some())
+    }
+
+    pub fn stats(&self) -> Stats {
+        let stats = Stats { rendered: self.rendered.load(Ordering::Relaxed), ..Stats::default() };
+        self.picture().rows.iter().fold(stats, |stats, row| Stats {
+            series: stats.series + row.sums.series,
+            plain_bytes: stats.plain_bytes + row.sums.plain,
+            deflated_bytes: stats.deflated_bytes + row.sums.deflated,
+            ..stats
+        })
     }
 
     fn picture(&self) -> Arc<Picture> {
         Arc::clone(&self.picture.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The series of one family that a scrape asks for.
+struct Chosen<'p> {
+    header: &'p Block,
+    segments: &'p [Arc<Segment>],
+    part: Option<Part>,
+    /// Of all tenants, without the header.
+    all: Option<Sums>,
+}
+
+impl<'p> Chosen<'p> {
+    fn blocks(&self) -> impl Iterator<Item = &'p Block> {
+        let part = self.part;
+        let blocks = self.segments.iter().flat_map(move |segment| segment.blocks_of(part));
+        std::iter::once(self.header).chain(blocks.map(AsRef::as_ref))
+    }
+
+    fn sums(&self) -> Sums {
+        let all = self.all.filter(|_| self.part.is_none());
+        let sum_up = || Sums::over(self.segments.iter().map(|segment| segment.sums_of(self.part)));
+        Sums::from(self.header).then(all.unwrap_or_else(sum_up))
     }
 }
 
@@ -439,7 +413,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::metrics::block::Cutter;
+    use crate::metrics::segment::example;
     use crate::metrics::text::Labels;
 
     const fn family(name: &'static str, kind: Kind) -> Family {
@@ -458,18 +432,17 @@ mod tests {
     }
 
     fn fill(exposition: &Exposition, family: usize, tenant: &str, values: impl IntoIterator<Item = u64>) {
-        let mut cutter = Cutter::default();
         let previous = exposition.segment(family, tenant).unwrap_or_default();
-        let mut cut = cutter.cut(previous.blocks());
-        for (device, value) in values.into_iter().enumerate() {
-            let device = format!("device-{device}");
-            let labels = Labels::new(&[("tenant", tenant), ("device_id", &device)]);
-            cut.entity(&device, |lines| lines.sample(CATALOGUE[family].name, &labels, &[], value));
-        }
-        exposition.replace(family, tenant, cut.into());
+        let facts: Vec<_> = (0..).zip(values).collect();
+        let segment = example::cut(&previous, &facts, |(device, value), lines| {
+            let labels = Labels::new(&[("tenant", tenant), ("device_id", &format!("device-{device}"))]);
+            lines.sample(CATALOGUE[family].name, &labels, &[], value);
+        });
+        exposition.replace(family, tenant, segment);
     }
 
-    const ALL: Selection<'_> = Selection { tenant: None, names: None, format: Format::Text, gzip: false };
+    const ALL: Selection<'_> =
+        Selection { tenant: None, names: None, part: None, format: Format::Text, gzip: false };
 
     fn body(exposition: &Exposition, selection: &Selection<'_>, tail: &[u8]) -> Vec<u8> {
         let response = exposition.select(selection, tail).unwrap();
@@ -554,12 +527,49 @@ mod tests {
         let exposition = exposition();
         fill(&exposition, 0, "contoso", 0..5000);
         let before = exposition.stats();
-        assert!(before.rendered > 1 && before.deflated == before.rendered && before.series == 5000);
+        assert!(before.rendered > 1 && before.series == 5000);
         body(&exposition, &Selection { gzip: true, ..ALL }, b"tail 1\n");
         assert_eq!(exposition.stats(), before);
         fill(&exposition, 0, "contoso", 0..5000);
-        assert_eq!(exposition.stats().rendered, 2 * before.rendered);
-        assert_eq!(exposition.stats().deflated, before.deflated, "the same text is not compressed again");
+        assert_eq!(exposition.stats(), before, "the same text is not written again");
+    }
+
+    #[test]
+    fn every_series_is_in_exactly_one_part() {
+        let exposition = exposition();
+        fill(&exposition, 0, "contoso", 0..5000);
+        fill(&exposition, 1, "contoso", 0..5000);
+        fill(&exposition, 0, "fabrikam", [7]);
+        let lines = |selection: &Selection<'_>| -> Vec<String> {
+            let text = text(&exposition, selection);
+            text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+        };
+        let mut all = lines(&ALL);
+        all.sort();
+        for count in [1, 3, 8] {
+            let parts: Vec<_> = (0..count).map(|index| Part::new(index, count)).collect();
+            let mut found: Vec<_> =
+                parts.iter().flat_map(|part| lines(&Selection { part: *part, ..ALL })).collect();
+            found.sort();
+            assert_eq!(found, all, "{count}");
+            for part in parts {
+                let of_room =
+                    lines(&Selection { part, ..ALL }).into_iter().filter(|line| line.contains("contoso"));
+                let rooms = |family: &str| -> Vec<String> {
+                    let names = exposition.names([family]).unwrap();
+                    let named =
+                        lines(&Selection { part, names: Some(&names), tenant: Some("contoso"), ..ALL });
+                    named.iter().map(|line| line.replace(family, "")).collect()
+                };
+                assert_eq!(
+                    rooms("t_state"),
+                    rooms("t_changes_total"),
+                    "a room is in one part with all of its series"
+                );
+                assert!(of_room.count() > 5000 / count, "parts are alike");
+                check_gzip(&exposition, &Selection { part, ..ALL }, b"tail 1\n");
+            }
+        }
     }
 
     #[test]

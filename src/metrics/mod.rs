@@ -10,27 +10,28 @@ pub mod catalogue;
 pub mod collectors;
 pub mod credentials;
 pub mod devices;
+pub mod draw;
 pub mod exporter;
 pub mod exposition;
 pub mod incidents;
 pub mod intune;
 pub mod points;
 pub mod rooms;
+pub mod roster;
+pub mod segment;
 pub mod service_health;
 pub mod text;
 pub mod usage;
 
-use std::sync::Arc;
+use std::cell::OnceCell;
 use std::time::Duration;
 
-use crate::model::fleet::{Fleet, room_name};
+use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
 use crate::model::identity::Room;
 use crate::model::managed_device::ManagedDevice;
 use crate::model::room::Judgement;
 use crate::model::{Snapshot, State, Timestamp};
-use block::{Block, Cutter};
 use catalogue::{Family, Source};
-use exposition::Segment;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use points::{Attributes, Points};
 use text::{Labels, Lines, Value};
@@ -46,18 +47,37 @@ pub struct View<'a, L = Labels> {
     snapshot: &'a Snapshot,
     now: Timestamp,
     fleet: Fleet<'a>,
-    judgements: Vec<Judgement>,
-    device_labels: Vec<L>,
-    room_labels: Vec<L>,
+    /// On the rooms of the fleet.
+    judgements: Vec<Option<Judgement>>,
+    /// How many buckets the entities stand in; in their order they are written.
+    buckets: usize,
+    devices: Vec<Entry<L>>,
+    rooms: Vec<Entry<L>>,
     managed: Vec<Managed<'a, L>>,
+}
+
+/// A device or a room of the fleet.
+struct Entry<L> {
+    /// Among those of the fleet.
+    index: usize,
+    bucket: usize,
+    /// Made when they are first needed: most entities are as they were, and nothing is written of them.
+    labels: OnceCell<L>,
 }
 
 /// A device that Intune manages: one of the fleet, or one that only the account of a room tells to be its own.
 struct Managed<'a, L> {
-    /// Of the device, else of the room.
-    id: &'a str,
+    holder: Holder,
+    bucket: usize,
     labels: L,
     device: &'a ManagedDevice,
+}
+
+/// Whose a managed device is, by its index in the fleet.
+#[derive(Clone, Copy)]
+enum Holder {
+    Device(usize),
+    Room(usize),
 }
 
 /// Writes the samples of one entity.
@@ -66,17 +86,15 @@ type Write<'w> = dyn Fn(&mut Out<'_>) + 'w;
 impl<'a, L: OfPairs> View<'a, L> {
     pub fn new(tenant: &'a str, snapshot: &'a Snapshot, now: Timestamp) -> Self {
         let fleet = Fleet::at(snapshot, now);
-        let device_labels = fleet.own_devices().map(|device| {
-            let room = room_name(device.room);
-            L::of(&[("tenant", tenant), ("device_id", &device.device.id), ("room", &room)])
-        });
-        let room_labels = fleet
-            .own_rooms()
-            .map(|room| L::of(&[("tenant", tenant), ("room", &room.room.name), ("room_id", &room.room.id)]));
-        let (device_labels, room_labels) = (device_labels.collect(), room_labels.collect());
-        let judgements = fleet.own_rooms().map(|room| Judgement::of(&fleet, room)).collect();
-        let managed = managed(tenant, &fleet);
-        Self { tenant, snapshot, now, fleet, judgements, device_labels, room_labels, managed }
+        let judgements = fleet.judgements();
+        let places = |device: &FleetDevice<'_>| device.is_own().then(|| device.place_among_all());
+        let devices: Vec<Option<u32>> = fleet.devices.iter().map(places).collect();
+        let places = |room: &FleetRoom<'_>| room.is_own().then(|| room.place_among_all());
+        let rooms: Vec<Option<u32>> = fleet.rooms.iter().map(places).collect();
+        let buckets = roster::buckets(devices.iter().flatten().count().max(rooms.iter().flatten().count()));
+        let managed = managed(tenant, &fleet, buckets);
+        let (devices, rooms) = (entries(&devices, buckets), entries(&rooms, buckets));
+        Self { tenant, snapshot, now, fleet, judgements, buckets, devices, rooms, managed }
     }
 
     /// When this view ends by itself: a record expires, or the last success of a source does.
@@ -84,55 +102,69 @@ impl<'a, L: OfPairs> View<'a, L> {
         let successes = self.snapshot.status.values().filter(|status| status.is_fresh(self.now));
         let ends = successes.filter_map(|status| Some(status.last_success?.plus(status.expiry)));
         let ends = ends.map(|end| end.plus(Duration::from_secs(1)));
-        let verdicts = self.judgements.iter().filter_map(|judgement| judgement.until);
+        let verdicts = self.judgements.iter().flatten().filter_map(|judgement| judgement.until);
         ends.chain(self.fleet.until).chain(verdicts).min()
     }
 
-    /// Hands each entity of a family to `visit`: its key, its labels and what writes its samples.
-    fn each(&self, family: &Family, mut entity: impl FnMut(&str, &L, &Write<'_>)) {
+    /// How many entities a family may have series of.
+    fn entities(&self, family: &Family) -> usize {
         match family.source {
-            Source::Device(_, write) => {
-                for (device, labels) in self.fleet.own_devices().zip(&self.device_labels) {
-                    entity(&device.device.id, labels, &|out| write(out, &self.fleet, device));
-                }
-            }
-            Source::Room(_, write) | Source::RoomTime(_, write) | Source::Pushed(write) => {
-                let rooms = self.fleet.own_rooms().zip(&self.judgements).zip(&self.room_labels);
-                for ((room, judgement), labels) in rooms {
-                    entity(&room.room.id, labels, &|out| write(out, &self.fleet, room, judgement));
-                }
-            }
-            Source::Managed(write) => {
-                for managed in &self.managed {
-                    entity(managed.id, &managed.labels, &|out| write(out, managed.device));
-                }
-            }
-            // What a source says of the whole tenant is said once; the rest is about this process.
-            Source::Tenant(Some(_), _) if !self.snapshot.shard.is_first() => {}
-            Source::Tenant(_, write) => {
-                let labels = L::of(&[("tenant", self.tenant)]);
-                entity(self.tenant, &labels, &|out| write(out, &self.fleet, self.snapshot, self.now));
-            }
-            Source::Collector(write) => {
-                for (collector, status) in self.snapshot.status.iter() {
-                    let labels = L::of(&[("tenant", self.tenant), ("collector", collector.label())]);
-                    entity(collector.label(), &labels, &|out| write(out, status));
-                }
-            }
-            Source::Exporter | Source::About(_) => {}
+            Source::Device(..) => self.devices.len(),
+            Source::Room(..) | Source::RoomTime(..) | Source::Pushed(_) => self.rooms.len(),
+            Source::Managed(_) => self.managed.len(),
+            Source::Tenant(..) => 1,
+            Source::Collector(_) => self.snapshot.status.len(),
+            Source::Exporter | Source::About(_) => 0,
         }
     }
-}
 
-impl View<'_> {
-    /// All series of one family; blocks of `previous` whose text is the same are kept.
-    pub fn render(&self, family: &Family, cutter: &mut Cutter, previous: &[Arc<Block>]) -> Segment {
-        let mut cut = cutter.cut(previous);
-        self.each(family, |key, labels, write| {
-            let name = family.name;
-            cut.entity(key, |lines| write(&mut Out { name, sink: Sink::Text { lines, labels } }));
+    /// Hands one entity of a family to `visit`: its labels and what writes its samples.
+    fn visit(&self, family: &Family, place: usize, visit: impl FnOnce(&L, &Write<'_>)) {
+        let visited = match family.source {
+            Source::Device(_, write) => self.device(place).map(|(labels, device)| {
+                visit(labels, &|out| write(out, &self.fleet, device));
+            }),
+            Source::Room(_, write) | Source::RoomTime(_, write) | Source::Pushed(write) => {
+                self.room(place).map(|(labels, room, judgement)| {
+                    visit(labels, &|out| write(out, &self.fleet, room, judgement));
+                })
+            }
+            Source::Managed(write) => self.managed.get(place).map(|managed| {
+                visit(&managed.labels, &|out| write(out, managed.device));
+            }),
+            // What a source says of the whole tenant is said once; the rest is about this process.
+            Source::Tenant(Some(_), _) if !self.snapshot.shard.is_first() => Some(()),
+            Source::Tenant(_, write) => {
+                let labels = L::of(&[("tenant", self.tenant)]);
+                visit(&labels, &|out| write(out, &self.fleet, self.snapshot, self.now));
+                Some(())
+            }
+            Source::Collector(write) => self.snapshot.status.iter().nth(place).map(|(collector, status)| {
+                let labels = L::of(&[("tenant", self.tenant), ("collector", collector.label())]);
+                visit(&labels, &|out| write(out, status));
+            }),
+            Source::Exporter | Source::About(_) => None,
+        };
+        debug_assert!(visited.is_some(), "{} has no entity {place}", family.name);
+    }
+
+    fn device(&self, place: usize) -> Option<(&L, &FleetDevice<'a>)> {
+        let entry = self.devices.get(place)?;
+        let device = self.fleet.devices.get(entry.index)?;
+        let labels = entry.labels.get_or_init(|| {
+            let room = device.room.map_or("", |room| &room.name);
+            L::of(&[("tenant", self.tenant), ("device_id", &device.device.id), ("room", room)])
         });
-        Segment::from(cut)
+        Some((labels, device))
+    }
+
+    fn room(&self, place: usize) -> Option<(&L, &FleetRoom<'a>, &Judgement)> {
+        let entry = self.rooms.get(place)?;
+        let room = self.fleet.rooms.get(entry.index)?;
+        let labels = entry.labels.get_or_init(|| {
+            L::of(&[("tenant", self.tenant), ("room", &room.room.name), ("room_id", &room.room.id)])
+        });
+        Some((labels, room, self.judgements.get(entry.index)?.as_ref()?))
     }
 }
 
@@ -140,28 +172,54 @@ impl View<'_, Attributes> {
     /// The same series as data points.
     pub fn observe(&self, family: &'static Family, points: &mut Points) {
         points.family(family);
-        self.each(family, |_, attributes, write| {
-            let attributes = attributes.as_slice();
-            write(&mut Out { name: family.name, sink: Sink::Points { points, attributes } });
-        });
+        for place in 0..self.entities(family) {
+            self.visit(family, place, |attributes, write| {
+                let attributes = attributes.as_slice();
+                write(&mut Out { name: family.name, sink: Sink::Points { points, attributes } });
+            });
+        }
     }
 }
 
+/// Those that have a place among all, in the order of their buckets, else in that of the fleet.
+fn entries<L>(places: &[Option<u32>], buckets: usize) -> Vec<Entry<L>> {
+    let entry = |(index, place): (usize, &Option<u32>)| {
+        Some(Entry { index, bucket: roster::bucket_of((*place)?, buckets), labels: OnceCell::new() })
+    };
+    let mut entries: Vec<_> = places.iter().enumerate().filter_map(entry).collect();
+    entries.sort_by_key(|entry| entry.bucket);
+    entries
+}
+
 /// Rooms may be of one name: without their id two series without a device would be the same.
-fn managed<'a, L: OfPairs>(tenant: &str, fleet: &Fleet<'a>) -> Vec<Managed<'a, L>> {
+fn managed<'a, L: OfPairs>(tenant: &str, fleet: &Fleet<'a>, buckets: usize) -> Vec<Managed<'a, L>> {
     let labels = |device_id, room, room_id| {
         L::of(&[("tenant", tenant), ("device_id", device_id), ("room", room), ("room_id", room_id)])
     };
-    let devices = fleet.own_devices().filter_map(|device| {
-        let id = &*device.device.id;
+    let bucket = |place| roster::bucket_of(place, buckets);
+    let devices = fleet.devices.iter().enumerate().filter(|(_, device)| device.is_own());
+    let devices = devices.filter_map(|(index, device)| {
         let (room, room_id) = device.room.map_or(("", ""), |room| (&room.name, &room.id));
-        Some(Managed { id, labels: labels(id, room, room_id), device: device.managed? })
+        Some(Managed {
+            holder: Holder::Device(index),
+            bucket: bucket(device.place_among_all()),
+            labels: labels(&*device.device.id, room, room_id),
+            device: device.managed?,
+        })
     });
-    let rooms = fleet.own_rooms().filter_map(|room| {
+    let rooms = fleet.rooms.iter().enumerate().filter(|(_, room)| room.is_own());
+    let rooms = rooms.filter_map(|(index, room)| {
         let Room { id, name, .. } = room.room;
-        Some(Managed { id, labels: labels("", name, id), device: room.managed? })
+        Some(Managed {
+            holder: Holder::Room(index),
+            bucket: bucket(room.place_among_all()),
+            labels: labels("", name, id),
+            device: room.managed?,
+        })
     });
-    devices.chain(rooms).collect()
+    let mut managed: Vec<_> = devices.chain(rooms).collect();
+    managed.sort_by_key(|managed| managed.bucket);
+    managed
 }
 
 /// Writes the samples of one entity in one family.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{State, Timestamp};
 
 /// Whether a room's account is in order. Who is signed in on a device is [`crate::model::device::Account`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RoomAccount {
     pub enabled: Option<bool>,
     /// The best of its licences; `None` where they are not told.
@@ -34,7 +34,7 @@ pub struct User {
 }
 
 /// What a licence is for, best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tier {
     Pro,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::Timestamp;
 
 /// What Graph says of one room's calendar.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Calendar {
     /// By start; they may overlap.
     Readable(Vec<Booking>),
@@ -17,7 +17,7 @@ pub enum Calendar {
     Refused,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Booking {
     pub start: Timestamp,
     /// Later than the start; no longer part of the booking.
@@ -28,7 +28,7 @@ pub struct Booking {
 }
 
 /// A calendar at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Occupancy {
     pub booked: Booked,
     /// When the booking ends that runs now; of several the last to end. One that follows it is another.
@@ -40,7 +40,7 @@ pub struct Occupancy {
 }
 
 /// What a room is taken by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Booked {
     Free,
     Meeting,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::device::{Activity, Device, Health};
 use crate::model::{State, Timestamp};
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Detail {
     pub connection: Connection,
     /// Only what Graph reported; not every device type reports every point.
@@ -20,7 +20,7 @@ pub struct Detail {
 }
 
 /// `teamworkConnection`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Connection {
     /// `None` where Graph does not know.
     pub connected: Option<bool>,
@@ -28,7 +28,7 @@ pub struct Connection {
     pub changed: Option<Timestamp>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Login {
     Exchange,
@@ -37,7 +37,7 @@ pub enum Login {
 }
 
 /// `teamworkPeripheralHealth`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Peripheral {
     pub slot: Slot,
     pub connection: Connection,
@@ -47,7 +47,7 @@ pub struct Peripheral {
 }
 
 /// Where a peripheral belongs on the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Slot {
     RoomCamera,
@@ -62,7 +62,7 @@ pub enum Slot {
 }
 
 /// `teamworkPeripheral`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Product {
     pub name: Arc<str>,
     pub vendor_id: Option<Arc<str>>,
@@ -70,7 +70,7 @@ pub struct Product {
 }
 
 /// `teamworkSoftwareUpdateStatus`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Software {
     pub kind: SoftwareKind,
     pub current: Option<Arc<str>>,
@@ -91,7 +91,7 @@ pub enum SoftwareKind {
 }
 
 /// One reading of a device's detail.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reading {
     pub read_at: Timestamp,
     /// What the list said of the device when the detail was read; a difference makes it due again.
@@ -104,7 +104,7 @@ pub struct Reading {
 }
 
 /// The listed facts that tell whether a device's detail may have changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Basis {
     pub last_modified: Option<Timestamp>,
     pub health: Health,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{State, Timestamp};
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Device {
     pub id: Arc<str>,
     pub device_type: DeviceType,
@@ -26,7 +26,7 @@ pub struct Device {
 }
 
 /// `currentUser`: of a room device the room account, of a personal device a person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Account {
     /// Entra object id.
     pub id: Option<Arc<str>>,
@@ -66,7 +66,7 @@ pub enum Role {
 }
 
 /// `teamworkDeviceHealthStatus`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
     Healthy,
@@ -77,7 +77,7 @@ pub enum Health {
 }
 
 /// `teamworkDeviceActivityState`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activity {
     Idle,

@@ -11,7 +11,7 @@ use crate::model::device::{Device, Role};
 use crate::model::place::Place;
 
 /// A room: one room account (resource mailbox).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Room {
     /// The account's e-mail in lower case where it was known when the room was first seen, else its Entra object id.
     pub id: Arc<str>,
@@ -32,7 +32,7 @@ pub struct Room {
 }
 
 /// Who speaks of an account, by how well it knows its name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Authority {
     /// Nobody has named it; the id stands for the name.

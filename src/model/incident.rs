@@ -21,7 +21,7 @@ pub struct Incidents {
 }
 
 /// One incident. Its title, its description and the people in it are not kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Incident {
     pub signal: Signal,
     pub severity: Severity,
@@ -38,7 +38,7 @@ pub struct Incident {
 }
 
 /// A device that an incident names, by what may lead to its room.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Target {
     /// Lower case. Whether it is Graph's id of the device is not documented.
     pub device_id: Option<Arc<str>>,
@@ -70,7 +70,7 @@ pub enum Reporter {
 }
 
 /// How far an incident is, in the order in which it gets there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Progress {
     Watching,
@@ -80,7 +80,7 @@ pub enum Progress {
     Closed,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     Critical,
@@ -93,7 +93,7 @@ pub enum Severity {
 }
 
 /// What the portal watches on a device. Microsoft's list grows, so the last one is for the rest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Signal {
     Offline,

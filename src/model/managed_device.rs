@@ -11,7 +11,7 @@ use crate::model::device::Account;
 use crate::model::{Snapshot, State, Timestamp};
 
 /// Who is its primary user is not kept: that may be a person.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ManagedDevice {
     pub serial_number: Option<Arc<str>>,
     /// The room whose account is its primary user; `None` where that is nobody, or no room.
@@ -28,7 +28,7 @@ pub struct ManagedDevice {
 }
 
 /// What the devices of rooms run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Os {
     Windows,

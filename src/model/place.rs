@@ -2,6 +2,7 @@
 //!
 //! <https://learn.microsoft.com/graph/api/resources/room>
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -21,4 +22,13 @@ pub struct Place {
     pub capacity: Option<u32>,
     /// Latitude and longitude in degrees.
     pub coordinates: Option<(f64, f64)>,
+}
+
+/// Degrees are hashed by their bits.
+impl Hash for Place {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { place_id, email, name, building, floor, city, country, capacity, coordinates } = self;
+        (place_id, email, name, building, floor, city, country, capacity).hash(state);
+        coordinates.map(|(latitude, longitude)| (latitude.to_bits(), longitude.to_bits())).hash(state);
+    }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::State;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Presence {
     pub availability: Availability,
     /// Whether the account takes part in a call; never "in a meeting", which the calendar sets with nobody there.
@@ -14,7 +14,7 @@ pub struct Presence {
     pub in_call: Option<bool>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Availability {
     Available,

@@ -14,7 +14,7 @@ use crate::spelling;
 pub type Rooms = BTreeMap<Arc<str>, RoomFacts>;
 
 /// What the table says of one room; what it leaves empty is left to other sources.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RoomFacts {
     pub building: Option<Arc<str>>,
     pub floor: Option<Arc<str>>,

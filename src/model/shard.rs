@@ -43,20 +43,38 @@ impl Shard {
         room.map_or_else(|| self.owns(id), |room| self.owns_room(room))
     }
 
-    /// By what all processes come to know alike, whichever source answered them first: the `room_id` may be an older name.
     pub fn owns_room(self, room: &Room) -> bool {
-        let name = room.email.as_ref().or(room.object_id.as_ref()).unwrap_or(&room.id);
-        self.owns(name)
+        self.owns(name(room))
     }
 
     fn owns(self, name: &str) -> bool {
         if self.count == 1 {
             return true;
         }
-        // The high half; the low one is left to whoever divides a shard further.
+        // The high half; the low one tells the place within a shard.
         let place = (hash(name) >> 32) * u64::from(self.count);
         place >> 32 == u64::from(self.index)
     }
+}
+
+/// Where a room stands among all, evenly spread, for whoever divides a shard further; its devices stand there, too.
+pub fn place_of_room(room: &Room) -> u32 {
+    low_half(name(room))
+}
+
+/// Where a device stands: with its room, else by its id.
+pub fn place_of_device(id: &str, room: Option<&Room>) -> u32 {
+    room.map_or_else(|| low_half(id), place_of_room)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the high half is that of the shards")]
+fn low_half(name: &str) -> u32 {
+    hash(name) as u32
+}
+
+/// What all processes come to know alike, whichever source answered them first: the `room_id` may be an older name.
+fn name(room: &Room) -> &str {
+    room.email.as_ref().or(room.object_id.as_ref()).unwrap_or(&room.id)
 }
 
 /// The same in every version and on every machine: FNV-1a, with the end of `MurmurHash3` to spread short names.

@@ -20,7 +20,7 @@ pub struct Sight {
 }
 
 /// Which sources speak of a room. A state that came with a source that had been silent began earlier than that.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Grounds(u8);
 
 impl Sight {

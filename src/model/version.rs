@@ -1,13 +1,15 @@
 //! Software versions: their order, and how far a device is behind the others of its cohort.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, Hash, Hasher};
+
+use foldhash::quality::FixedState;
 
 /// A version as makers write them: `10.0.22631.4317`, `4.5.0-447000`, `1449/1.0.96.2026080302`, `1.0.0.2026.product`.
 ///
 /// Compared number by number; the text that follows the numbers decides last.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Version {
     /// Decimal digits without leading zeros, so that no number is too long.
     numbers: Vec<String>,
@@ -59,7 +61,7 @@ const PILOT_PERCENT: usize = 2;
 /// The versions that count as released in each cohort `K`, in order.
 #[derive(Debug)]
 pub struct Cohorts<K> {
-    released: HashMap<K, Vec<Version>>,
+    released: HashMap<K, Vec<Version>, FixedState>,
 }
 
 /// What one device runs and is offered.
@@ -71,7 +73,7 @@ pub struct Installed<'a> {
 
 impl<K: Eq + Hash + Clone> Cohorts<K> {
     pub fn new<'a>(installed: impl IntoIterator<Item = (K, Installed<'a>)>) -> Self {
-        let mut census: HashMap<K, Census> = HashMap::new();
+        let mut census: HashMap<K, Census<'a>, FixedState> = HashMap::default();
         for (cohort, software) in installed {
             census.entry(cohort).or_default().add(software);
         }
@@ -86,30 +88,40 @@ impl<K: Eq + Hash + Clone> Cohorts<K> {
     }
 }
 
-/// Who runs what in one cohort.
-#[derive(Debug, Default)]
-struct Census {
-    devices: usize,
-    running: BTreeMap<Version, usize>,
-    offered: Vec<Version>,
+/// In whatever order.
+impl<K: Hash> Hash for Cohorts<K> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let prints = self.released.iter().map(|cohort| FixedState::default().hash_one(cohort));
+        prints.fold(0, u64::wrapping_add).hash(state);
+    }
 }
 
-impl Census {
-    fn add(&mut self, software: Installed<'_>) {
+/// Who runs what in one cohort, as it is written: a version is parsed once, not for each device.
+#[derive(Debug, Default)]
+struct Census<'a> {
+    devices: usize,
+    running: HashMap<&'a str, usize, FixedState>,
+    offered: HashSet<&'a str, FixedState>,
+}
+
+impl<'a> Census<'a> {
+    fn add(&mut self, software: Installed<'a>) {
         self.devices += 1;
         if let Some(current) = software.current {
-            *self.running.entry(Version::parse(current)).or_default() += 1;
+            *self.running.entry(current).or_default() += 1;
         }
-        if let Some(available) = software.available {
-            self.offered.push(Version::parse(available));
-        }
+        self.offered.extend(software.available);
     }
 
-    fn released(mut self) -> Vec<Version> {
+    fn released(self) -> Vec<Version> {
         let enough = PILOT_DEVICES.max((self.devices * PILOT_PERCENT).div_ceil(100));
-        let mut released = self.offered;
-        self.running.retain(|_, devices| *devices >= enough);
-        released.extend(self.running.into_keys());
+        let mut running: HashMap<Version, usize> = HashMap::new();
+        for (text, devices) in self.running {
+            *running.entry(Version::parse(text)).or_default() += devices; // one version may be written in several ways
+        }
+        running.retain(|_, devices| *devices >= enough);
+        let mut released: Vec<_> = self.offered.into_iter().map(Version::parse).collect();
+        released.extend(running.into_keys());
         released.sort();
         released.dedup();
         released

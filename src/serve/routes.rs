@@ -2,11 +2,11 @@
 //!
 //! | path                | methods   | answer                                                             |
 //! |---------------------|-----------|--------------------------------------------------------------------|
-//! | `/metrics` (or as set) | GET, HEAD | the exposition; `?tenant=` one tenant, `?name[]=` some families |
+//! | `/metrics` (or as set) | GET, HEAD | the exposition; `?tenant=` one tenant, `?name[]=` some families, `?part=1/8` some rooms |
 //! | `/`                 | GET, HEAD | the status page                                                    |
 //! | `/api/v1/rooms`     | GET, HEAD | the rooms as JSON; `?tenant=` those of one tenant                  |
 //! | `/api/v1/rooms/{id}`| GET, HEAD | one room                                                           |
-//! | `/sd`               | GET, HEAD | one scrape target for each tenant                                  |
+//! | `/sd`               | GET, HEAD | one scrape target for each tenant, or with `?parts=8` eight        |
 //! | `/-/healthy`        | GET, HEAD | 200 while the process lives, whatever the data                     |
 //! | `/-/ready`          | GET, HEAD | 200, or 503 with what is awaited                                   |
 //! | `/-/reload`         | POST, PUT | 200 when the configuration was read anew, 500 with why not         |
@@ -28,6 +28,7 @@ use super::sd::{self, Place};
 use super::{api, negotiate, query};
 use crate::metrics::exporter::Asked;
 use crate::metrics::exposition::{self, Body, Exposition, Names, Selection};
+use crate::metrics::segment::{MAX_PARTS, Part};
 use crate::model::report::RoomReport;
 
 const RELOAD: &str = "/-/reload";
@@ -94,7 +95,7 @@ impl Routes {
             {
                 ("api", get(method, || self.api(path, request.uri().query())))
             }
-            "/sd" => ("sd", get(method, || self.sd(request.headers()))),
+            "/sd" => ("sd", get(method, || self.sd(request.uri().query(), request.headers()))),
             "/-/healthy" => ("healthy", get(method, healthy)),
             "/-/ready" => ("ready", get(method, || self.ready())),
             _ => ("other", text(StatusCode::NOT_FOUND, "There is nothing here; see / for what is.")),
@@ -140,12 +141,12 @@ impl Routes {
         };
         (self.on_read)(wanted.tenant.as_deref());
 
-        let (tenant, names) = (wanted.tenant.as_deref(), wanted.names.as_ref());
+        let (tenant, names, part) = (wanted.tenant.as_deref(), wanted.names.as_ref(), wanted.part);
         let content = negotiate::content(values(headers, &ACCEPT));
         let gzip = negotiate::gzip(values(headers, &ACCEPT_ENCODING));
         let format = content.format();
-        let tail = (self.tail)(Asked { tenant, names, format });
-        match self.exposition.select(&Selection { tenant, names, format, gzip }, &tail) {
+        let tail = (self.tail)(Asked { tenant, names, part, format });
+        match self.exposition.select(&Selection { tenant, names, part, format, gzip }, &tail) {
             Ok(body) => {
                 let mut answer = of_type(StatusCode::OK, &content.content_type(), body);
                 let headers = answer.response.headers_mut();
@@ -161,19 +162,23 @@ impl Routes {
     }
 
     fn wanted(&self, query: &str) -> Result<Wanted, Refusal> {
-        let mut tenants = Vec::new();
+        let mut tenant = None;
+        let mut part = None;
         let mut names = Vec::new();
         for (name, value) in query::parse(query)? {
-            match name.as_str() {
-                "tenant" => tenants.push(value),
-                "name[]" => names.push(value),
-                _ => {}
+            let twice = match name.as_str() {
+                "tenant" => tenant.replace(value).is_some(),
+                "part" => part.replace(part_of(&value)?).is_some(),
+                "name[]" => {
+                    names.push(value);
+                    false
+                }
+                _ => false,
+            };
+            if twice {
+                return Err(Refusal::Twice(name));
             }
         }
-        if tenants.len() > 1 {
-            return Err(Refusal::TwoTenants);
-        }
-        let tenant = tenants.pop();
         if let Some(unknown) = tenant.as_ref().filter(|name| !self.exposition.has_tenant(name)) {
             return Err(exposition::Error::UnknownTenant(unknown.clone()).into());
         }
@@ -181,7 +186,7 @@ impl Routes {
             [] => None,
             names => Some(self.exposition.names(names.iter().map(String::as_str))?),
         };
-        Ok(Wanted { tenant, names })
+        Ok(Wanted { tenant, names, part })
     }
 
     fn api(&self, path: &str, query: Option<&str>) -> Answer {
@@ -198,20 +203,20 @@ impl Routes {
             .map_or_else(|refusal: Refusal| refusal.into(), |json| of_type(StatusCode::OK, JSON, json.into()))
     }
 
-    fn sd(&self, headers: &HeaderMap) -> Answer {
-        let place = if let Some(url) = &self.external_url {
-            Ok(Place::of_url(url, &self.telemetry_path))
-        } else {
-            let host = values(headers, &HOST).next().unwrap_or_default();
-            Place::of_request(host, self.is_https, &self.telemetry_path)
+    fn sd(&self, query: Option<&str>, headers: &HeaderMap) -> Answer {
+        let targets = || {
+            let parts = parts_of(query.unwrap_or_default())?;
+            let place = if let Some(url) = &self.external_url {
+                Place::of_url(url, &self.telemetry_path)
+            } else {
+                let host = values(headers, &HOST).next().unwrap_or_default();
+                Place::of_request(host, self.is_https, &self.telemetry_path)?
+            };
+            let tenants = self.exposition.tenants();
+            Ok(sd::targets(&place, tenants.iter().map(String::as_str), parts))
         };
-        match place {
-            Ok(place) => {
-                let tenants = self.exposition.tenants();
-                of_type(StatusCode::OK, JSON, sd::targets(&place, tenants.iter().map(String::as_str)).into())
-            }
-            Err(error) => text(StatusCode::BAD_REQUEST, &error.to_string()),
-        }
+        targets()
+            .map_or_else(|refusal: Refusal| refusal.into(), |json| of_type(StatusCode::OK, JSON, json.into()))
     }
 
     fn page(&self) -> Answer {
@@ -234,6 +239,28 @@ impl Routes {
 struct Wanted {
     tenant: Option<String>,
     names: Option<Names>,
+    part: Option<Part>,
+}
+
+/// A part as it is written: `3/8` is the third of eight.
+fn part_of(text: &str) -> Result<Part, Refusal> {
+    let numbers = text.split_once('/').and_then(|(index, count)| Some((number(index)?, number(count)?)));
+    let part = numbers.and_then(|(index, count)| Part::new(index.checked_sub(1)?, count));
+    part.ok_or_else(|| Refusal::Part(text.to_owned()))
+}
+
+/// How many parts `/sd` is asked for; nothing where a tenant is to be one target.
+fn parts_of(query: &str) -> Result<Option<usize>, Refusal> {
+    let Some((_, text)) = query::parse(query)?.into_iter().find(|(name, _)| name == "parts") else {
+        return Ok(None);
+    };
+    let parts = number(&text).filter(|parts| (1..=MAX_PARTS).contains(parts));
+    parts.map(Some).ok_or(Refusal::Parts(text))
+}
+
+/// Digits only: a sign would be another way to write the same part.
+fn number(text: &str) -> Option<usize> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 /// Why a query is not served.
@@ -241,8 +268,14 @@ struct Wanted {
 enum Refusal {
     #[error(transparent)]
     Query(#[from] query::Malformed),
-    #[error("tenant is given more than once; leave it out to get all")]
-    TwoTenants,
+    #[error("{0} is given more than once; leave it out to get all")]
+    Twice(String),
+    #[error("part={0:?} is not like 1/8, with 1 to {MAX_PARTS} parts")]
+    Part(String),
+    #[error("parts={0:?} is not a number from 1 to {MAX_PARTS}")]
+    Parts(String),
+    #[error(transparent)]
+    Host(#[from] sd::NoHost),
     #[error(transparent)]
     Selection(#[from] exposition::Error),
     #[error(transparent)]
@@ -256,7 +289,10 @@ impl From<Refusal> for Answer {
             | Refusal::Room(api::Error::Unknown(_)) => StatusCode::NOT_FOUND,
             Refusal::Selection(exposition::Error::UnknownName(_))
             | Refusal::Query(_)
-            | Refusal::TwoTenants
+            | Refusal::Twice(_)
+            | Refusal::Part(_)
+            | Refusal::Parts(_)
+            | Refusal::Host(_)
             | Refusal::Room(api::Error::Ambiguous(_)) => StatusCode::BAD_REQUEST,
         };
         text(status, &refusal.to_string())
@@ -313,20 +349,18 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::metrics::block::Cutter;
     use crate::metrics::catalogue::{Family, Kind};
+    use crate::metrics::segment::{Segment, example};
     use crate::metrics::text::Labels;
 
     static CATALOGUE: [Family; 1] = [Family::example("t_up", Kind::Gauge, &["tenant"], "Up.")];
 
     fn routes() -> (Routes, Arc<Mutex<Vec<String>>>) {
         let exposition = Exposition::new(&CATALOGUE, vec!["contoso".to_owned()]);
-        let mut cutter = Cutter::default();
-        let mut cut = cutter.cut(&[]);
-        cut.entity("contoso", |lines| {
+        let segment = example::cut(&Segment::default(), &[(0, 0)], |_, lines| {
             lines.sample("t_up", &Labels::new(&[("tenant", "contoso")]), &[], true);
         });
-        exposition.replace(0, "contoso", cut.into());
+        exposition.replace(0, "contoso", segment);
         let calls = Arc::new(Mutex::new(Vec::new()));
         let log = |calls: &Arc<Mutex<Vec<String>>>| {
             let calls = Arc::clone(calls);
@@ -402,6 +436,18 @@ mod tests {
         check("/metrics?x=%", 400, "malformed query: \"%\" does not decode to UTF-8\n", &["metrics 400"]);
         let twice = "tenant is given more than once; leave it out to get all\n";
         check("/metrics?tenant=a&tenant=b", 400, twice, &["metrics 400"]);
+        check("/metrics?part=1/1", 200, &all, &["read", "metrics 200"]);
+        check("/metrics?part=2/2", 200, "# tail of None\n", &["read", "metrics 200"]);
+        for part in ["", "1", "0/2", "3/2", "1/0", "-1/2", "1/65", "1/2/3", "a/b"] {
+            let refusal = format!("part={part:?} is not like 1/8, with 1 to 64 parts\n");
+            check(&format!("/metrics?part={part}"), 400, &refusal, &["metrics 400"]);
+        }
+        let twice = "part is given more than once; leave it out to get all\n";
+        check("/metrics?part=1/2&part=2/2", 400, twice, &["metrics 400"]);
+        for parts in ["0", "65", "-1", "all"] {
+            let refusal = format!("parts={parts:?} is not a number from 1 to 64\n");
+            check(&format!("/sd?parts={parts}"), 400, &refusal, &["sd 400"]);
+        }
     }
 
     #[test]

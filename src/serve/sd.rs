@@ -1,4 +1,4 @@
-//! `/sd`: one scrape target for each tenant, as Prometheus discovers targets over HTTP.
+//! `/sd`: one scrape target for each tenant, or several that share its rooms, as Prometheus discovers targets over HTTP.
 //!
 //! <https://prometheus.io/docs/prometheus/latest/http_sd/>
 
@@ -50,19 +50,35 @@ struct Group<'a> {
     labels: BTreeMap<&'a str, String>,
 }
 
-/// The targets as JSON. They differ in `instance`, which would be the same address for all of them.
-pub(super) fn targets<'a>(place: &Place, tenants: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
-    let group = |tenant: &str| Group {
-        targets: [&place.host],
-        labels: BTreeMap::from([
+/// The targets as JSON; with `parts` so many for each tenant. They differ in `instance`, which would be the same address
+/// for all of them.
+pub(super) fn targets<'a>(
+    place: &Place,
+    tenants: impl IntoIterator<Item = &'a str>,
+    parts: Option<usize>,
+) -> Vec<u8> {
+    let group = |tenant: &str, part: Option<String>| {
+        let mut instance = format!("{}/{tenant}", place.host);
+        let mut labels = BTreeMap::from([
             ("__scheme__", if place.is_https { "https" } else { "http" }.to_owned()),
             ("__metrics_path__", place.path.clone()),
             ("__param_tenant", tenant.to_owned()),
             ("__meta_teams_rooms_tenant", tenant.to_owned()),
-            ("instance", format!("{}/{tenant}", place.host)),
-        ]),
+        ]);
+        if let Some(part) = part {
+            instance.extend(["/", &part]);
+            labels.insert("__param_part", part);
+        }
+        labels.insert("instance", instance);
+        Group { targets: [&place.host], labels }
     };
-    let groups: Vec<Group<'_>> = tenants.into_iter().map(group).collect();
+    let groups: Vec<Group<'_>> = match parts {
+        None => tenants.into_iter().map(|tenant| group(tenant, None)).collect(),
+        Some(parts) => {
+            let of_tenant = |tenant| (1..=parts).map(move |part| (tenant, format!("{part}/{parts}")));
+            tenants.into_iter().flat_map(of_tenant).map(|(tenant, part)| group(tenant, Some(part))).collect()
+        }
+    };
     let mut json = serde_json::to_vec(&groups).expect("texts always serialise");
     json.push(b'\n');
     json
@@ -93,7 +109,7 @@ mod tests {
     #[test]
     fn each_tenant_is_a_target_of_its_own() {
         let place = Place::of_request("exporter:10064", true, "/metrics").expect("a host");
-        let json = targets(&place, ["contoso", "fabrikam"]);
+        let json = targets(&place, ["contoso", "fabrikam"], None);
         let found: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
         let target = |tenant: &str| {
             serde_json::json!({"targets": ["exporter:10064"], "labels": {
@@ -102,5 +118,19 @@ mod tests {
             }})
         };
         assert_eq!(found, serde_json::json!([target("contoso"), target("fabrikam")]));
+    }
+
+    #[test]
+    fn the_parts_of_a_tenant_are_targets_of_their_own() {
+        let place = Place::of_request("exporter:10064", false, "/metrics").expect("a host");
+        let json = targets(&place, ["contoso"], Some(2));
+        let found: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
+        let target = |part: &str| {
+            serde_json::json!({"targets": ["exporter:10064"], "labels": {
+                "__scheme__": "http", "__metrics_path__": "/metrics", "__param_tenant": "contoso", "__param_part": part,
+                "__meta_teams_rooms_tenant": "contoso", "instance": format!("exporter:10064/contoso/{part}"),
+            }})
+        };
+        assert_eq!(found, serde_json::json!([target("1/2"), target("2/2")]));
     }
 }

@@ -10,9 +10,9 @@ use tokio::net::TcpSocket;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::metrics::block::Cutter;
 use crate::metrics::catalogue::{Family, Kind};
 use crate::metrics::exposition::Exposition;
+use crate::metrics::segment::{Segment, example};
 use crate::metrics::text::Labels;
 
 /// More than the sockets of a stalled connection hold.
@@ -89,15 +89,12 @@ impl Running {
 
 fn exposition() -> Exposition {
     let exposition = Exposition::new(&CATALOGUE, vec!["contoso".to_owned()]);
-    let mut cutter = Cutter::default();
-    let mut cut = cutter.cut(&[]);
-    for device in 0..5000 {
+    let devices: Vec<_> = (0..5000).map(|device| (device, 1)).collect();
+    let segment = example::cut(&Segment::default(), &devices, |(device, value), lines| {
         let device = format!("device-{device}");
-        cut.entity(&device, |lines| {
-            lines.sample("t_up", &Labels::new(&[("device_id", &device)]), &[], true);
-        });
-    }
-    exposition.replace(0, "contoso", cut.into());
+        lines.sample("t_up", &Labels::new(&[("device_id", &device)]), &[], value);
+    });
+    exposition.replace(0, "contoso", segment);
     exposition
 }
 

@@ -10,9 +10,10 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 use teams_rooms_exporter::metrics::View;
-use teams_rooms_exporter::metrics::block::Cutter;
 use teams_rooms_exporter::metrics::catalogue::{FAMILIES, Family};
+use teams_rooms_exporter::metrics::draw::Drawing;
 use teams_rooms_exporter::metrics::exposition::{Exposition, Selection};
+use teams_rooms_exporter::metrics::segment::Segment;
 use teams_rooms_exporter::metrics::text::Format;
 use teams_rooms_exporter::model::calendar::{Booking, Calendar};
 use teams_rooms_exporter::model::collector::{Collector, CollectorState, Status};
@@ -57,7 +58,8 @@ fn account() -> impl Strategy<Value = Account> {
 fn device() -> impl Strategy<Value = Device> {
     let texts = (of(name()), of(name()), of(name()), of(name()));
     let states = (state::<DeviceType>(), state::<Health>(), state::<Activity>());
-    ("[ -~é]{1,20}", texts, states, of(time()), of(time()), of(account())).prop_map(
+    let id = prop_oneof!["[a-e]", "[ -~é]{1,20}"]; // some are met again
+    (id, texts, states, of(time()), of(time()), of(account())).prop_map(
         |(id, (manufacturer, model, serial_number, asset_tag), states, created, last_modified, account)| {
             let (device_type, health, activity) = states;
             let id = id.as_str().into();
@@ -155,26 +157,35 @@ fn status() -> impl Strategy<Value = Status> {
 
 const TRUST: [Trust; 3] = [Trust::Always, Trust::UntilListed, Trust::Never];
 
-/// A history of polls: each lists some devices and reads some details.
+/// What came of some polls.
 fn snapshot() -> impl Strategy<Value = Snapshot> {
+    history().prop_map(|snapshots| snapshots.into_iter().last().unwrap_or_default())
+}
+
+/// Some polls: each lists some devices and reads some details; and what is known after each of them.
+fn history() -> impl Strategy<Value = Vec<Snapshot>> {
+    type Read = (Device, Option<Option<Detail>>, Timestamp, bool);
     let device = (device(), of(of(detail())), time(), any::<bool>());
-    let polls = vec(vec(device, 0..8), 0..4);
-    (polls, vec(status(), Collector::ALL.len()), select(&TRUST[..])).prop_map(|(polls, statuses, trust)| {
+    let poll = (vec(device, 0..8), vec(status(), Collector::ALL.len()));
+    (vec(poll, 1..5), select(&TRUST[..])).prop_map(|(polls, trust)| {
         let store = Store::new(Snapshot::default());
-        for (device, detail, now, paused) in polls.into_iter().flatten() {
-            let device = Arc::new(device);
-            if paused {
-                store.lose_track(now);
+        let take = |(devices, statuses): (Vec<Read>, Vec<Status>)| {
+            for (device, detail, now, paused) in devices {
+                let device = Arc::new(device);
+                if paused {
+                    store.lose_track(now);
+                }
+                store.take_devices(std::slice::from_ref(&device), trust, now);
+                look(&store, paused, now);
+                if let Some(detail) = detail {
+                    store.take_details(vec![(device, detail.map(Arc::new))], now);
+                }
             }
-            store.take_devices(std::slice::from_ref(&device), trust, now);
-            look(&store, paused, now);
-            if let Some(detail) = detail {
-                store.take_details(vec![(device, detail.map(Arc::new))], now);
-            }
-        }
-        let mut snapshot = store.snapshot();
-        snapshot.status = Arc::new(Collector::ALL.iter().copied().zip(statuses).collect());
-        snapshot
+            let mut snapshot = store.snapshot();
+            snapshot.status = Arc::new(Collector::ALL.iter().copied().zip(statuses).collect());
+            snapshot
+        };
+        polls.into_iter().map(take).collect()
     })
 }
 
@@ -195,18 +206,26 @@ fn look(store: &Store, refused: bool, now: Timestamp) {
 fn expose(snapshots: &[(&str, &Snapshot)]) -> Exposition {
     let exposition =
         Exposition::new(FAMILIES, snapshots.iter().map(|(name, _)| (*name).to_owned()).collect());
-    let mut cutter = Cutter::default();
     for (name, snapshot) in snapshots {
-        let view = View::new(name, snapshot, Timestamp::from_seconds(NOW));
-        for (index, family) in FAMILIES.iter().enumerate() {
-            exposition.replace(index, name, view.render(family, &mut cutter, &[]));
-        }
+        draw(&exposition, name, snapshot, Timestamp::from_seconds(NOW));
     }
     exposition
 }
 
+/// Draws a snapshot beside what was drawn before.
+fn draw(exposition: &Exposition, tenant: &str, snapshot: &Snapshot, now: Timestamp) {
+    let view = View::new(tenant, snapshot, now);
+    let mut drawing = Drawing::new(&view);
+    for (index, family) in FAMILIES.iter().enumerate() {
+        let previous = exposition.segment(index, tenant).unwrap_or_else(|| Arc::new(Segment::default()));
+        if let Some(segment) = drawing.draw(family, &previous) {
+            exposition.replace(index, tenant, segment);
+        }
+    }
+}
+
 fn select_all(exposition: &Exposition, format: Format, gzip: bool) -> Vec<u8> {
-    let selection = Selection { tenant: None, names: None, format, gzip };
+    let selection = Selection { tenant: None, names: None, part: None, format, gzip };
     let body = exposition.select(&selection, b"").expect("all is always there");
     let bytes = body.chunks.concat();
     assert_eq!(bytes.len() as u64, body.length);
@@ -354,5 +373,20 @@ proptest! {
     #[test]
     fn any_snapshot_is_exposed_well(contoso in snapshot(), fabrikam in snapshot()) {
         check(&contoso, &fabrikam);
+    }
+
+    #[test]
+    fn what_is_drawn_beside_an_older_picture_is_what_is_drawn_afresh(snapshots in history(), ages in vec(0_i64..4000, 4)) {
+        let kept = Exposition::new(FAMILIES, vec!["contoso".to_owned()]);
+        let mut now = NOW;
+        for (snapshot, age) in snapshots.iter().zip(ages) {
+            draw(&kept, "contoso", snapshot, Timestamp::from_seconds(now));
+            now += age;
+            draw(&kept, "contoso", snapshot, Timestamp::from_seconds(now));
+            let fresh = Exposition::new(FAMILIES, vec!["contoso".to_owned()]);
+            draw(&fresh, "contoso", snapshot, Timestamp::from_seconds(now));
+            prop_assert_eq!(select_all(&kept, Format::Text, false), select_all(&fresh, Format::Text, false));
+            prop_assert_eq!(select_all(&kept, Format::OpenMetrics, true), select_all(&fresh, Format::OpenMetrics, true));
+        }
     }
 }

@@ -33,7 +33,7 @@ pub struct Memory {
 }
 
 /// How the state of a room came to be what it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StateMemory {
     pub state: RoomState,
     grounds: Grounds,
@@ -42,7 +42,7 @@ pub struct StateMemory {
 }
 
 /// How the presence of a room account came to be what it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PresenceMemory {
     /// Anything but offline; `None` until one was known.
     online: Option<bool>,
@@ -57,7 +57,7 @@ pub struct PresenceMemory {
     pub call_since: Option<Timestamp>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DeviceMemory {
     /// The room of the account signed in, after sign-out of the last one seen.
     pub home: Option<Arc<str>>,
@@ -78,7 +78,7 @@ pub struct DeviceMemory {
 }
 
 /// Whether a device is up, and since when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Standing {
     pub up: bool,
     /// When the exporter first saw it so; the state may be older.
@@ -87,7 +87,7 @@ pub struct Standing {
     pub began: Option<Timestamp>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SoftwareMemory {
     current: Option<Arc<str>>,
     update_available: Option<bool>,
@@ -98,7 +98,7 @@ pub struct SoftwareMemory {
 }
 
 /// Something of a device that is connected or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Link {
     Connection,

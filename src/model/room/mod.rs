@@ -14,7 +14,7 @@ use crate::model::presence::{Availability, Presence};
 use crate::model::{State, Timestamp};
 
 /// The verdict on a room, and what it rests on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Judgement {
     pub state: RoomState,
     pub votes: Vec<Vote>,
@@ -24,7 +24,7 @@ pub struct Judgement {
     pub until: Option<Timestamp>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoomState {
     Ok,
@@ -36,7 +36,7 @@ pub enum RoomState {
 }
 
 /// What one source says; a source that does not know has no vote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Vote {
     pub source: Source,
     pub up: bool,
@@ -44,14 +44,14 @@ pub struct Vote {
     pub since: Option<Timestamp>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
     Device,
     Presence,
     Incident,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Problem {
     pub name: String,
     pub area: Area,
@@ -59,7 +59,7 @@ pub struct Problem {
 }
 
 /// Whose job a problem is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Area {
     Room,
     Account,

@@ -31,7 +31,7 @@ struct RoomUsage {
 }
 
 /// The counters of a room; those that were never known to count anything are absent.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Totals {
     states: [Seconds; RoomState::ALL.len()],
     /// Calendar or use was known.
@@ -45,7 +45,7 @@ pub struct Totals {
     pub unbooked_use: Option<Seconds>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Seconds {
     /// In the service hours of the room's site, or anywhen where it has none.
     pub service: u64,

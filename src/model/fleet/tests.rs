@@ -1,0 +1,92 @@
+//! Tests of the joined picture of a tenant.
+
+use super::*;
+use crate::model::device::{Account, Health};
+use crate::model::identity::Trust;
+use crate::model::listing::tests::device;
+use crate::model::memory::{Moment, Sighting};
+use crate::model::record::Record;
+
+const DAY: i64 = 86_400;
+
+fn core(id: &str, health: Health) -> Arc<Device> {
+    let account = Account { id: None, name: None, email: Some("oslo@contoso.example".into()) };
+    Arc::new(Device { health, account: Some(account), ..(*device(id, DeviceType::TeamsRoom)).clone() })
+}
+
+fn observe(snapshot: &mut Snapshot, devices: &[Arc<Device>], seconds: i64) {
+    let now = Timestamp::from_seconds(seconds);
+    Arc::make_mut(&mut snapshot.devices).take(devices, now);
+    let sighting = |device: &Arc<Device>| Sighting { value: device.clone(), last_read: Some(now) };
+    let sightings: Vec<_> = devices.iter().map(sighting).collect();
+    Arc::make_mut(&mut snapshot.memory).observe_devices(
+        &sightings,
+        Trust::UntilListed,
+        Moment { now, expiry: Duration::from_mins(30) },
+    );
+}
+
+#[track_caller]
+fn check_superseded(snapshot: &Snapshot, seconds: i64, expected: &[&str]) {
+    let fleet = Fleet::at(snapshot, Timestamp::from_seconds(seconds));
+    let superseded: Vec<&str> =
+        fleet.devices.iter().filter(|d| d.superseded).map(|d| &*d.device.id).collect();
+    assert_eq!(superseded, expected);
+}
+
+#[test]
+fn a_core_device_down_for_a_week_beside_a_living_one_is_superseded() {
+    let mut snapshot = Snapshot::default();
+    observe(&mut snapshot, &[core("old", Health::Offline), core("new", Health::Healthy)], 0);
+    check_superseded(&snapshot, 7 * DAY, &[]);
+    check_superseded(&snapshot, 7 * DAY + 1, &["old"]);
+    let fleet = Fleet::at(&snapshot, Timestamp::from_seconds(DAY));
+    assert_eq!(fleet.until, Some(Timestamp::from_seconds(7 * DAY + 1)), "the picture changes by itself");
+    observe(&mut snapshot, &[core("new", Health::Offline)], 8 * DAY);
+    check_superseded(&snapshot, 8 * DAY, &[]);
+}
+
+#[test]
+fn both_devices_make_one_room() {
+    let mut snapshot = Snapshot::default();
+    observe(&mut snapshot, &[core("old", Health::Offline), core("new", Health::Healthy)], 0);
+    let fleet = Fleet::at(&snapshot, Timestamp::from_seconds(0));
+    let [room] = &fleet.rooms[..] else { panic!("one room, not {}", fleet.rooms.len()) };
+    assert_eq!((&*room.room.id, fleet.members(room).count()), ("oslo@contoso.example", 2));
+}
+
+/// Enrolments as Intune's id, serial number, room and last sync; says which is joined to the device `core` with serial
+/// number `HA1` and which to its room, by their systems' versions: the same as the ids.
+#[track_caller]
+fn check_managed(enrolments: &[(&str, &str, &str, i64)], expected: [Option<&str>; 2]) {
+    let mut snapshot = Snapshot::default();
+    let device = Device { serial_number: Some("HA1".into()), ..(*core("core", Health::Healthy)).clone() };
+    observe(&mut snapshot, &[Arc::new(device)], 0);
+    let record = |(id, serial, room, sync): &(&str, &str, &str, i64)| {
+        let managed = ManagedDevice {
+            serial_number: Some((*serial).into()),
+            room_id: Some((*room).into()),
+            last_sync: (*sync > 0).then(|| Timestamp::from_seconds(*sync)),
+            os_version: Some((*id).into()),
+            ..ManagedDevice::default()
+        };
+        ((*id).into(), Record::new(managed, Timestamp::from_seconds(0)))
+    };
+    snapshot.intune = Arc::new(enrolments.iter().map(record).collect());
+    let fleet = Fleet::at(&snapshot, Timestamp::from_seconds(0));
+    let version = |managed: Option<&ManagedDevice>| managed.and_then(|managed| managed.os_version.clone());
+    let [device, room] = [version(fleet.devices[0].managed), version(fleet.rooms[0].managed)];
+    assert_eq!([device.as_deref(), room.as_deref()], expected, "{enrolments:?}");
+}
+
+#[test]
+fn of_several_enrolments_the_one_that_synced_last_is_joined() {
+    let oslo = "oslo@contoso.example";
+    check_managed(&[("a", "HA1", "", 7), ("b", "ha1", "", 9), ("c", "HA1", "", 8)], [Some("b"), None]);
+    check_managed(&[("b", "HA1", "", 7), ("a", "HA1", "", 7)], [Some("b"), None]);
+    check_managed(&[("a", "HA1", "", 1), ("b", "HA1", "", 0)], [Some("a"), None]);
+    check_managed(&[("a", "OLD", oslo, 9)], [None, Some("a")]);
+    check_managed(&[("a", "OLD", oslo, 9), ("b", "0", oslo, 3)], [None, Some("a")]);
+    check_managed(&[("a", "OLD", oslo, 9), ("b", "HA1", oslo, 3)], [Some("b"), None]);
+    check_managed(&[("a", "OLD", "bergen@contoso.example", 9)], [None, None]);
+}
