@@ -5,7 +5,9 @@ use crate::model::device::{Account, Health};
 use crate::model::identity::Trust;
 use crate::model::listing::tests::device;
 use crate::model::memory::{Moment, Sighting};
+use crate::model::presence::Availability;
 use crate::model::record::Record;
+use crate::model::sight::Sight;
 
 const DAY: i64 = 86_400;
 
@@ -89,4 +91,82 @@ fn of_several_enrolments_the_one_that_synced_last_is_joined() {
     check_managed(&[("a", "OLD", oslo, 9), ("b", "0", oslo, 3)], [None, Some("a")]);
     check_managed(&[("a", "OLD", oslo, 9), ("b", "HA1", oslo, 3)], [Some("b"), None]);
     check_managed(&[("a", "OLD", "bergen@contoso.example", 9)], [None, None]);
+}
+
+/// Every fact that is different makes another print.
+#[track_caller]
+fn check_prints<T: std::hash::Hash>(things: &[T]) {
+    let prints: std::collections::HashSet<u64> = things.iter().map(print).collect();
+    assert_eq!(prints.len(), things.len());
+}
+
+#[test]
+fn every_fact_of_a_device_is_in_its_print() {
+    let mut snapshot = Snapshot::default();
+    observe(&mut snapshot, &[core("a", Health::Healthy)], 0);
+    let fleet = Fleet::at(&snapshot, Timestamp::from_seconds(0));
+    let base = || Fleet::at(&snapshot, Timestamp::from_seconds(0)).devices.remove(0);
+    let (other, forgotten) = (core("a", Health::Offline), DeviceMemory::default());
+    let basis = Basis::from(&*other);
+    let reading = Reading { read_at: fleet.now, basis, detail: None, denied: false };
+    let managed = ManagedDevice::default();
+    check_prints(&[
+        base(),
+        FleetDevice { device: &other, ..base() },
+        FleetDevice { memory: Some(&forgotten), ..base() },
+        FleetDevice { room: None, ..base() },
+        FleetDevice { reading: Some(&reading), ..base() },
+        FleetDevice { superseded: true, ..base() },
+        FleetDevice { managed: Some(&managed), ..base() },
+    ]);
+}
+
+#[test]
+fn every_fact_of_a_room_is_in_its_print() {
+    let mut snapshot = Snapshot::default();
+    observe(&mut snapshot, &[core("a", Health::Healthy)], 0);
+    let base = || Fleet::at(&snapshot, Timestamp::from_seconds(0)).rooms.remove(0);
+    let mut other = base().room.clone();
+    other.name = "Bergen".into();
+    let (place, file, managed) = (Place::default(), RoomFacts::default(), ManagedDevice::default());
+    let presence = Presence { availability: Availability::Busy, in_call: None };
+    let occupancy = Calendar::Readable(Vec::new()).at(Timestamp::from_seconds(0));
+    let account = RoomAccount::default();
+    check_prints(&[
+        base(),
+        FleetRoom { room: &other, ..base() },
+        FleetRoom { place: Some(&place), ..base() },
+        FleetRoom { file: Some(&file), ..base() },
+        FleetRoom { in_service: false, ..base() },
+        FleetRoom { may_observe: false, ..base() },
+        FleetRoom { presence: Some((presence, PresenceMemory::default())), ..base() },
+        FleetRoom { managed: Some(&managed), ..base() },
+        FleetRoom { calendar: Some(&Calendar::Refused), ..base() },
+        FleetRoom { occupancy, ..base() },
+        FleetRoom { account: Some(&account), ..base() },
+    ]);
+}
+
+#[test]
+fn a_room_has_another_print_with_its_devices_and_they_with_it() {
+    let at = |health, totals: bool| {
+        let mut snapshot = Snapshot::default();
+        observe(&mut snapshot, &[core("a", health), core("b", Health::Healthy)], 0);
+        if totals {
+            let fleet = Fleet::at(&snapshot, Timestamp::from_seconds(0));
+            let sights =
+                fleet.rooms.iter().map(|room| (room.room.id.clone(), Sight::of(&fleet, room))).collect();
+            Arc::make_mut(&mut snapshot.usage).observe(&sights, &[], Timestamp::from_seconds(0));
+        }
+        let fleet = Fleet::at(&snapshot, Timestamp::from_seconds(0));
+        let Prints { devices, rooms, times } = Prints::of(&fleet, &fleet.judgements());
+        (devices, rooms[0], times[0])
+    };
+    let (before, after, counted) =
+        (at(Health::Healthy, false), at(Health::Critical, false), at(Health::Healthy, true));
+    assert_eq!(before, at(Health::Healthy, false));
+    assert!(before.0[0] != after.0[0] && before.1 != after.1 && before.2 != after.2);
+    assert_ne!(before.0[1], after.0[1], "what a device says of its room may be another");
+    assert_eq!((&before.0, before.1), (&counted.0, counted.1), "time passes without a change of the room");
+    assert_ne!(before.2, counted.2);
 }
