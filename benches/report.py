@@ -1,5 +1,7 @@
 """What the benchmarks share: the page of results, the machine, the processor time of a server."""
 
+import functools
+import json
 import os
 import platform
 import statistics
@@ -50,6 +52,10 @@ def distribution() -> str:
     return next((line.partition("=")[2].strip('"') for line in lines if line.startswith("PRETTY_NAME=")), "unknown")
 
 
+def outputs(command: list[str]) -> list[str]:
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+
+
 def output(command: list[str]) -> str:
     """The first line that a program says of itself, wherever it says it."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
@@ -95,3 +101,17 @@ def machine_seconds() -> float:
     fields = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     user, nice, system, _idle, _waiting, interrupt, soft_interrupt, steal = fields
     return (user + nice + system + interrupt + soft_interrupt + steal) / TICKS
+
+
+@functools.cache
+def target() -> Path:
+    told = ["cargo", "metadata", "--locked", "--no-deps", "--format-version", "1"]
+    done = subprocess.run(told, cwd=REPOSITORY, check=True, capture_output=True)
+    return Path(json.loads(done.stdout)["target_directory"])
+
+
+def build_rivals() -> str:
+    build = ["cargo", "bench", "--locked", "--bench", "rivals", "--no-run", "--message-format", "json"]
+    done = subprocess.run(build, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE)
+    built = [json.loads(line) for line in done.stdout.splitlines()]
+    return next(one["executable"] for one in built if one.get("target", {}).get("name") == "rivals" and one["executable"])

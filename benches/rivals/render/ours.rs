@@ -1,6 +1,5 @@
 //! Our pipeline: labels written once per device, lines into one buffer, blocks of 64 KiB that are kept.
 
-use bytes::Bytes;
 use teams_rooms_exporter::metrics::block::{Block, Deflater};
 use teams_rooms_exporter::metrics::text::{Labels, Lines};
 
@@ -14,14 +13,13 @@ pub(super) struct Ours {
     fleet: Fleet,
     lines: Lines,
     deflater: Deflater,
-    text: Vec<Bytes>,
     blocks: Vec<Block>,
 }
 
 impl Ours {
     pub(super) fn new(fleet: Fleet) -> Self {
         let (lines, deflater) = (Lines::default(), Deflater::default());
-        Self { fleet, lines, deflater, text: Vec::new(), blocks: Vec::new() }
+        Self { fleet, lines, deflater, blocks: Vec::new() }
     }
 
     /// Hands over each piece of text when it has the size of a block.
@@ -58,19 +56,20 @@ impl Ours {
 }
 
 impl Render for Ours {
+    /// Text that is as it was is not kept a second time: one buffer is all it takes.
     fn text(&mut self) -> anyhow::Result<usize> {
-        let mut text = Vec::new();
-        self.render(|lines| text.push(Bytes::copy_from_slice(lines.as_bytes())));
-        self.text = text;
-        Ok(self.text.iter().map(Bytes::len).sum())
+        let mut size = 0;
+        self.render(|lines| size += lines.len());
+        Ok(size)
     }
 
+    /// The blocks of the last generation go as those of the next one come, as families are replaced one after another.
     fn deflated(&mut self) -> anyhow::Result<usize> {
-        self.text.clear();
         let mut deflater = std::mem::take(&mut self.deflater);
-        let mut blocks = Vec::new();
+        let (mut old, mut blocks) = (std::mem::take(&mut self.blocks).into_iter(), Vec::new());
         self.render(|lines| {
             let text = lines.as_bytes();
+            drop(old.next());
             blocks.push(deflater.block(text, crc32fast::hash(text), lines.series()));
         });
         (self.deflater, self.blocks) = (deflater, blocks);
