@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use std::vec;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
@@ -266,45 +266,77 @@ impl State {
     }
 }
 
-/// A body that tells the watch when hyper has taken it.
+/// A body that tells the watch when hyper has taken it, all at once.
 #[derive(Debug)]
 struct Sending {
-    chunks: vec::IntoIter<Bytes>,
-    left: u64,
+    chunks: Option<Chunks>,
     watch: Watch,
 }
 
 impl Sending {
     fn new(body: exposition::Body, watch: Watch) -> Self {
-        Self { left: body.length, chunks: body.chunks.into_iter(), watch }
+        let chunks = Chunks { left: body.length, chunks: body.chunks.into_iter() };
+        Self { chunks: Some(chunks).filter(Chunks::has_remaining), watch }
     }
 }
 
 impl Body for Sending {
-    type Data = Bytes;
+    type Data = Chunks;
     type Error = Infallible;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let chunk = self.chunks.next();
-        self.left -= chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
-        Poll::Ready(chunk.map(|chunk| Ok(Frame::data(chunk))))
+    ) -> Poll<Option<Result<Frame<Chunks>, Infallible>>> {
+        Poll::Ready(self.chunks.take().map(|chunks| Ok(Frame::data(chunks))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left == 0
+        self.chunks.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        SizeHint::with_exact(self.chunks.as_ref().map_or(0, |chunks| chunks.left))
     }
 }
 
 impl Drop for Sending {
     fn drop(&mut self) {
         self.watch.taken();
+    }
+}
+
+/// The blocks of a body as one buffer. hyper hands sixteen buffers at most to the socket at once, and this one counts as
+/// one of them, however many blocks it lends.
+#[derive(Debug)]
+struct Chunks {
+    left: u64,
+    chunks: vec::IntoIter<Bytes>,
+}
+
+impl Buf for Chunks {
+    fn remaining(&self) -> usize {
+        usize::try_from(self.left).expect("what is held in memory can be counted")
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.chunks.as_slice().iter().find(|chunk| !chunk.is_empty()).map_or(&[], |chunk| chunk)
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let lent = slices.iter_mut().zip(self.chunks.as_slice());
+        lent.map(|(slice, chunk)| *slice = IoSlice::new(chunk)).count()
+    }
+
+    fn advance(&mut self, mut taken: usize) {
+        self.left -= taken as u64;
+        while let Some(first) = self.chunks.as_mut_slice().first_mut() {
+            if taken < first.len() {
+                return first.advance(taken);
+            }
+            taken -= first.len();
+            drop(self.chunks.next()); // a block of an old generation is freed as soon as it is sent
+        }
     }
 }
 

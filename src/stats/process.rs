@@ -1,6 +1,8 @@
 //! The `process_*` metrics that every exporter has, read from `/proc`. Elsewhere than on Linux they are absent.
 
 use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::Read as _;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
@@ -8,15 +10,28 @@ use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricT
 /// Reads `/proc/self` when it is gathered.
 pub(super) struct Process {
     descriptions: Vec<Desc>,
+    fixed: Fixed,
+}
+
+/// What stays the same, and is asked once: a scrape waits for what it is told, and for `/proc/stat` the kernel adds up
+/// every interrupt.
+#[derive(Clone, Copy, Debug)]
+struct Fixed {
+    started: Option<f64>,
+    max_fds: Option<f64>,
+    page_bytes: Option<f64>,
 }
 
 /// Linux reports CPU times in hundredths of a second on every architecture (`USER_HZ`).
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// What is wanted of the files about a process stands in their first page.
+const READ_BYTES: usize = 4096;
+
 impl Process {
     pub(super) fn new() -> Self {
         let description = Desc::new("process".to_owned(), "process".to_owned(), Vec::new(), HashMap::new());
-        Self { descriptions: vec![description.expect("a constant name")] }
+        Self { descriptions: vec![description.expect("a constant name")], fixed: Fixed::read() }
     }
 }
 
@@ -26,42 +41,75 @@ impl Collector for Process {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        readings().into_iter().filter_map(|(name, value)| Some(family(name, value?))).collect()
+        readings(self.fixed).into_iter().filter_map(|(name, value)| Some(family(name, value?))).collect()
     }
 }
 
-fn readings() -> [(&'static str, Option<f64>); 7] {
+impl Fixed {
+    fn read() -> Self {
+        Self {
+            started: started(),
+            max_fds: read("/proc/self/limits").and_then(|limits| number_after(&limits, "Max open files")),
+            page_bytes: page_bytes(),
+        }
+    }
+}
+
+fn readings(fixed: Fixed) -> [(&'static str, Option<f64>); 7] {
     let stat = read("/proc/self/stat").unwrap_or_default();
-    // The command name may hold spaces and parentheses; the fields start behind its last parenthesis, at number 3.
-    let fields: Vec<&str> =
-        stat.rsplit_once(')').map_or(Vec::new(), |(_, rest)| rest.split_whitespace().collect());
-    let field = |number: usize| fields.get(number.checked_sub(3)?)?.parse::<f64>().ok();
-    let status = read("/proc/self/status").unwrap_or_default();
-    let limits = read("/proc/self/limits").unwrap_or_default();
-    let kilobytes = |key| number_after(&status, key).map(|kb| kb * 1024.0);
-    let boot = read("/proc/stat").and_then(|stat| number_after(&stat, "btime"));
+    let field = |number| field(&stat, number);
+    let cpu = field(14).zip(field(15)).map(|(user, system)| (user + system) / TICKS_PER_SECOND);
     [
+        ("process_cpu_seconds_total", cpu),
+        ("process_open_fds", fs::read_dir("/proc/self/fd").ok().map(|open| count(open.count()))),
+        ("process_max_fds", fixed.max_fds),
+        ("process_virtual_memory_bytes", field(23)),
         (
-            "process_cpu_seconds_total",
-            field(14).zip(field(15)).map(|(user, system)| (user + system) / TICKS_PER_SECOND),
+            "process_resident_memory_bytes",
+            field(24).zip(fixed.page_bytes).map(|(pages, bytes)| pages * bytes),
         ),
-        ("process_open_fds", std::fs::read_dir("/proc/self/fd").ok().map(|open| count(open.count()))),
-        ("process_max_fds", number_after(&limits, "Max open files")),
-        ("process_virtual_memory_bytes", kilobytes("VmSize:")),
-        ("process_resident_memory_bytes", kilobytes("VmRSS:")),
-        (
-            "process_start_time_seconds",
-            boot.zip(field(22)).map(|(boot, ticks)| boot + ticks / TICKS_PER_SECOND),
-        ),
-        ("process_threads", number_after(&status, "Threads:")),
+        ("process_start_time_seconds", fixed.started),
+        ("process_threads", field(20)),
     ]
 }
 
-fn read(path: &str) -> Option<String> {
-    std::fs::read_to_string(path).ok()
+/// Seconds since the epoch.
+fn started() -> Option<f64> {
+    let boot = number_after(&fs::read_to_string("/proc/stat").ok()?, "btime")?;
+    Some(boot + field(&read("/proc/self/stat")?, 22)? / TICKS_PER_SECOND)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a process has fewer descriptors than an f64 counts exactly")]
+/// The size of a memory page, from what the kernel told the process at its start: pairs of machine words.
+fn page_bytes() -> Option<f64> {
+    const WORD: usize = size_of::<usize>();
+    const AT_PAGESZ: usize = 6;
+    let told = fs::read("/proc/self/auxv").ok()?;
+    let words: Vec<usize> = told
+        .chunks_exact(WORD)
+        .filter_map(|word| Some(usize::from_ne_bytes(word.try_into().ok()?)))
+        .collect();
+    let pair = words.chunks_exact(2).find(|pair| pair.first() == Some(&AT_PAGESZ))?;
+    pair.get(1).map(|&bytes| count(bytes))
+}
+
+/// A field of `/proc/self/stat`. The command name may hold spaces and parentheses; the fields start behind its last
+/// parenthesis, at number 3.
+fn field(stat: &str, number: usize) -> Option<f64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(number.checked_sub(3)?)?.parse().ok()
+}
+
+/// The start of a file, as much as one call gives: [`fs::read_to_string`] asks seven times for what is told at once.
+fn read(path: &str) -> Option<String> {
+    let mut buffer = [0; READ_BYTES];
+    let length = File::open(path).ok()?.read(&mut buffer).ok()?;
+    String::from_utf8(buffer.get(..length)?.to_vec()).ok()
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "descriptors and the bytes of a page are fewer than an f64 counts exactly"
+)]
 fn count(number: usize) -> f64 {
     number as f64
 }
@@ -98,9 +146,19 @@ mod tests {
 
     #[test]
     fn this_process_has_memory_threads_and_a_start() {
-        for (name, value) in readings() {
+        for (name, value) in readings(Fixed::read()) {
             assert!(value.is_some_and(|value| value >= 0.0), "{name}: {value:?}");
         }
+    }
+
+    #[test]
+    fn the_memory_in_use_is_that_of_the_status() {
+        let told = |name| readings(Fixed::read()).into_iter().find(|(other, _)| *other == name);
+        let (_, bytes) = told("process_resident_memory_bytes").unwrap();
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let expected = number_after(&status, "VmRSS:").unwrap() * 1024.0;
+        // Other tests run meanwhile, and the kernel adds up its processors' parts now and then.
+        assert!((0.5..2.0).contains(&(bytes.unwrap() / expected)), "{bytes:?} {expected}");
     }
 
     #[test]
