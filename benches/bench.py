@@ -6,6 +6,7 @@ import math
 import os
 import platform
 import re
+import signal
 import statistics
 import sys
 import time
@@ -39,6 +40,8 @@ def options(text: str) -> argparse.Namespace:
     parser.add_argument("binary", nargs="?", default=ROOT / "target/release/teams-rooms-exporter", type=Path, help="a release build")
     parser.add_argument("--quick", action="store_true", help="a small try-out that is only printed")
     given = parser.parse_args()
+    # A plain kill must still take the children along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     given.binary = given.binary.resolve()
     return given
 
@@ -52,8 +55,13 @@ class Tenant:
         self.changes = 0
 
     def ask(self, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None) -> bytes:
-        self.connection.request(method, path, body, headers or {})
-        response = self.connection.getresponse()
+        try:
+            self.connection.request(method, path, body, headers or {})
+            response = self.connection.getresponse()
+        except ConnectionError:  # It hangs up on whoever has nothing to say for long.
+            self.connection.close()
+            self.connection.request(method, path, body, headers or {})
+            response = self.connection.getresponse()
         content = response.read()
         if response.status >= 400:
             raise Failure(f"the tenant answers {response.status} to {method} {path}")
