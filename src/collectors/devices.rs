@@ -114,7 +114,6 @@ fn read(item: &RawValue, asked: DeviceType, outcome: &mut Outcome) -> Option<Dev
 /// `teamworkDevice` <https://learn.microsoft.com/graph/api/resources/teamworkdevice?view=graph-rest-beta>
 fn device(node: Node<'_>, asked: DeviceType, unknown: &mut Vec<UnknownValue>) -> Option<Device> {
     let hardware = node.node("hardwareDetail");
-    let hardware_text = |name| hardware.and_then(|hardware| hardware.text(name));
     if node.has("currentUser") && node.node("currentUser").is_none() {
         return None; // nobody can tell whether it is signed in, and signed out would read as down
     }
@@ -126,9 +125,9 @@ fn device(node: Node<'_>, asked: DeviceType, unknown: &mut Vec<UnknownValue>) ->
     Some(Device {
         id: node.id("id")?,
         device_type,
-        manufacturer: hardware_text("manufacturer"),
-        model: hardware_text("model"),
-        serial_number: hardware_text("serialNumber"),
+        manufacturer: hardware.and_then(|hardware| hardware.word("manufacturer")),
+        model: hardware.and_then(|hardware| hardware.word("model")),
+        serial_number: hardware.and_then(|hardware| hardware.text("serialNumber")),
         asset_tag: node.text("companyAssetTag"),
         health: node.state("healthStatus", "device.healthStatus", unknown).unwrap_or(Health::Unknown),
         activity: node.state("activityState", "device.activityState", unknown).unwrap_or(Activity::Unknown),

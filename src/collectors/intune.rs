@@ -96,7 +96,7 @@ fn enrolled(node: Node<'_>, os: Os, unknown: &mut Vec<UnknownValue>) -> Option<E
         storage_free: node.size("freeStorageSpaceInBytes").filter(|_| has_storage(node)),
         storage: node.size("totalStorageSpaceInBytes").filter(|_| has_storage(node)),
         os: node.has("operatingSystem").then_some(os),
-        os_version: node.text("osVersion"),
+        os_version: node.word("osVersion"),
     };
     let has_user = user.id.is_some() || user.email.is_some();
     Some((node.id("id")?, has_user.then_some(user), device))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::model::{State, Timestamp};
+use crate::model::{State, Timestamp, shared};
 
 /// A value that Graph's documentation does not name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -51,8 +51,17 @@ impl<'a> Node<'a> {
 
     /// A text with something in it.
     pub(super) fn text(self, name: &str) -> Option<Arc<str>> {
+        self.shown_text(name).map(Into::into)
+    }
+
+    /// A text that many entities have in common.
+    pub(super) fn word(self, name: &str) -> Option<Arc<str>> {
+        self.shown_text(name).map(shared::word)
+    }
+
+    fn shown_text(self, name: &str) -> Option<&'a str> {
         let text = self.value(name)?.as_str()?.trim();
-        (!text.is_empty()).then(|| cut(text).into())
+        (!text.is_empty()).then(|| cut(text))
     }
 
     /// A text as it is, also one that is too long to show.

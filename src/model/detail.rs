@@ -8,15 +8,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::device::{Activity, Device, Health};
-use crate::model::{State, Timestamp};
+use crate::model::{State, Timestamp, shared};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Detail {
     pub connection: Connection,
     /// Only what Graph reported; not every device type reports every point.
-    pub logins: Vec<(Login, Connection)>,
-    pub peripherals: Vec<Peripheral>,
-    pub software: Vec<Software>,
+    pub logins: Box<[(Login, Connection)]>,
+    pub peripherals: Box<[Peripheral]>,
+    pub software: Box<[Software]>,
 }
 
 /// `teamworkConnection`
@@ -64,8 +64,11 @@ pub enum Slot {
 /// `teamworkPeripheral`
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Product {
+    #[serde(deserialize_with = "shared::name")]
     pub name: Arc<str>,
+    #[serde(default, deserialize_with = "shared::optional")]
     pub vendor_id: Option<Arc<str>>,
+    #[serde(default, deserialize_with = "shared::optional")]
     pub product_id: Option<Arc<str>>,
 }
 
@@ -73,7 +76,9 @@ pub struct Product {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Software {
     pub kind: SoftwareKind,
+    #[serde(default, deserialize_with = "shared::optional")]
     pub current: Option<Arc<str>>,
+    #[serde(default, deserialize_with = "shared::optional")]
     pub available: Option<Arc<str>>,
     /// `softwareFreshness`: `Some(false)` is latest, `None` unknown.
     pub update_available: Option<bool>,

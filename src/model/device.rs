@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{State, Timestamp};
+use crate::model::{State, Timestamp, shared};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Device {
     pub id: Arc<str>,
     pub device_type: DeviceType,
+    #[serde(default, deserialize_with = "shared::optional")]
     pub manufacturer: Option<Arc<str>>,
+    #[serde(default, deserialize_with = "shared::optional")]
     pub model: Option<Arc<str>>,
     pub serial_number: Option<Arc<str>>,
     pub asset_tag: Option<Arc<str>>,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::device::Account;
-use crate::model::{Snapshot, State, Timestamp};
+use crate::model::{Snapshot, State, Timestamp, shared};
 
 /// Who is its primary user is not kept: that may be a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -24,6 +24,7 @@ pub struct ManagedDevice {
     /// Bytes.
     pub storage: Option<u64>,
     pub os: Option<Os>,
+    #[serde(default, deserialize_with = "shared::optional")]
     pub os_version: Option<Arc<str>>,
 }
 

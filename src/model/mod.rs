@@ -26,6 +26,7 @@ pub mod room;
 pub mod rooms_file;
 pub mod service_health;
 pub mod shard;
+pub mod shared;
 pub mod sight;
 pub mod site;
 pub mod snapshot;

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::shared;
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Place {
     /// Immutable, unlike the place's `id`.
@@ -14,9 +16,13 @@ pub struct Place {
     /// Of the room's mailbox, lower case.
     pub email: Arc<str>,
     pub name: Option<Arc<str>>,
+    #[serde(default, deserialize_with = "shared::optional")]
     pub building: Option<Arc<str>>,
+    #[serde(default, deserialize_with = "shared::optional")]
     pub floor: Option<Arc<str>>,
+    #[serde(default, deserialize_with = "shared::optional")]
     pub city: Option<Arc<str>>,
+    #[serde(default, deserialize_with = "shared::optional")]
     pub country: Option<Arc<str>>,
     /// Seats.
     pub capacity: Option<u32>,

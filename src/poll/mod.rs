@@ -142,7 +142,7 @@ impl Poller {
     async fn rest(&self, collector: Collector, state: CollectorState, began: Instant) {
         let pace = &self.settings.sources.of(collector).pace;
         let failures = self.status(collector, |status| status.consecutive_failures);
-        let interval = pace.interval(began.elapsed());
+        let interval = pace.interval(cycle(collector, began.elapsed()));
         tokio::time::sleep_until(began + pace.next(state, failures, interval)).await;
     }
 
@@ -201,7 +201,27 @@ impl Poller {
     }
 }
 
+/// From the start of an attempt that took so long until it may be made again. A list is read half of the time at most:
+/// details let it go first, and under a list without end they would never be read.
+fn cycle(collector: Collector, took: Duration) -> Duration {
+    if collector == Collector::Devices { took.saturating_mul(2) } else { took }
+}
+
 /// How long a cycle of so many items may take.
 fn deadline(items: usize) -> Duration {
     PATIENCE + Duration::from_secs(u64::try_from(items).unwrap_or(u64::MAX) / u64::from(SLOWEST_RATE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_leaves_as_much_time_to_the_details_as_it_takes() {
+        let (pace, took) = (Pace { interval: 2 * MINUTE, expiry: 30 * MINUTE, probe: PROBE }, 3 * MINUTE);
+        let interval = |collector| pace.interval(cycle(collector, took));
+        assert_eq!((interval(Collector::Devices), interval(Collector::Intune)), (6 * MINUTE, took));
+    }
+
+    const MINUTE: Duration = Duration::from_mins(1);
 }

@@ -10,7 +10,7 @@ use crate::model::collector::{Collector, CollectorState, Status};
 use crate::model::listing::Settled;
 use crate::model::memory::Event;
 use crate::model::{State, Timestamp};
-use crate::poll::Poller;
+use crate::poll::{Poller, cycle};
 
 /// What an attempt brought.
 #[derive(Default)]
@@ -68,8 +68,9 @@ impl Poller {
         status.reason = finished.outcome.reason().map(Into::into);
         if state.is_success() {
             // A cycle that failed says nothing about how long one takes.
-            status.interval = pace.interval(finished.took);
-            status.expiry = pace.stretch(pace.expiry, finished.took);
+            let cycle = cycle(collector, finished.took);
+            status.interval = pace.interval(cycle);
+            status.expiry = pace.stretch(pace.expiry, cycle);
         }
         status.consecutive_failures = if state.is_success() { 0 } else { status.consecutive_failures + 1 };
         status.last_success = if state.is_success() { Some(now) } else { status.last_success };

@@ -127,9 +127,9 @@ fn detail() -> impl Strategy<Value = Detail> {
     )
         .prop_map(|(connection, logins, peripherals, software)| Detail {
             connection,
-            logins,
-            peripherals,
-            software,
+            logins: logins.into(),
+            peripherals: peripherals.into(),
+            software: software.into(),
         })
 }
 

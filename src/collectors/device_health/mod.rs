@@ -177,13 +177,13 @@ fn detail(node: Node<'_>, unknown: &mut Vec<UnknownValue>) -> Option<Detail> {
     })
 }
 
-fn logins(node: Node<'_>, unknown: &mut Vec<UnknownValue>) -> Vec<(Login, Connection)> {
-    let Some(status) = node.node("loginStatus") else { return Vec::new() };
+fn logins(node: Node<'_>, unknown: &mut Vec<UnknownValue>) -> Box<[(Login, Connection)]> {
+    let Some(status) = node.node("loginStatus") else { return Box::default() };
     let login = |(name, login): (&str, Login)| Some((login, connection(status.node(name)?, unknown)));
     LOGINS.into_iter().filter_map(login).collect()
 }
 
-fn peripherals(node: Node<'_>, unknown: &mut Vec<UnknownValue>) -> Vec<Peripheral> {
+fn peripherals(node: Node<'_>, unknown: &mut Vec<UnknownValue>) -> Box<[Peripheral]> {
     let mut found = Vec::new();
     let mut take =
         |node: Option<Node<'_>>, slot| found.extend(node.map(|node| peripheral(node, slot, unknown)));
@@ -200,7 +200,7 @@ fn peripherals(node: Node<'_>, unknown: &mut Vec<UnknownValue>) -> Vec<Periphera
             take(health.node(name), slot);
         }
     }
-    found
+    found.into()
 }
 
 /// `teamworkPeripheralHealth`
@@ -215,20 +215,20 @@ fn peripheral(node: Node<'_>, slot: Slot, unknown: &mut Vec<UnknownValue>) -> Pe
 
 /// `teamworkPeripheral`
 fn product(node: Node<'_>) -> Option<Product> {
-    let name = node.text("displayName")?;
-    Some(Product { name, vendor_id: node.text("vendorId"), product_id: node.text("productId") })
+    let name = node.word("displayName")?;
+    Some(Product { name, vendor_id: node.word("vendorId"), product_id: node.word("productId") })
 }
 
-fn software(node: Node<'_>, unknown: &mut Vec<UnknownValue>) -> Vec<Software> {
-    let Some(health) = node.node("softwareUpdateHealth") else { return Vec::new() };
+fn software(node: Node<'_>, unknown: &mut Vec<UnknownValue>) -> Box<[Software]> {
+    let Some(health) = node.node("softwareUpdateHealth") else { return Box::default() };
     let status = |(name, kind): (&str, SoftwareKind)| {
         let status = health.node(name)?;
         let freshness: Option<Freshness> =
             status.state("softwareFreshness", "softwareUpdateStatus.softwareFreshness", unknown);
         Some(Software {
             kind,
-            current: status.text("currentVersion"),
-            available: status.text("availableVersion"),
+            current: status.word("currentVersion"),
+            available: status.word("availableVersion"),
             update_available: freshness.map(|freshness| freshness == Freshness::UpdateAvailable),
         })
     };

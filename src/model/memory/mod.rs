@@ -15,7 +15,7 @@ use crate::model::identity::{Claim, Registry, Trust};
 use crate::model::presence::{Availability, Presence};
 use crate::model::room::RoomState;
 use crate::model::sight::{Grounds, Sight};
-use crate::model::{State, Timestamp};
+use crate::model::{State, Timestamp, shared};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
@@ -60,6 +60,7 @@ pub struct PresenceMemory {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DeviceMemory {
     /// The room of the account signed in, after sign-out of the last one seen.
+    #[serde(default, deserialize_with = "shared::optional")]
     pub home: Option<Arc<str>>,
     pub health: Option<Health>,
     /// When the present health began, if the exporter saw it begin.
@@ -89,6 +90,7 @@ pub struct Standing {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SoftwareMemory {
+    #[serde(default, deserialize_with = "shared::optional")]
     current: Option<Arc<str>>,
     update_available: Option<bool>,
     /// When the exporter saw the installed version change.
@@ -296,6 +298,8 @@ impl Memory {
             event.room.clone_from(&room);
         }
         if self.devices.get(id).is_none_or(|known| **known != memory) {
+            memory.links.shrink_to_fit();
+            memory.software.shrink_to_fit();
             self.devices.insert(id.clone(), Arc::new(memory));
         }
     }

@@ -38,7 +38,8 @@ fn camera(connected: Option<bool>) -> Arc<Detail> {
         product: None,
     };
     Arc::new(Detail {
-        peripherals: vec![peripheral(Slot::RoomCamera, connected), peripheral(Slot::Display(2), Some(true))],
+        peripherals: [peripheral(Slot::RoomCamera, connected), peripheral(Slot::Display(2), Some(true))]
+            .into(),
         ..Detail::default()
     })
 }
@@ -50,7 +51,7 @@ fn client(current: &str, update_available: bool) -> Arc<Detail> {
         available: None,
         update_available: Some(update_available),
     };
-    Arc::new(Detail { software: vec![software], ..Detail::default() })
+    Arc::new(Detail { software: [software].into(), ..Detail::default() })
 }
 
 fn changes(memory: &Memory) -> Vec<(&'static str, u64)> {

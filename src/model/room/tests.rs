@@ -165,7 +165,7 @@ fn lost(since: i64) -> Connection {
 
 fn detail() -> Detail {
     let connection = Connection { connected: Some(true), changed: None };
-    Detail { connection, logins: Vec::new(), peripherals: Vec::new(), software: Vec::new() }
+    Detail { connection, ..Detail::default() }
 }
 
 use Health::{Critical, Healthy, Offline};
@@ -419,12 +419,12 @@ fn nothing_votes() {
 fn problems_of_the_room_or_its_account_degrade_it() {
     let a = core("a", Critical);
     World::new().list(from_ref(&a)).check(Degraded, &["device up"], &["device_critical"]);
-    let login = Detail { logins: vec![(Login::Exchange, lost(-5))], ..detail() };
+    let login = Detail { logins: [(Login::Exchange, lost(-5))].into(), ..detail() };
     let world = World::new().list(from_ref(&a)).detail(&a, login);
     world.check(Degraded, &["device up"], &["exchange_login"]);
     assert_eq!(world.judge().problems[0].area, Area::Account);
     assert_eq!(world.judge().problems[0].since, Some(Timestamp::from_seconds(-5)));
-    let skype = Detail { logins: vec![(Login::Skype, lost(-5))], ..detail() };
+    let skype = Detail { logins: [(Login::Skype, lost(-5))].into(), ..detail() };
     let healthy = core("a", Healthy);
     World::new().list(from_ref(&healthy)).detail(&healthy, skype).check(Fine, &["device up"], &[]);
     for (optional, state, problems) in
@@ -433,7 +433,7 @@ fn problems_of_the_room_or_its_account_degrade_it() {
         let peripheral = Peripheral { slot: Slot::Microphone, optional, connection: lost(-5), product: None };
         let world = World::new()
             .list(from_ref(&healthy))
-            .detail(&healthy, Detail { peripherals: vec![peripheral], ..detail() });
+            .detail(&healthy, Detail { peripherals: [peripheral].into(), ..detail() });
         world.check(state, &["device up"], problems);
     }
 }
