@@ -22,9 +22,9 @@ use teams_rooms_exporter::model::sight::Sight;
 use teams_rooms_exporter::model::{Snapshot, State, Timestamp};
 use teams_rooms_exporter::store::Store;
 
-pub const TENANT: &str = "contoso";
+pub(crate) const TENANT: &str = "contoso";
 /// 2026-11-20T08:00:00Z.
-pub const NOW: Timestamp = Timestamp::from_seconds(1_795_161_600);
+pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_795_161_600);
 
 /// Nine devices share five rooms, as in the simulated tenant.
 fn room_of(device: usize) -> usize {
@@ -36,7 +36,7 @@ fn is_core(device: usize) -> bool {
 }
 
 /// A tenant with so many devices, looked at twice.
-pub fn store(devices: usize) -> Store {
+pub(crate) fn store(devices: usize) -> Store {
     let status = |one: &Collector| {
         let starting = Status::starting(Duration::from_mins(2), Duration::from_mins(30));
         (*one, Status { state: CollectorState::Ok, last_success: Some(NOW), ..starting })
@@ -56,7 +56,7 @@ pub fn store(devices: usize) -> Store {
 }
 
 /// One device in a hundred loses its camera, and is known by list and detail to have.
-pub fn change(store: &Store, devices: usize) {
+pub(crate) fn change(store: &Store, devices: usize) {
     for n in (0..devices).step_by(100) {
         let changed = device(n, Health::Critical);
         store.take_devices(std::slice::from_ref(&changed), Trust::Always, NOW);
@@ -72,12 +72,12 @@ fn look(store: &Store, now: Timestamp) {
     store.observe_rooms(&sights, now);
 }
 
-pub fn exposition() -> Exposition {
+pub(crate) fn exposition() -> Exposition {
     Exposition::new(FAMILIES, vec![TENANT.to_owned()])
 }
 
 /// Joins, judges and draws what is new, as the exporter does after a change.
-pub fn draw(exposition: &Exposition, snapshot: &Snapshot) {
+pub(crate) fn draw(exposition: &Exposition, snapshot: &Snapshot) {
     let view = View::new(TENANT, snapshot, NOW);
     let mut drawing = Drawing::new(&view);
     for (index, family) in FAMILIES.iter().enumerate() {
