@@ -17,7 +17,7 @@ ARG PROFILE=release
 ENV RUSTFLAGS="-C target-feature=+crt-static"
 # The dependencies in a layer of their own, which a change of the source leaves alone.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src benches/rivals && touch src/lib.rs benches/pure.rs benches/rivals/main.rs && echo 'fn main() {}' >src/main.rs \
+RUN mkdir -p src benches/rivals && touch src/lib.rs benches/instructions.rs benches/pure.rs benches/rivals/main.rs && echo 'fn main() {}' >src/main.rs \
  && cargo build --locked --profile "$PROFILE" --target "$(rustc --print host-tuple)"
 COPY build.rs ./
 COPY src src

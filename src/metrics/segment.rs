@@ -12,12 +12,12 @@ use super::block::{Block, Deflater};
 use super::roster::{Changes, Roster};
 use super::text::Lines;
 
-/// A block may end from here on. Blocks of about 64 KiB cost 3 % of the compression and stay below the size from
-/// which allocators hand memory back at once and then fault it in again.
-const MIN_BYTES: usize = 48 * 1024;
+/// A block may end from here on. Smaller ones compress worse, larger ones are compressed anew for one entity more often;
+/// and these stay below the size from which allocators hand memory back at once and then fault it in again.
+const MIN_BYTES: usize = 24 * 1024;
 
 /// A block ends here whatever comes next.
-const MAX_BYTES: usize = 96 * 1024;
+const MAX_BYTES: usize = 48 * 1024;
 
 /// One entity in eight may end a block: often enough to end soon after [`MIN_BYTES`], seldom enough that two ways
 /// of cutting the same entities meet again after a few blocks.

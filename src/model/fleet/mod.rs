@@ -2,7 +2,8 @@
 
 mod print;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
+use std::iter::Peekable;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -122,10 +123,12 @@ impl<'a> Fleet<'a> {
         let rows = snapshot.devices.rows.values().filter(|row| until.holds(row.seen_at, list_expiry));
         let rows: Vec<_> = rows.collect();
         let mut devices = Vec::with_capacity(rows.len());
+        let mut memories = Beside::new(&snapshot.memory.devices);
+        let mut readings = Beside::new(&snapshot.details);
         for row in rows {
-            let memory = snapshot.memory.devices.get(&row.device.id).map(|memory| &**memory);
+            let memory = memories.get(&row.device.id).map(|memory| &**memory);
             let home = memory.and_then(|memory| memory.home.as_deref());
-            let reading = snapshot.details.get(&row.device.id);
+            let reading = readings.get(&row.device.id);
             let room = home.and_then(|home| room_of(snapshot, home));
             devices.push(FleetDevice {
                 device: &row.device,
@@ -416,14 +419,13 @@ fn rooms_of<'a>(
 fn join_use<'a>(snapshot: &'a Snapshot, rooms: &mut BTreeMap<&str, FleetRoom<'a>>, until: &mut Horizon) {
     let [presence_expiry, calendar_expiry] =
         [Collector::Presence, Collector::Calendar].map(|one| snapshot.expiry(one));
+    let (mut presences, mut calendars) = (Beside::new(&snapshot.presence), Beside::new(&snapshot.calendar));
+    let mut memories = Beside::new(&snapshot.memory.presence);
     for room in rooms.values_mut().filter(|room| room.may_observe) {
         let id = &room.room.id;
-        let presence =
-            snapshot.presence.get(id).filter(|record| until.holds(record.read_at, presence_expiry));
-        room.presence = presence
-            .and_then(|record| snapshot.memory.presence.get(id).map(|memory| (*record.value, *memory)));
-        let calendar =
-            snapshot.calendar.get(id).filter(|record| until.holds(record.read_at, calendar_expiry));
+        let presence = presences.get(id).filter(|record| until.holds(record.read_at, presence_expiry));
+        room.presence = presence.and_then(|record| memories.get(id).map(|memory| (*record.value, *memory)));
+        let calendar = calendars.get(id).filter(|record| until.holds(record.read_at, calendar_expiry));
         room.calendar = calendar.map(|record| &*record.value);
         room.occupancy = room.calendar.and_then(|calendar| calendar.at(until.now));
         until.note(room.occupancy.and_then(|occupancy| occupancy.change));
@@ -543,6 +545,20 @@ fn room_of_target<'a>(
     let by_device = home.and_then(|home| room_of(snapshot, home));
     let room = by_device.or_else(|| room_of(snapshot, target.account.as_deref()?))?;
     Some((room, is_core))
+}
+
+/// Finds keys that come in ascending order in a map, by walking beside them.
+struct Beside<'a, V>(Peekable<btree_map::Iter<'a, Arc<str>, V>>);
+
+impl<'a, V> Beside<'a, V> {
+    fn new(map: &'a BTreeMap<Arc<str>, V>) -> Self {
+        Self(map.iter().peekable())
+    }
+
+    fn get(&mut self, key: &str) -> Option<&'a V> {
+        while self.0.next_if(|(other, _)| ***other < *key).is_some() {}
+        self.0.peek().filter(|(other, _)| ***other == *key).map(|(_, value)| *value)
+    }
 }
 
 /// Collects the next moment at which something expires.

@@ -54,8 +54,8 @@ fn print_if_own(device: &FleetDevice<'_>) -> u64 {
 /// Of the device alone: its room has a print of its own.
 impl Hash for FleetDevice<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { device, memory, room, own: _, room_index: _, reading, superseded, managed } = self;
-        (device, memory, room, reading, superseded, managed).hash(state);
+        let Self { device, memory, room: _, own: _, room_index: _, reading, superseded, managed } = self;
+        (device, memory, reading, superseded, managed).hash(state);
     }
 }
 

@@ -114,7 +114,6 @@ fn every_fact_of_a_device_is_in_its_print() {
         base(),
         FleetDevice { device: &other, ..base() },
         FleetDevice { memory: Some(&forgotten), ..base() },
-        FleetDevice { room: None, ..base() },
         FleetDevice { reading: Some(&reading), ..base() },
         FleetDevice { superseded: true, ..base() },
         FleetDevice { managed: Some(&managed), ..base() },
