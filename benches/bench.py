@@ -4,7 +4,6 @@ import argparse
 import json
 import math
 import os
-import platform
 import re
 import signal
 import statistics
@@ -17,12 +16,14 @@ from http.client import HTTPConnection
 from pathlib import Path
 from subprocess import Popen
 
+import report as page
+from report import table  # noqa: F401
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "proof"))
 
 from harness import Failure, clean_environment, free_ports, get, running, wait  # noqa: E402, F401
 
-REPORT = ROOT / "docs" / "benchmarks.md"
 TICKS = os.sysconf("SC_CLK_TCK")
 # The simulated tenant has a little more than this; what is too much is deleted.
 DEVICES_PER_ROOM = 1.75
@@ -206,32 +207,9 @@ def middle(values: list[float], show: Callable[[float], str] = "{:.1f}".format) 
     return text if len(values) == 1 else f"{text} ({show(min(values))}..{show(max(values))})"
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
-
-
 def report(section: str, text: str, quick: bool) -> None:
-    """Prints the section, and replaces it in the report unless this is a try-out."""
+    """Prints the section, and puts it on the page of results unless this is a try-out."""
     print(text)
-    if quick:
-        return
-    old = REPORT.read_text(encoding="utf-8") if REPORT.exists() else "# Benchmarks\n"
-    for name, content in (("machine", machine()), (section, text)):
-        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        if begin not in old:
-            old += f"\n{begin}\n{end}\n"
-        before, _, rest = old.partition(begin)
-        old = f"{before}{begin}\n{content.strip()}\n{end}{rest.partition(end)[2]}"
-    REPORT.write_text(old, encoding="utf-8")
-
-
-def machine() -> str:
-    processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    total = int(Path("/proc/meminfo").read_text().partition("MemTotal:")[2].split()[0])
-    rows = [
-        ["processor", f"{processor[1] if processor else platform.machine()}, {os.cpu_count()} cores"],
-        ["memory", f"{total / 1024**2:.0f} GiB"],
-        ["system", f"{platform.system()} {platform.release()}, {' '.join(platform.libc_ver())}"],
-        ["day", time.strftime("%Y-%m-%d")],
-    ]
-    return table(["machine", ""], rows)
+    if not quick:
+        page.write_machine()
+        page.write_section(section, text)

@@ -61,6 +61,7 @@ fn refresh(store: &Store, changed: bool) {
 fn select(store: &Store) {
     let exposition = fleet::exposition();
     fleet::draw(&exposition, &store.snapshot());
-    let selection = Selection { tenant: None, names: None, part: None, format: Format::OpenMetrics, gzip: true };
+    let selection =
+        Selection { tenant: None, names: None, part: None, format: Format::OpenMetrics, gzip: true };
     counted(|| exposition.select(&selection, b"").is_ok());
 }

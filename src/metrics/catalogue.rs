@@ -2,6 +2,9 @@
 //!
 //! `/metrics` has its families in this order; README's table and `teams-rooms-exporter metrics` are made of it.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use crate::metrics::{
     Out, accounts, calendar, collectors, credentials, devices, exporter, incidents, intune, rooms,
     service_health, usage,
@@ -80,8 +83,11 @@ impl Family {
         }
     }
 
+    /// Scrapes find those of the exporter itself by name.
     pub fn find(name: &str) -> Option<&'static Self> {
-        FAMILIES.iter().find(|family| family.name == name)
+        static BY_NAME: LazyLock<HashMap<&str, &Family>> =
+            LazyLock::new(|| FAMILIES.iter().map(|family| (family.name, family)).collect());
+        BY_NAME.get(name).copied()
     }
 
     /// A family that no catalogue has, for tests of what does not depend on the table.
@@ -328,7 +334,7 @@ pub static FAMILIES: &[Family] = &[
     gauge("teams_rooms_exporter_exposition_bytes", &["encoding"], Source::About(exporter::exposition_bytes),
         "Size of the exposition of rooms, devices and collectors: identity or gzip."),
     counter("teams_rooms_exporter_blocks_rendered_total", &[], Source::About(exporter::blocks_rendered),
-        "Blocks of the exposition that were rendered, some 64 KiB each. Scrapes render none.").experimental(),
+        "Blocks of the exposition, some 32 KiB each, that were written and compressed because their text was new. Scrapes write none.").experimental(),
     counter("teams_rooms_otlp_sent_total", &["signal"], Source::Exporter,
         "What an OTLP receiver took, by signal: data points (metrics), records (logs), spans (traces). Absent for a signal that is not sent."),
     counter("teams_rooms_otlp_dropped_total", &["signal"], Source::Exporter,

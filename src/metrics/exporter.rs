@@ -45,7 +45,7 @@ pub fn lines(stats: &Stats, about: &About, asked: Asked<'_>, exposed: &dyn Fn(&F
             keep_tenant(family, tenant);
         }
     }
-    lines.gathered(&gathered, FAMILIES, asked.format);
+    lines.gathered(&gathered, Family::find, asked.format);
     if asked.tenant.is_none() {
         let none = Labels::default();
         for family in FAMILIES.iter().filter(|family| wanted(family.name)) {

@@ -28,7 +28,7 @@ pub struct Roster {
 /// So many entities share a bucket: families with one series for each still fill blocks.
 const ENTITIES_PER_BUCKET: usize = 512;
 
-/// Enough to cut the largest fleet that one process holds, 50,000 devices, into pieces of some 20,000 series.
+/// Enough for twice the largest fleet that one process holds.
 const MAX_BUCKETS: usize = 256;
 
 /// How many buckets a tenant with so many entities of its most numerous kind has: a power of two, so that growth halves

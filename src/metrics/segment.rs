@@ -93,10 +93,6 @@ impl Segment {
         &self.roster
     }
 
-    pub fn series(&self) -> u64 {
-        self.sums.series
-    }
-
     pub(super) fn written(&self) -> u64 {
         self.written
     }
@@ -366,7 +362,7 @@ mod tests {
     #[test]
     fn nothing_makes_no_block() {
         let (segment, _) = cut(&Segment::default(), &[]);
-        assert_eq!((segment.blocks.len(), segment.series()), (0, 0));
+        assert_eq!((segment.blocks.len(), segment.sums.series), (0, 0));
         check_whole(&segment);
         check_whole(&Segment::default());
     }
@@ -374,7 +370,10 @@ mod tests {
     #[test]
     fn blocks_are_bounded() {
         let (segment, written) = cut(&Segment::default(), &fleet(3000));
-        assert_eq!((written, segment.series(), segment.written), (3000, 15_000, segment.blocks.len() as u64));
+        assert_eq!(
+            (written, segment.sums.series, segment.written),
+            (3000, 15_000, segment.blocks.len() as u64)
+        );
         assert!(segment.blocks.len() > 10);
         for block in &segment.blocks {
             assert!(block.plain.len() < MAX_BYTES + 1024);

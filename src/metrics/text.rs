@@ -143,14 +143,14 @@ impl Lines {
     pub fn gathered<'a>(
         &mut self,
         families: impl IntoIterator<Item = &'a proto::MetricFamily>,
-        catalogue: &[Family],
+        find: impl Fn(&str) -> Option<&'static Family>,
         format: Format,
     ) {
         let mut families: Vec<_> = families.into_iter().filter(|f| !f.get_metric().is_empty()).collect();
         families.sort_by_key(|family| family.name());
         for family in families {
             let Some(kind) = kind_of(family.get_field_type()) else { continue };
-            match catalogue.iter().find(|known| known.name == family.name()) {
+            match find(family.name()) {
                 Some(known) => self.header(known, format),
                 None => push_header(&mut self.text, family.name(), kind, None, family.help(), format),
             }
@@ -423,7 +423,11 @@ mod tests {
         gauge.set(0.25);
 
         let mut lines = Lines::default();
-        lines.gathered(&registry.gather(), &[COUNTER], Format::OpenMetrics);
+        lines.gathered(
+            &registry.gather(),
+            |name| Some(&COUNTER).filter(|known| known.name == name),
+            Format::OpenMetrics,
+        );
         let expected = r#"# HELP a Requests.
 # TYPE a counter
 a_total{code="2\"00"} 3

@@ -135,23 +135,6 @@ impl Snapshot {
         self.status(collector).map_or(Duration::MAX, |status| status.expiry)
     }
 
-    /// Whether anything but the statuses and the time counted was replaced since `before`.
-    pub fn is_changed_since(&self, before: &Self) -> bool {
-        !(Arc::ptr_eq(&self.devices, &before.devices)
-            && Arc::ptr_eq(&self.details, &before.details)
-            && Arc::ptr_eq(&self.presence, &before.presence)
-            && Arc::ptr_eq(&self.places, &before.places)
-            && Arc::ptr_eq(&self.calendar, &before.calendar)
-            && Arc::ptr_eq(&self.accounts, &before.accounts)
-            && Arc::ptr_eq(&self.licenses, &before.licenses)
-            && Arc::ptr_eq(&self.intune, &before.intune)
-            && Arc::ptr_eq(&self.credentials, &before.credentials)
-            && Arc::ptr_eq(&self.service_health, &before.service_health)
-            && Arc::ptr_eq(&self.incidents, &before.incidents)
-            && Arc::ptr_eq(&self.rooms_file, &before.rooms_file)
-            && Arc::ptr_eq(&self.memory, &before.memory))
-    }
-
     /// Whether the collectors pause because nobody reads.
     pub fn is_paused(&self) -> bool {
         self.status.values().any(|status| status.state == CollectorState::Paused)

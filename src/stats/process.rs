@@ -61,7 +61,7 @@ fn readings(fixed: Fixed) -> [(&'static str, Option<f64>); 7] {
     let cpu = field(14).zip(field(15)).map(|(user, system)| (user + system) / TICKS_PER_SECOND);
     [
         ("process_cpu_seconds_total", cpu),
-        ("process_open_fds", fs::read_dir("/proc/self/fd").ok().map(|open| count(open.count()))),
+        ("process_open_fds", open_fds()),
         ("process_max_fds", fixed.max_fds),
         ("process_virtual_memory_bytes", field(23)),
         (
@@ -71,6 +71,14 @@ fn readings(fixed: Fixed) -> [(&'static str, Option<f64>); 7] {
         ("process_start_time_seconds", fixed.started),
         ("process_threads", field(20)),
     ]
+}
+
+/// Since Linux 6.2 their number is the size of their folder; before, that was 0.
+fn open_fds() -> Option<f64> {
+    const FOLDER: &str = "/proc/self/fd";
+    let told = fs::metadata(FOLDER).ok().and_then(|folder| usize::try_from(folder.len()).ok());
+    let listed = || Some(fs::read_dir(FOLDER).ok()?.count());
+    told.filter(|told| *told > 0).or_else(listed).map(count)
 }
 
 /// Seconds since the epoch.

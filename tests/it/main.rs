@@ -30,6 +30,8 @@ mod intune;
 mod layers;
 /// What is pushed by OTLP, and what a dead receiver costs.
 mod otlp;
+/// A scrape that asks for some of the rooms.
+mod parts;
 /// Certificates for the tests.
 mod pki;
 /// Any snapshot makes an exposition that every scraper takes.

@@ -583,10 +583,5 @@ impl Horizon {
     }
 }
 
-/// The room's name, for a label that is empty where the device belongs to none.
-pub fn room_name(room: Option<&Room>) -> Arc<str> {
-    room.map_or_else(|| "".into(), |room| room.name.clone())
-}
-
 #[cfg(test)]
 mod tests;
