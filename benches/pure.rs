@@ -26,7 +26,7 @@ fn join(criterion: &mut Criterion) {
         });
         let joined = Fleet::at(&snapshot, fleet::NOW);
         group.bench_function(BenchmarkId::new("judge", devices), |bencher| {
-            bencher.iter(|| black_box(joined.judgements()))
+            bencher.iter(|| black_box(joined.judgements()));
         });
         let judgements = joined.judgements();
         group.bench_function(BenchmarkId::new("print", devices), |bencher| {
@@ -71,7 +71,7 @@ fn refresh(criterion: &mut Criterion) {
         });
         let exposition = drawn();
         group.bench_function(BenchmarkId::new("nothing", devices), |bencher| {
-            bencher.iter(|| fleet::draw(&exposition, &before))
+            bencher.iter(|| fleet::draw(&exposition, &before));
         });
     }
     group.finish();

@@ -88,6 +88,7 @@ pub(crate) fn draw(exposition: &Exposition, snapshot: &Snapshot) {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "Graph may say nothing; this fleet tells everything")]
 fn text(value: impl Into<String>) -> Option<Arc<str>> {
     Some(value.into().into())
 }

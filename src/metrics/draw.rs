@@ -54,7 +54,7 @@ impl<'v, 'a> Drawing<'v, 'a> {
         let (view, name) = (self.view, family.name);
         Some(self.cutter.cut(previous, roster, changes, &mut |place, lines| {
             view.visit(family, place, |labels, write| {
-                write(&mut Out { name, sink: Sink::Text { lines, labels } })
+                write(&mut Out { name, sink: Sink::Text { lines, labels } });
             });
         }))
     }
@@ -78,9 +78,10 @@ impl Whose {
 fn rosters(view: &View<'_>) -> [Roster; KINDS] {
     let View { fleet, snapshot, buckets, .. } = view;
     let prints = Prints::of(fleet, &view.judgements);
-    let device = |index: usize| entity(&fleet.devices.get(index)?.device.id, prints.devices.get(index)?);
-    let room = |index: usize| entity(&fleet.rooms.get(index)?.room.id, prints.rooms.get(index)?);
-    let time = |index: usize| entity(&fleet.rooms.get(index)?.room.id, prints.times.get(index)?);
+    let device =
+        |index: usize| Some(entity(&fleet.devices.get(index)?.device.id, *prints.devices.get(index)?));
+    let room = |index: usize| Some(entity(&fleet.rooms.get(index)?.room.id, *prints.rooms.get(index)?));
+    let time = |index: usize| Some(entity(&fleet.rooms.get(index)?.room.id, *prints.times.get(index)?));
     let managed = view.managed.iter().filter_map(|managed| {
         let holder = match managed.holder {
             Holder::Device(index) => device(index),
@@ -107,6 +108,6 @@ fn placed<'e, L>(
     entries.iter().filter_map(move |entry| Some((entry.bucket, entity(entry.index)?)))
 }
 
-fn entity(id: &str, of: &u64) -> Option<Entity> {
-    Some(Entity { id: print(id), print: Some(*of) })
+fn entity(id: &str, of: u64) -> Entity {
+    Entity { id: print(id), print: Some(of) }
 }

@@ -586,9 +586,9 @@ mod tests {
                     lines(&Selection { part, ..ALL }).into_iter().filter(|line| line.contains("contoso"));
                 let rooms = |family: &str| -> Vec<String> {
                     let names = exposition.names([family]).unwrap();
-                    let named =
+                    let chosen =
                         lines(&Selection { part, names: Some(&names), tenant: Some("contoso"), ..ALL });
-                    named.iter().map(|line| line.replace(family, "")).collect()
+                    chosen.iter().map(|line| line.replace(family, "")).collect()
                 };
                 assert_eq!(
                     rooms("t_state"),

@@ -172,17 +172,17 @@ mod tests {
 
     #[track_caller]
     fn check(old: &[(u64, u64)], new: &[(u64, u64)], places: &[Option<usize>], changed: &[usize]) {
-        let changes = Changes::between(&roster(old), &roster(new));
-        let found: Vec<_> = (0..new.len()).map(|place| changes.old(place)).collect();
+        let steps = Changes::between(&roster(old), &roster(new));
+        let found: Vec<_> = (0..new.len()).map(|place| steps.old(place)).collect();
         assert_eq!(found, places);
         let mut found = Vec::new();
         let mut from = 0;
-        while let Some(place) = changes.first_changed(&(from..new.len())) {
+        while let Some(place) = steps.first_changed(&(from..new.len())) {
             found.push(place);
             from = place + 1;
         }
         assert_eq!(found, changed);
-        assert_eq!(changes.is_none(), old == new);
+        assert_eq!(steps.is_none(), old == new);
     }
 
     #[test]
@@ -219,7 +219,7 @@ mod tests {
             [(0, (1, 1)), (0, (2, 2)), (2, (3, 3))].map(|(bucket, facts)| (bucket, entity(&facts)));
         let roster = Roster::new(4, entities.into_iter());
         assert_eq!(roster.buckets().collect::<Vec<_>>(), [0..2, 2..2, 2..3, 3..3]);
-        assert_eq!(Roster::default().buckets().collect::<Vec<_>>(), [0..0]);
+        assert_eq!(Roster::default().buckets().next(), Some(0..0));
     }
 
     #[test]
