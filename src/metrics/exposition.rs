@@ -54,17 +54,41 @@ struct Whole {
 /// A picture that is larger than this when compressed, of some 20,000 devices, is not held a second time.
 const MAX_PACKED: u64 = 32 << 20;
 
+/// So many pictures are in one piece at once; clients that take their time hold old ones.
+const MAX_PIECES: usize = 3;
+
+/// A piece, and a token of those that are there.
+struct Piece {
+    bytes: Vec<u8>,
+    _token: Arc<()>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl Whole {
     /// All compressed blocks in one piece, from the second scrape of a picture on: to send it takes half the time that some
-    /// hundred pieces take, which is as long as putting it together.
-    fn packed<'b>(&self, sums: Sums, blocks: impl Iterator<Item = &'b Block>) -> Option<Bytes> {
-        if sums.deflated > MAX_PACKED || !self.asked.swap(true, Ordering::Relaxed) {
+    /// hundred pieces take, which is as long as putting it together. `pieces` is what the tokens of all are copies of.
+    fn packed<'b>(
+        &self,
+        sums: Sums,
+        pieces: &Arc<()>,
+        blocks: impl Iterator<Item = &'b Block>,
+    ) -> Option<Bytes> {
+        if let Some(packed) = self.packed.get() {
+            return Some(packed.clone());
+        }
+        let is_first = !self.asked.swap(true, Ordering::Relaxed);
+        if is_first || sums.deflated > MAX_PACKED || Arc::strong_count(pieces) > MAX_PIECES {
             return None;
         }
         let pack = || {
-            let mut packed = Vec::with_capacity(usize::try_from(sums.deflated).unwrap_or_default());
-            blocks.for_each(|block| packed.extend_from_slice(&block.deflated));
-            packed.into()
+            let mut bytes = Vec::with_capacity(usize::try_from(sums.deflated).unwrap_or_default());
+            blocks.for_each(|block| bytes.extend_from_slice(&block.deflated));
+            Bytes::from_owner(Piece { bytes, _token: Arc::clone(pieces) })
         };
         Some(self.packed.get_or_init(pack).clone())
     }
@@ -194,6 +218,7 @@ pub struct Exposition {
     /// Sample and family names to the position in the catalogue.
     positions: HashMap<String, usize>,
     picture: RwLock<Arc<Picture>>,
+    pieces: Arc<()>,
     rendered: AtomicU64,
 }
 
@@ -207,6 +232,7 @@ impl Exposition {
             headers: catalogue.iter().map(|family| Header::new(family, &mut deflater)).collect(),
             positions: positions(catalogue),
             picture: RwLock::new(Arc::new(Picture::new(tenants, vec![row; catalogue.len()]))),
+            pieces: Arc::default(),
             rendered: AtomicU64::new(0),
         }
     }
@@ -310,7 +336,7 @@ impl Exposition {
         let whole = is_all.then(|| picture.whole(selection.format));
         let sum_up = || Sums::over(families().map(|family| family.sums()));
         let sums = whole.map_or_else(sum_up, |whole| *whole.sums.get_or_init(sum_up));
-        match whole.and_then(|whole| whole.packed(sums, blocks())) {
+        match whole.and_then(|whole| whole.packed(sums, &self.pieces, blocks())) {
             Some(packed) => body.push(packed),
             None => blocks().for_each(|block| body.push(block.deflated.clone())),
         }
@@ -599,6 +625,23 @@ mod tests {
                 check_gzip(&exposition, &Selection { part, ..ALL }, b"tail 1\n");
             }
         }
+    }
+
+    #[test]
+    fn pieces_that_slow_clients_hold_are_few() {
+        let exposition = exposition();
+        let gzip = Selection { gzip: true, ..ALL };
+        let pieces = || Arc::strong_count(&exposition.pieces) - 1;
+        let mut held = Vec::new();
+        for picture in 0..2 * MAX_PIECES as u64 {
+            fill(&exposition, 0, "contoso", [picture]);
+            held.extend((0..2).map(|_| exposition.select(&gzip, b"").unwrap()));
+            assert!(pieces() <= MAX_PIECES);
+        }
+        assert_eq!(pieces(), MAX_PIECES);
+        held.clear();
+        fill(&exposition, 0, "contoso", [99]);
+        assert_eq!(pieces(), 0);
     }
 
     #[test]
