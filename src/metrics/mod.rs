@@ -1,7 +1,8 @@
 //! Metrics: pure functions from a snapshot and `now` to families and their text.
 //!
 //! The [`catalogue`] names every family and the function that writes the samples of one entity; those functions are
-//! in one file per noun. A [`View`] is everything they may look at.
+//! in one file per noun. A [`View`] is everything they may look at. [`draw`] has written what changed since the last view:
+//! of whom tells a [`roster`], and what is kept of it is a [`segment`] of [`block`]s, from which [`exposition`] makes answers.
 
 pub mod accounts;
 pub mod block;
