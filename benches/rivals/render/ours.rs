@@ -1,4 +1,4 @@
-//! Our pipeline: labels written once per device, lines into one buffer, blocks of 64 KiB that are kept.
+//! Our pipeline: labels written once per device, lines into one buffer, blocks of 48 KiB that are kept.
 
 use teams_rooms_exporter::metrics::block::{Block, Deflater};
 use teams_rooms_exporter::metrics::text::{Labels, Lines};
