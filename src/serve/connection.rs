@@ -1,6 +1,6 @@
 //! One connection: HTTP/1.1 in the clear or over TLS, and the deadlines that keep a silent client from staying.
 //!
-//! hyper asks a body for more only while the client reads, and its own timer knows neither idle connections nor
+//! hyper takes a body whether or not the client reads, and its own timer knows neither idle connections nor
 //! responses. So the stream and the body tell a [`Watch`] what goes on, and the connection's task, which drives
 //! both, looks at its deadline whenever it has nothing else to do.
 
@@ -37,7 +37,7 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// What closing another connection may take; a millisecond, unless the machine is busy.
 const SLOT_PATIENCE: Duration = Duration::from_millis(500);
 
-/// A response gets on when the client has taken so much more of it: a block of the exposition.
+/// A response gets on when the client has taken so much more of it: two blocks of the exposition.
 const PROGRESS_BYTES: usize = 64 * 1024;
 
 /// Serves requests until either side is done or a deadline passes.

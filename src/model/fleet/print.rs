@@ -10,7 +10,7 @@ use foldhash::quality::FixedState;
 use super::{Fleet, FleetDevice, FleetRoom, RoomIncident};
 use crate::model::room::Judgement;
 
-/// Of every device and room of a fleet, in its order; 0 where it is another process's business.
+/// Of every device and room of a fleet, in its order; those that are another process's business are not told apart.
 #[derive(Debug)]
 pub struct Prints {
     /// With all that is known of its room.
