@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::metrics::Out;
 use crate::model::State;
-use crate::model::detail::{Connection, Detail, Login, Peripheral, Software};
+use crate::model::detail::{Connection, Detail, Link, Login, Peripheral, Software};
 use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
 
 pub fn info(out: &mut Out<'_>, fleet: &Fleet<'_>, device: &FleetDevice<'_>) {
@@ -68,7 +68,7 @@ pub fn connected(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevice<'_>) {
 }
 
 pub fn connection_changed(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevice<'_>) {
-    out.known(device.detail().and_then(|detail| detail.connection.changed));
+    out.known(device.detail().and_then(|detail| device.since(Link::Connection, detail.connection)));
 }
 
 pub fn detail_read(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevice<'_>) {
@@ -83,7 +83,7 @@ pub fn login(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevice<'_>) {
 
 pub fn login_changed(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevice<'_>) {
     for (login, connection) in logins(device) {
-        let changed = connection.connected.and(connection.changed);
+        let changed = device.since(Link::Login(*login), *connection);
         out.known_with(&[("login", login.label())], changed);
     }
 }
@@ -102,7 +102,7 @@ pub fn peripheral_optional(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevic
 
 pub fn peripheral_changed(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevice<'_>) {
     for peripheral in peripherals(device) {
-        let changed = peripheral.connection.connected.and(peripheral.connection.changed);
+        let changed = device.since(Link::Peripheral(peripheral.slot), peripheral.connection);
         out.known_with(&[("peripheral", &peripheral.slot.label())], changed);
     }
 }

@@ -30,6 +30,7 @@ pub mod shared;
 pub mod sight;
 pub mod site;
 pub mod snapshot;
+pub mod stamp;
 pub mod time;
 pub mod usage;
 pub mod version;

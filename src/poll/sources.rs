@@ -12,7 +12,7 @@ use crate::collectors::{self, Outcome, accounts, licenses};
 use crate::config::Enabled;
 use crate::graph::auth::Expiry;
 use crate::model::Snapshot;
-use crate::model::account::{Tier, User};
+use crate::model::account::User;
 use crate::model::calendar::Calendar;
 use crate::model::collector::{Collector, CollectorState};
 use crate::model::credential::{CERTIFICATE, CLIENT_SECRET};
@@ -24,6 +24,9 @@ use crate::model::presence::Presence;
 use crate::poll::outcome::Finished;
 use crate::poll::{PATIENCE, Poller, deadline as patience};
 use crate::rooms_file::RoomsFile;
+
+/// The sources that know which accounts are rooms.
+const IDENTITY: [Collector; 3] = [Collector::Devices, Collector::Places, Collector::Accounts];
 
 /// What an attempt brought.
 struct Read {
@@ -47,7 +50,7 @@ impl Poller {
             return;
         }
         if matches!(collector, Collector::Presence | Collector::Calendar | Collector::Intune) {
-            self.ended_first(&[Collector::Devices, Collector::Places, Collector::Accounts]).await;
+            self.ended_first(&IDENTITY).await;
         }
         loop {
             let began = Instant::now();
@@ -100,6 +103,12 @@ impl Poller {
         let mut snapshots = self.store.subscribe();
         let ended = |snapshot: &Snapshot| !sources.iter().any(|one| starting(snapshot, *one));
         drop(snapshots.wait_for(ended).await); // the sender lives in the store
+    }
+
+    /// Lets the ids of rooms change until the sources that know their names have ended their first attempt.
+    pub(super) async fn settle_rooms(&self) {
+        self.ended_first(&IDENTITY).await;
+        self.store.settle_rooms();
     }
 
     pub(super) async fn read_source(&self, collector: Collector, began: Instant) -> CollectorState {
@@ -175,7 +184,8 @@ impl Poller {
         let whole = outcome.failures.is_empty();
         let complete = whole && outcome.skipped.is_empty();
         let found = places.len();
-        let settled = self.store.take_places(places, whole, complete, self.clock.now());
+        let narrows = whole && !lists.is_empty();
+        let settled = self.store.take_places(places, narrows, complete, self.clock.now());
         Read { outcome, found, settled }
     }
 
@@ -228,12 +238,6 @@ impl Poller {
         // Where room lists say what a room is, a licence does not.
         let by_license = self.settings.room_lists.is_empty();
         self.store.take_accounts(&users, by_license, self.clock.now());
-        // Shared devices may all be phones: they alone do not tell that every room has been listed.
-        let has_rooms =
-            users.iter().any(|user| user.account.license.is_some_and(|tier| tier < Tier::SharedDevice));
-        if by_license && has_rooms && outcome.failures.is_empty() {
-            self.store.note_rooms_listed();
-        }
         if outcome.parts_read == 0 && !outcome.failures.is_empty() {
             return (outcome, users); // what refuses the list refuses each
         }
@@ -246,12 +250,14 @@ impl Poller {
         (outcome.and(of_others), users)
     }
 
-    /// Only what is confirmed to be a room is asked for: whoever is signed in on a device may be a person.
+    /// The rooms that are not among these users, and the people who were found signed in on devices of rooms: what the
+    /// directory says of them may have changed.
     fn rooms_missing_among(&self, users: &[User]) -> Vec<Arc<str>> {
         let snapshot = self.store.snapshot();
         let fleet = Fleet::at(&snapshot, self.clock.now());
-        let rooms = fleet.own_rooms().map(|room| room.room).filter(|room| room.is_confirmed());
-        accounts::missing(rooms, users)
+        let mut names = accounts::missing(fleet.own_rooms().map(|room| room.room), users);
+        names.extend(snapshot.memory.rooms.people().cloned());
+        names
     }
 
     async fn read_service_health(&self, deadline: Instant) -> Read {

@@ -215,7 +215,7 @@ mod tests {
         Arc::make_mut(&mut snapshot.devices).take(&devices, NOW);
         let moment = Moment { now: NOW, expiry: Duration::from_mins(30) };
         let sightings = devices.map(|value| Sighting { value, last_read: None });
-        Arc::make_mut(&mut snapshot.memory).observe_devices(&sightings, Trust::UntilListed, moment);
+        Arc::make_mut(&mut snapshot.memory).observe_devices(&sightings, Trust::UnlessPerson, moment);
         snapshot
     }
 

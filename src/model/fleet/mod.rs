@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::model::account::RoomAccount;
 use crate::model::calendar::{Calendar, Occupancy};
 use crate::model::collector::Collector;
-use crate::model::detail::{Basis, Detail, Reading, Software, SoftwareKind};
+use crate::model::detail::{Connection, Detail, Link, Reading, Software, SoftwareKind};
 use crate::model::device::{Activity, Device, DeviceType, Role};
 use crate::model::identity::Room;
 use crate::model::incident::{Incident, Target};
@@ -21,6 +21,7 @@ use crate::model::presence::Presence;
 use crate::model::room::Judgement;
 use crate::model::rooms_file::RoomFacts;
 use crate::model::site::{self, InService, Site};
+use crate::model::stamp::{Meaning, Stamps};
 use crate::model::usage::Totals;
 use crate::model::version::{Cohorts, Installed};
 use crate::model::{Snapshot, Timestamp, shard};
@@ -61,6 +62,8 @@ pub struct FleetDevice<'a> {
     pub superseded: bool,
     /// What Intune last said of it, while that has not expired.
     pub managed: Option<&'a ManagedDevice>,
+    /// The meaning of its time stamps.
+    stamps: &'a Stamps,
 }
 
 #[derive(Debug)]
@@ -139,6 +142,7 @@ impl<'a> Fleet<'a> {
                 reading: reading.filter(|reading| until.holds(reading.read_at, detail_expiry)),
                 superseded: false,
                 managed: None,
+                stamps: &snapshot.memory.stamps,
             });
         }
         let mut rooms = rooms_of(snapshot, &devices, &mut until);
@@ -294,7 +298,12 @@ impl<'a> FleetDevice<'a> {
     /// Whether the device can be used; `None` where nothing tells.
     pub fn is_up(&self) -> Option<bool> {
         // A detail from before the list changed may contradict it; a new one follows.
-        let current = self.reading.filter(|reading| reading.basis == Basis::from(self.device));
+        let is_current = |reading: &&Reading| {
+            let stamp = self.stamps.of_device(self.device.device_type);
+            reading.basis.is_state_of(self.device)
+                && (reading.basis.is_stamp_of(self.device) || stamp == Meaning::Heartbeat)
+        };
+        let current = self.reading.filter(is_current);
         let connected = current.and_then(|reading| reading.detail.as_ref()?.connection.connected);
         let signed_out = self.memory.is_some_and(DeviceMemory::signed_out);
         memory::is_up(self.device.health, connected, signed_out)
@@ -304,10 +313,21 @@ impl<'a> FleetDevice<'a> {
     pub fn standing_since(&self) -> Option<Timestamp> {
         let up = self.is_up()?;
         let told = self.detail().filter(|detail| detail.connection.connected == Some(up));
-        let told = told.and_then(|detail| detail.connection.changed);
+        let told = told.and_then(|detail| self.since(Link::Connection, detail.connection));
         let standing = self.memory?.standing.filter(|standing| standing.up == up);
         let seen = standing.and_then(|standing| standing.began);
         if up { told.max(seen) } else { told.or(seen) }
+    }
+
+    /// When a connection took its present value: Graph's own time, unless that is a heartbeat; then the moment at which the
+    /// exporter saw the change.
+    pub fn since(&self, link: Link, connection: Connection) -> Option<Timestamp> {
+        let connected = connection.connected?;
+        if self.stamps.tells_since(self.device.device_type, link, connected) {
+            connection.changed
+        } else {
+            self.memory?.link_since(link)
+        }
     }
 
     pub fn role(&self) -> Role {

@@ -1,6 +1,7 @@
 //! Tests of the joined picture of a tenant.
 
 use super::*;
+use crate::model::detail::Basis;
 use crate::model::device::{Account, Health};
 use crate::model::identity::Trust;
 use crate::model::listing::tests::device;
@@ -23,7 +24,7 @@ fn observe(snapshot: &mut Snapshot, devices: &[Arc<Device>], seconds: i64) {
     let sightings: Vec<_> = devices.iter().map(sighting).collect();
     Arc::make_mut(&mut snapshot.memory).observe_devices(
         &sightings,
-        Trust::UntilListed,
+        Trust::UnlessPerson,
         Moment { now, expiry: Duration::from_mins(30) },
     );
 }

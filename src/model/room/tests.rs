@@ -45,7 +45,7 @@ impl World {
 
     /// The list shows these devices.
     fn list(self, devices: &[Arc<Device>]) -> Self {
-        self.store.take_devices(devices, Trust::UntilListed, self.now());
+        self.store.take_devices(devices, Trust::UnlessPerson, self.now());
         self
     }
 
@@ -75,6 +75,7 @@ impl World {
             email: Some(ROOM.into()),
             other_names: Vec::new(),
             name: None,
+            has_personal_name: false,
             account,
         };
         self.store.take_accounts(&[user], true, self.now());
