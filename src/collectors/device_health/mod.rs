@@ -18,9 +18,7 @@ use crate::collectors::Outcome;
 use crate::collectors::wire::{Node, UnknownValue, escape};
 use crate::graph::{CONCURRENCY, Client, Error, batch};
 use crate::model::collector::Collector;
-use crate::model::detail::{
-    Connection, Detail, Login, Peripheral, Product, Reading, Slot, Software, SoftwareKind,
-};
+use crate::model::detail::{Connection, Detail, Login, Peripheral, Product, Slot, Software, SoftwareKind};
 use crate::model::device::{Device, DeviceType, Health};
 use crate::model::stamp::{Meaning, Stamps};
 use crate::model::{Snapshot, State, Timestamp};
@@ -46,7 +44,6 @@ pub fn due(snapshot: &Snapshot, now: Timestamp, interval: Duration, rotation: Du
                 if reading.basis.is_state_of(&row.device)
                     && row.device.health == Health::Healthy
                     && !reading.denied
-                    && !is_disconnected(reading)
                     && (reading.basis.is_stamp_of(&row.device) || !probes.takes(&row.device)) =>
             {
                 rest.push((reading.read_at, &row.device));
@@ -65,11 +62,6 @@ pub fn due(snapshot: &Snapshot, now: Timestamp, interval: Duration, rotation: Du
     let turn = ((due.len() + rest.len()) as f64 * share).ceil() as usize;
     due.extend(rest.into_iter().take(turn).map(|(_, device)| device.clone()));
     due
-}
-
-/// The list may call a device healthy whose connection is lost; it is not heard from until the next reading says so.
-fn is_disconnected(reading: &Reading) -> bool {
-    reading.detail.as_ref().is_some_and(|detail| detail.connection.connected == Some(false))
 }
 
 /// Decides if a stamp that moved is a reason to read a detail.

@@ -1,7 +1,7 @@
 //! Reading the detail, and which details are due.
 
 use super::*;
-use crate::model::detail::Basis;
+use crate::model::detail::{Basis, Reading};
 use crate::model::device::Account;
 use crate::model::listing::Listing;
 use crate::model::listing::tests::device;
@@ -119,15 +119,6 @@ fn new_changed_and_unhealthy_devices_are_due_at_once() {
     details.insert(sick.id.clone(), reading(&sick, 5000));
     listing.take(&[Arc::new(changed), Arc::new(sick)], Timestamp::from_seconds(1));
     assert_eq!(due_ids(&listing, &details), ["d010", "d011", "d012", "d000", "d001"]);
-}
-
-#[test]
-fn a_device_whose_connection_is_lost_is_read_until_it_is_back() {
-    let (listing, mut details) = fleet(30);
-    let lost = Connection { connected: Some(false), changed: None };
-    let detail = Detail { connection: lost, ..Detail::default() };
-    details.entry("d012".into()).and_modify(|reading| reading.detail = Some(Arc::new(detail)));
-    assert_eq!(due_ids(&listing, &details), ["d012", "d000", "d001"]);
 }
 
 #[test]

@@ -297,14 +297,13 @@ impl<'a> FleetDevice<'a> {
 
     /// Whether the device can be used; `None` where nothing tells.
     pub fn is_up(&self) -> Option<bool> {
-        // A detail from before the list changed may contradict it; a new one follows.
-        let is_current = |reading: &&Reading| {
-            let stamp = self.stamps.of_device(self.device.device_type);
-            reading.basis.is_state_of(self.device)
-                && (reading.basis.is_stamp_of(self.device) || stamp == Meaning::Heartbeat)
-        };
-        let current = self.reading.filter(is_current);
-        let connected = current.and_then(|reading| reading.detail.as_ref()?.connection.connected);
+        let connected =
+            self.reading.filter(|reading| reading.basis.is_state_of(self.device)).and_then(|reading| {
+                let connected = reading.detail.as_ref()?.connection.connected?;
+                // A stamp that moved since the detail was read: the list may know better, or at least the device was heard from.
+                let beats = self.stamps.of_device(self.device.device_type) == Meaning::Heartbeat;
+                (reading.basis.is_stamp_of(self.device) || (connected && beats)).then_some(connected)
+            });
         let signed_out = self.memory.is_some_and(DeviceMemory::signed_out);
         memory::is_up(self.device.health, connected, signed_out)
     }

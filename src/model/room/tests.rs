@@ -206,6 +206,42 @@ fn a_device_that_lost_its_connection_is_down() {
     world.at(MINUTE).list(&[back]).check(Fine, &["device up"], &[]);
 }
 
+/// The stamps of the list and of connections move by themselves.
+#[test]
+fn a_heartbeat_is_no_beginning_and_no_reason_for_doubt() {
+    let device = |at| {
+        let last_modified = Some(Timestamp::from_seconds(at));
+        Arc::new(Device { last_modified, ..(*core("a", Healthy)).clone() })
+    };
+    let detail = |signed_in, at| {
+        let link =
+            |connected| Connection { connected: Some(connected), changed: Some(Timestamp::from_seconds(at)) };
+        Detail {
+            connection: link(true),
+            logins: [(Login::Exchange, link(signed_in))].into(),
+            ..Detail::default()
+        }
+    };
+    let read = |world: World, signed_in, minute| {
+        let (at, device) = (minute * MINUTE, device(minute * MINUTE));
+        world.at(at).list(from_ref(&device)).detail(&device, detail(signed_in, at))
+    };
+    let since = |world: &World| world.judge().problems[0].since.map(Timestamp::seconds);
+    let mut world = read(World::new(), false, 0);
+    assert_eq!(since(&world), Some(0), "until it is known what the stamp means");
+    for minute in 1..40 {
+        world = read(world, false, minute);
+    }
+    assert_eq!(since(&world), None, "nobody saw it begin");
+    world = read(read(world, true, 40), false, 41);
+    assert_eq!(since(&world), Some(41 * MINUTE), "when the exporter saw it");
+    world = read(world, false, 42);
+    assert_eq!(since(&world), Some(41 * MINUTE));
+    // The list no longer knows how the device is: its last detail counts, though the stamp has moved.
+    let unknown = Arc::new(Device { health: Health::Unknown, ..(*device(43 * MINUTE)).clone() });
+    world.at(43 * MINUTE).list(&[unknown]).check(RoomState::Unknown, &[], &["exchange_login"]);
+}
+
 #[test]
 fn consoles_and_panels_never_vote() {
     World::new().list(&[core("a", Offline), console(Healthy), panel(Healthy)]).check(
