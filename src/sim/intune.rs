@@ -223,7 +223,7 @@ fn of_room(call: &Call<'_>, device: &Device, mailbox: &Mailbox, is_former: bool)
     })
 }
 
-/// Turns the record of an Android device of a room into that of real tenants. Of Windows rooms no capture was found.
+/// Turns the record of an Android device of a room into that of real tenants. No capture shows a Windows room.
 fn reshape(device: &Device, mailbox: &Mailbox, row: &mut Value) {
     let Some(members) = row.as_object_mut().filter(|_| !device.kind.is_windows()) else { return };
     // Named by the user and the time of the enrolment, in the manner of the United States.
@@ -233,7 +233,7 @@ fn reshape(device: &Device, mailbox: &Mailbox, row: &mut Value) {
         "managementAgent": "intuneAosp",
         "deviceEnrollmentType": "androidAOSPUserOwnedDeviceEnrollment",
         "jailBroken": "Unknown",
-        // Neither of these two means that there is none.
+        // Not reported, though the numbers look like it.
         "freeStorageSpaceInBytes": 0,
         "physicalMemoryInBytes": 0,
         "wiFiMacAddress": "",

@@ -1,7 +1,7 @@
 //! The simulated tenant: a pretend Microsoft 365 tenant that speaks OAuth2 and Graph over real HTTP.
-//! Written from Microsoft's documentation and from public captures of real tenants alone, see [`Profile`]; it
-//! shares nothing with the collectors but HTTP, so that a misread field is caught. The flow: `server` receives, `routes` finds the operation, a file per noun
-//! answers it from `world`, and `faults` get in the way.
+//! Written from Microsoft's documentation and from public captures of real tenants alone, see [`Profile`].
+//! It shares nothing with the collectors but HTTP, so that a misread field is caught. The flow: `server` receives,
+//! `routes` finds the operation, a file per noun answers it from `world`, and `faults` get in the way.
 
 mod applications;
 mod batch;
@@ -61,6 +61,7 @@ pub struct Settings {
     /// At most 50,000.
     pub rooms: usize,
     pub seed: u64,
+    /// The shape of the answers.
     pub profile: Profile,
     /// Simulated seconds per real second; 0.0 and the world stands still.
     pub speed: f64,

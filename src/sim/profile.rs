@@ -47,7 +47,7 @@ pub(super) fn whole_seconds(value: &mut Value) {
         Value::Object(members) => {
             for (name, member) in members {
                 match member {
-                    Value::String(time) if name.ends_with("DateTime") => cut(time),
+                    Value::String(time) if name.ends_with("DateTime") || name.ends_with("Date") => cut(time),
                     _ => whole_seconds(member),
                 }
             }
@@ -78,11 +78,12 @@ mod tests {
 
     #[test]
     fn only_times_are_cut() {
-        let mut value = json!({"aDateTime": "2026-11-20T08:00:00.420Z", "version": "5.5.129.0",
-            "b": [{"cDateTime": "2026-11-20T08:00:00Z", "dDateTime": null}]});
+        let rest = json!({"version": "5.5.129.0", "patchDate": "2026-08-05", "noDateTime": null,
+            "wholeDateTime": "2026-11-20T08:00:00Z", "officeHoursStartTime": "08:00:00.0000000"});
+        let document = |time: &str| json!({"aDateTime": time, "b": [{"cDate": time}], "rest": rest});
+        let mut value = document("2026-11-20T08:00:00.420Z");
         whole_seconds(&mut value);
-        let expected = json!({"aDateTime": "2026-11-20T08:00:00Z", "version": "5.5.129.0",
-            "b": [{"cDateTime": "2026-11-20T08:00:00Z", "dDateTime": null}]});
+        let expected = document("2026-11-20T08:00:00Z");
         assert_eq!(value, expected);
     }
 }

@@ -1,6 +1,6 @@
 //! Differences between the documents in Learn and those of real tenants, as public captures show them.
 //!
-//! Captures exist of rows of devices only. Of the other documents, times and authors follow the rows.
+//! The captures are of rows of devices. In the other documents only times and authors change, as in the rows.
 
 use serde_json::{Map, Value, json};
 
@@ -73,10 +73,11 @@ fn hardware(device: &Device) -> Value {
 /// 64 hexadecimal digits, as of a SHA-256.
 fn digest(device: &Device) -> String {
     let draw = device.chance.named("digest");
-    (0..4).map(|part| format!("{:016x}", draw.number(part).seed())).collect()
+    let half = |name: &str| u128::from_be_bytes(draw.named(name).bytes());
+    format!("{:032x}{:032x}", half("first"), half("second"))
 }
 
-/// A PC has one adapter or two, and nothing says of which kind they are.
+/// A PC has one adapter or two; their kind is unknown.
 fn mac_addresses(device: &Device) -> Vec<String> {
     if !device.kind.is_windows() {
         return vec![format!("ETHERNET:{}", device.mac_address(0).replace('-', ""))];

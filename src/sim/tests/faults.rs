@@ -226,13 +226,15 @@ async fn later_pages_can_break_and_middle_pages_can_be_empty() {
 
 #[tokio::test]
 async fn frozen_data_do_not_move() {
-    let tenant = Tenant::new().await;
-    tenant.set_faults(&["frozen"]);
-    let before = tenant.get(ROOMS).await.json();
-    tenant.sim.advance(Duration::from_hours(30));
-    assert_eq!(tenant.get(ROOMS).await.json(), before);
-    tenant.set_faults(&[]);
-    assert_ne!(tenant.get(ROOMS).await.json(), before);
+    for settings in [documented(), real()] {
+        let tenant = Tenant::with(settings).await;
+        tenant.set_faults(&["frozen"]);
+        let before = tenant.get(ROOMS).await.json();
+        tenant.sim.advance(Duration::from_hours(30));
+        assert_eq!(tenant.get(ROOMS).await.json(), before);
+        tenant.set_faults(&[]);
+        assert_ne!(tenant.get(ROOMS).await.json(), before);
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! `graph` holds the documented behaviour, `faults` one case per fault, `fleet` what the world is like,
 //! `control` the controls, `directory` places, users, licences and presence,
 //! `surroundings` calendars, Intune,
-//! service health and applications, `sources` what all have in common. These are about the documented profile;
+//! service health and applications, `sources` what all have in common. All of these use the documented profile.
 //! `real` holds the rows of real tenants, `profiles` compares the two.
 
 mod control;
@@ -33,7 +33,7 @@ struct Tenant {
     _server: JoinHandle<()>,
 }
 
-/// The settings of a tenant that stands still and is as Learn has it, whatever the default is.
+/// The settings of a tenant as Learn has it, whatever the default is. Its time moves only when pushed.
 fn documented() -> Settings {
     Settings { speed: 0.0, profile: Profile::Documented, ..Settings::default() }
 }

@@ -23,7 +23,7 @@ pub(in crate::sim) enum BookingStatus {
     Tentative,
     Busy,
     OutOfOffice,
-    /// Binds nobody: the room is free.
+    /// The room is free all the same.
     WorkingElsewhere,
 }
 
