@@ -32,6 +32,8 @@ mod layers;
 mod otlp;
 /// A scrape that asks for some of the rooms.
 mod parts;
+/// What is known with which permissions.
+mod permissions;
 /// Certificates for the tests.
 mod pki;
 /// Any snapshot makes an exposition that every scraper takes.

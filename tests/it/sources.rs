@@ -32,7 +32,7 @@ pub(crate) fn configured(
 }
 
 /// Time passes, and every source is asked again; what was under way is over.
-pub(crate) async fn pass(exporter: &Exporter, by: Duration, sources: &'static [&'static str]) -> Scrape {
+pub(crate) async fn pass(exporter: &Exporter, by: Duration, sources: &[&str]) -> Scrape {
     let mut last = Scrape::default();
     for by in [by, Duration::from_secs(1), Duration::from_secs(1)] {
         exporter.sim.advance(by);

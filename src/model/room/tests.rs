@@ -237,9 +237,30 @@ fn a_heartbeat_is_no_beginning_and_no_reason_for_doubt() {
     assert_eq!(since(&world), Some(41 * MINUTE), "when the exporter saw it");
     world = read(world, false, 42);
     assert_eq!(since(&world), Some(41 * MINUTE));
-    // The list no longer knows how the device is: its last detail counts, though the stamp has moved.
-    let unknown = Arc::new(Device { health: Health::Unknown, ..(*device(43 * MINUTE)).clone() });
-    world.at(43 * MINUTE).list(&[unknown]).check(RoomState::Unknown, &[], &["exchange_login"]);
+}
+
+/// A device that beats is heard from: what its detail said holds, unless it said that the connection is lost.
+#[test]
+fn a_stamp_that_beats_outdates_only_a_lost_connection() {
+    let device = |at| {
+        let last_modified = Some(Timestamp::from_seconds(at));
+        Arc::new(Device { last_modified, ..(*core("a", Health::Unknown)).clone() })
+    };
+    let connected = |connected| {
+        let connection = Connection { connected: Some(connected), changed: None };
+        Detail { connection, ..Detail::default() }
+    };
+    let check = |minutes: i64, last: bool, expected| {
+        let world = (0..minutes).fold(World::new(), |world, minute| {
+            let at = minute * MINUTE;
+            world.at(at).list(&[device(at)]).detail(&device(at), connected(last || minute + 1 < minutes))
+        });
+        let at = minutes * MINUTE;
+        assert_eq!(world.at(at).list(&[device(at)]).judge().up(), expected, "{minutes} {last}");
+    };
+    check(2, true, None); // it is open what the stamp means
+    check(30, true, Some(true));
+    check(30, false, None);
 }
 
 #[test]
