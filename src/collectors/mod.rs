@@ -32,6 +32,8 @@ pub struct Outcome {
     /// Records that could not be used, with the reason of each.
     pub skipped: Vec<String>,
     pub unknown_values: Vec<UnknownValue>,
+    /// Why Graph was not asked at all: what is missing for that.
+    pub idle: Option<&'static str>,
 }
 
 impl Outcome {
@@ -43,6 +45,7 @@ impl Outcome {
         self.expected = self.expected.or(other.expected);
         self.skipped.extend(other.skipped);
         self.unknown_values.extend(other.unknown_values);
+        self.idle = self.idle.or(other.idle);
         self
     }
 
@@ -73,7 +76,7 @@ impl Outcome {
         }
         let told = grouped.iter().take(MAX_TOLD).map(|(parts, error)| format!("{}: {error}", named(parts)));
         let told: Vec<String> = told.collect();
-        (!told.is_empty()).then(|| told.join("; "))
+        if told.is_empty() { self.idle.map(str::to_owned) } else { Some(told.join("; ")) }
     }
 }
 

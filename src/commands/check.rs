@@ -284,7 +284,8 @@ impl Findings<'_> {
         let said = match status.state {
             CollectorState::Disabled if is_off(status) => "off by configuration".to_owned(),
             CollectorState::Disabled if !status.refused => {
-                format!("off: not offered; unknown without it: {}", facts.brings)
+                let reason = status.reason.as_deref().unwrap_or("not offered");
+                format!("off: {reason}; unknown without it: {}", facts.brings)
             }
             CollectorState::Disabled if permitted => {
                 "REFUSED, though the token has the permission: consent may take two hours to spread"

@@ -16,7 +16,7 @@ pub enum Profile {
 
 impl Profile {
     /// The profile of a tenant that names none, in [`super::Settings`] and on the command line.
-    pub const DEFAULT: Self = Self::Documented;
+    pub const DEFAULT: Self = Self::Real;
 }
 
 impl FromStr for Profile {

@@ -465,7 +465,7 @@ async fn check_says_what_is_wrong_and_what_to_do() {
         ],
     );
     check(&sim, &[], good, 0, &["credential client_secret expires 2027-01-04T08:00:00Z"]);
-    check(&sim, &["no_intune"], good, 0, &["off: not offered; unknown without it: compliance"]);
+    check(&sim, &["no_intune"], good, 0, &["off: Windows, Android: Graph has no such resource (400); unknown without it: compliance"]);
     check(&sim, &["forbidden_source=applications"], good, 0, &["client_secret_expires: 2027-01-31"]);
     let mailbox = ["calendar: { mailbox: .. }", "all is well"];
     check(&sim, &["forbidden@calendar"], good, 0, &mailbox);
