@@ -30,7 +30,7 @@ impl Prints {
     /// `judgements` are those of the fleet's rooms.
     pub fn of(fleet: &Fleet<'_>, judgements: &[Option<Judgement>]) -> Self {
         let alone: Vec<u64> = fleet.devices.iter().map(print_if_own).collect();
-        let whole = print((fleet.frozen, fleet.use_is_known, fleet.cohorts()));
+        let whole = print((fleet.frozen, fleet.use_is_known, fleet.product_names, fleet.cohorts()));
         let room = |(room, judgement): (&FleetRoom<'_>, &Option<Judgement>)| {
             let members = room.members.iter().filter_map(|index| alone.get(*index));
             judgement

@@ -13,6 +13,7 @@ use crate::model::detail::{Detail, Login, Slot, SoftwareKind};
 use crate::model::device::{Device, Health, Role};
 use crate::model::identity::{Claim, Registry, Trust};
 use crate::model::presence::{Availability, Presence};
+use crate::model::product_names::ProductNames;
 use crate::model::room::RoomState;
 use crate::model::sight::{Grounds, Sight};
 use crate::model::{State, Timestamp, shared};
@@ -27,6 +28,9 @@ pub struct Memory {
     /// Of the rooms that are there, by room id.
     #[serde(default)]
     pub states: BTreeMap<Arc<str>, StateMemory>,
+    /// Learned from Intune.
+    #[serde(default)]
+    pub product_names: ProductNames,
     /// The last pause; what was read before it tells nothing about when something changed.
     #[serde(skip)]
     paused_at: Option<Timestamp>,
