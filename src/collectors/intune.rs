@@ -65,7 +65,7 @@ pub async fn collect(
         };
         outcome.parts_read += read.parts_read;
         outcome.failures.extend(failure.map(|error| (list.0.to_owned(), error)));
-        // A record without an id comes in two lists as well, and nothing else tells that it is the same.
+        // A record without an id is in two lists as well, and cannot be recognized.
         if read.skipped.len() > outcome.skipped.len() {
             outcome.skipped = read.skipped;
         }

@@ -41,7 +41,7 @@ pub struct ManagedDevice {
 pub enum Os {
     Windows,
     Android,
-    /// A system that nobody has heard of yet.
+    /// A system that is not known yet.
     Unknown,
 }
 
@@ -175,7 +175,7 @@ mod tests {
         assert!(spellings(Some("HA2")).is_empty() && spellings(None).is_empty());
     }
 
-    /// What an older version wrote has neither date.
+    /// Records of an older version have neither date.
     #[test]
     fn an_old_record_can_be_read() {
         let old = r#"{"serial_number":"HA1","room_id":null,"compliant":true,"last_sync":7,"storage_free":5,"storage":9,"os":"android","os_version":"12"}"#;

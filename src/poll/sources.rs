@@ -40,6 +40,9 @@ impl Read {
     }
 }
 
+/// A device by Intune's id of it.
+type Managed = (Arc<str>, ManagedDevice);
+
 /// The enrolments that one reading of Intune has kept.
 #[derive(Default)]
 struct Kept {
@@ -49,11 +52,7 @@ struct Kept {
 
 impl Kept {
     /// Returns the devices of a page that are new and belong to rooms, and the names that are spelled for people there.
-    fn take(
-        &mut self,
-        sieve: &Sieve<'_>,
-        page: Vec<Enrolled>,
-    ) -> (Vec<(Arc<str>, ManagedDevice)>, Vec<Arc<str>>) {
+    fn take(&mut self, sieve: &Sieve<'_>, page: Vec<Enrolled>) -> (Vec<Managed>, Vec<Arc<str>>) {
         let (mut devices, mut spellings) = (Vec::new(), Vec::new());
         for Enrolled { id, user, device, product, unknown_values } in page {
             let Some(device) = sieve.keep(user.as_ref(), device) else { continue };

@@ -252,7 +252,9 @@ impl Store {
         self.change(|snapshot| {
             if spellings.iter().any(|spelling| snapshot.memory.product_names.lacks(spelling)) {
                 let names = &mut Arc::make_mut(&mut snapshot.memory).product_names;
-                spellings.iter().for_each(|spelling| names.learn(spelling));
+                for spelling in spellings {
+                    names.learn(spelling);
+                }
             }
             let records = devices.into_iter().map(|(id, device)| (id, Record::new(device, now)));
             Arc::make_mut(&mut snapshot.intune).extend(records);

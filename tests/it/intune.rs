@@ -251,7 +251,7 @@ async fn products_are_spelled_for_people() {
         let info = scrape.family(DEVICE).find(|(key, _)| key.contains(&of_device(core))).expect("a device").0;
         format!("{} {}", label(info, "manufacturer"), label(info, "model"))
     };
-    // The account alone does not tell that a record is the device's.
+    // A record of the room's account may be of another device.
     listed(by_account, "meetingbara30");
     listed(unmanaged, "meetingbara30");
     spelled(by_account, json!({"serialNumber": "OTHER1"}));
