@@ -7,15 +7,15 @@ use crate::model::State;
 use crate::model::detail::{Connection, Detail, Link, Login, Peripheral, Software};
 use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
 
-pub fn info(out: &mut Out<'_>, fleet: &Fleet<'_>, device: &FleetDevice<'_>) {
+pub fn info<'f>(out: &mut Out<'_>, fleet: &Fleet<'f>, device: &FleetDevice<'f>) {
     let (facts, room) = (device.device, fleet.room_of(device));
     let text = |text: &Option<Arc<str>>| text.as_deref().unwrap_or_default().to_owned();
     let extra = [
         ("room_id", device.room.map_or("", |room| &room.id)),
         ("device_type", facts.device_type.label()),
         ("role", device.role().label()),
-        ("manufacturer", &text(&facts.manufacturer)),
-        ("model", &text(&facts.model)),
+        ("manufacturer", fleet.manufacturer(device)),
+        ("model", fleet.model(device)),
         ("serial_number", &text(&facts.serial_number)),
         ("asset_tag", &text(&facts.asset_tag)),
         ("building", room.and_then(FleetRoom::building).unwrap_or_default()),

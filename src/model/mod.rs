@@ -20,6 +20,7 @@ pub mod memory;
 pub mod place;
 pub mod presence;
 pub mod privacy;
+pub mod product_names;
 pub mod record;
 pub mod report;
 pub mod room;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::collectors::intune::Enrolled;
-use crate::collectors::{self, Outcome, accounts, licenses};
+use crate::collectors::{self, Outcome, UnknownValue, accounts, licenses};
 use crate::config::Enabled;
 use crate::graph::auth::Expiry;
 use crate::model::Snapshot;
@@ -19,7 +19,7 @@ use crate::model::credential::{CERTIFICATE, CLIENT_SECRET};
 use crate::model::fleet::Fleet;
 use crate::model::identity::Room;
 use crate::model::listing::Settled;
-use crate::model::managed_device::Sieve;
+use crate::model::managed_device::{ManagedDevice, Sieve};
 use crate::model::presence::Presence;
 use crate::poll::outcome::Finished;
 use crate::poll::{PATIENCE, Poller, deadline as patience};
@@ -40,6 +40,32 @@ impl Read {
     /// Of a source that holds nothing back.
     fn whole(outcome: Outcome, found: usize) -> Self {
         Self { outcome, found, settled: Settled::default() }
+    }
+}
+
+/// A device by Intune's id of it.
+type Managed = (Arc<str>, ManagedDevice);
+
+/// The enrolments that one reading of Intune has kept.
+#[derive(Default)]
+struct Kept {
+    ids: HashSet<Arc<str>>,
+    unknown_values: Vec<UnknownValue>,
+}
+
+impl Kept {
+    /// Returns the devices of a page that are new and belong to rooms, and the names that are spelled for people there.
+    fn take(&mut self, sieve: &Sieve<'_>, page: Vec<Enrolled>) -> (Vec<Managed>, Vec<Arc<str>>) {
+        let (mut devices, mut spellings) = (Vec::new(), Vec::new());
+        for Enrolled { id, user, device, product, unknown_values } in page {
+            let Some(device) = sieve.keep(user.as_ref(), device) else { continue };
+            if self.ids.insert(id.clone()) {
+                self.unknown_values.extend(unknown_values);
+                spellings.extend(sieve.spellings(&device, &product));
+                devices.push((id, device));
+            }
+        }
+        (devices, spellings)
     }
 }
 
@@ -116,7 +142,7 @@ impl Poller {
         let Read { outcome, found, settled } = match collector {
             Collector::Presence => self.read_presence(deadline).await,
             Collector::Places => self.read_places(deadline).await,
-            Collector::Intune => self.read_intune(deadline).await,
+            Collector::Intune => self.read_intune().await,
             Collector::Calendar => self.read_calendars(began).await,
             Collector::Accounts => self.read_accounts(deadline).await,
             Collector::ServiceHealth => self.read_service_health(deadline).await,
@@ -190,24 +216,22 @@ impl Poller {
     }
 
     /// Keeps only what belongs to rooms, as they are known now; others come with the next reading.
-    async fn read_intune(&self, deadline: Instant) -> Read {
+    async fn read_intune(&self) -> Read {
         let snapshot = self.store.snapshot();
         let sieve = Sieve::new(&snapshot);
-        let kept = Mutex::new(HashSet::new());
+        let kept = Mutex::new(Kept::default());
         let take = |enrolled: Vec<Enrolled>| {
-            let of_room = |(id, user, device): Enrolled| Some((id, sieve.keep(user.as_ref(), device)?));
-            let devices: Vec<_> = enrolled.into_iter().filter_map(of_room).collect();
-            kept.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .extend(devices.iter().map(|(id, _)| id.clone()));
-            self.store.take_managed_devices(devices, self.clock.now());
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let (devices, spellings) = kept.take(&sieve, enrolled);
+            self.store.take_managed_devices(devices, &spellings, self.clock.now());
         };
-        let outcome = collectors::intune::collect(&self.client, deadline, &take).await;
+        let mut outcome = collectors::intune::collect(&self.client, PATIENCE, &take).await;
         let kept = kept.into_inner().unwrap_or_else(PoisonError::into_inner);
+        outcome.unknown_values.extend(kept.unknown_values);
         if outcome.failures.is_empty() && outcome.skipped.is_empty() {
-            self.store.settle_managed_devices(&kept, self.clock.now());
+            self.store.settle_managed_devices(&kept.ids, self.clock.now());
         }
-        Read::whole(outcome, kept.len())
+        Read::whole(outcome, kept.ids.len())
     }
 
     /// Reads the licences, the users that have one, and the rooms that are not among these.

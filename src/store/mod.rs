@@ -273,12 +273,23 @@ impl Store {
         });
     }
 
-    /// Takes devices of rooms that Intune manages, by its id of each.
-    pub fn take_managed_devices(&self, devices: Vec<(Arc<str>, ManagedDevice)>, now: Timestamp) {
+    /// Takes devices of rooms that Intune manages, by its id of each, and the names that it spells for people.
+    pub fn take_managed_devices(
+        &self,
+        devices: Vec<(Arc<str>, ManagedDevice)>,
+        spellings: &[Arc<str>],
+        now: Timestamp,
+    ) {
         if devices.is_empty() {
             return; // pages and pages of laptops
         }
         self.change(|snapshot| {
+            if spellings.iter().any(|spelling| snapshot.memory.product_names.lacks(spelling)) {
+                let names = &mut Arc::make_mut(&mut snapshot.memory).product_names;
+                for spelling in spellings {
+                    names.learn(spelling);
+                }
+            }
             let records = devices.into_iter().map(|(id, device)| (id, Record::new(device, now)));
             Arc::make_mut(&mut snapshot.intune).extend(records);
         });
@@ -528,6 +539,20 @@ mod tests {
         let listed = Store::new(Snapshot::default());
         listed.take_accounts(&[user("id-1", MAIL, Tier::Pro)], false, at(0));
         assert!(listed.snapshot().accounts.is_empty(), "where lists tell what a room is, a licence does not");
+    }
+
+    #[test]
+    fn the_first_spelling_of_a_product_is_kept() {
+        let store = Store::new(Snapshot::default());
+        let take = |spelling: &str| {
+            let device = ("1".into(), ManagedDevice::default());
+            store.take_managed_devices(vec![device], &[spelling.into()], at(0));
+            store.snapshot().memory
+        };
+        let first = take("MeetingBar A30");
+        assert_eq!(first.product_names.spelling("meetingbara30"), "MeetingBar A30");
+        let second = take("Meetingbar A30");
+        assert!(Arc::ptr_eq(&first, &second), "nothing was learned, nothing is copied");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::model::managed_device::{ManagedDevice, Serials};
 use crate::model::memory::{self, DeviceMemory, PresenceMemory, StateMemory};
 use crate::model::place::Place;
 use crate::model::presence::Presence;
+use crate::model::product_names::ProductNames;
 use crate::model::room::Judgement;
 use crate::model::rooms_file::RoomFacts;
 use crate::model::site::{self, InService, Site};
@@ -42,6 +43,7 @@ pub struct Fleet<'a> {
     pub incidents_without_room: usize,
     /// As configured.
     pub sites: &'a [Site],
+    product_names: &'a ProductNames,
     /// Whether anything may be known of the use of a room that is not known.
     use_is_known: bool,
     cohorts: OnceLock<Cohorts<Cohort<'a>>>,
@@ -171,6 +173,7 @@ impl<'a> Fleet<'a> {
             until: until.next,
             incidents_without_room,
             sites: &snapshot.sites,
+            product_names: &snapshot.memory.product_names,
             use_is_known,
             cohorts: OnceLock::new(),
         }
@@ -218,6 +221,16 @@ impl<'a> Fleet<'a> {
     pub fn activity(&self, device: &FleetDevice<'_>) -> Option<Activity> {
         let may_observe = self.room_of(device).map_or(self.use_is_known, |room| room.may_observe);
         may_observe.then_some(device.device.activity)
+    }
+
+    /// The manufacturer as people spell it, if that was learned; empty if unknown.
+    pub fn manufacturer(&self, device: &FleetDevice<'a>) -> &'a str {
+        self.product_names.spelling(device.device.manufacturer.as_deref().unwrap_or_default())
+    }
+
+    /// The model as people spell it, if that was learned; empty if unknown.
+    pub fn model(&self, device: &FleetDevice<'a>) -> &'a str {
+        self.product_names.spelling(device.device.model.as_deref().unwrap_or_default())
     }
 
     /// How many newer versions the device's cohort has; `None` where its version is not known.

@@ -31,7 +31,7 @@ impl Prints {
     pub fn of(fleet: &Fleet<'_>, judgements: &[Option<Judgement>]) -> Self {
         let alone: Vec<u64> = fleet.devices.iter().map(print_if_own).collect();
         let stamps = fleet.devices.first().map(|device| device.stamps);
-        let whole = print((fleet.frozen, fleet.use_is_known, fleet.cohorts(), stamps));
+        let whole = print((fleet.frozen, fleet.use_is_known, fleet.product_names, fleet.cohorts(), stamps));
         let room = |(room, judgement): (&FleetRoom<'_>, &Option<Judgement>)| {
             let members = room.members.iter().filter_map(|index| alone.get(*index));
             judgement

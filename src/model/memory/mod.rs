@@ -13,6 +13,7 @@ use crate::model::detail::{Detail, Link, Login, Slot, SoftwareKind};
 use crate::model::device::{Device, Health, Role};
 use crate::model::identity::{Claim, Parted, Registry, Trust};
 use crate::model::presence::{Availability, Presence};
+use crate::model::product_names::ProductNames;
 use crate::model::room::RoomState;
 use crate::model::sight::{Grounds, Sight};
 use crate::model::stamp::Stamps;
@@ -31,6 +32,9 @@ pub struct Memory {
     /// The meaning of Graph's time stamps, as learned.
     #[serde(default)]
     pub stamps: Arc<Stamps>,
+    /// Learned from Intune.
+    #[serde(default)]
+    pub product_names: ProductNames,
     /// The last pause; what was read before it tells nothing about when something changed.
     #[serde(skip)]
     paused_at: Option<Timestamp>,
