@@ -4,6 +4,7 @@
 //! every few minutes on healthy devices. The exporter learns for each device type what a stamp means, by what comes with it.
 
 use std::hash::{Hash, Hasher};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +64,9 @@ const IDLE_DEVICE: [u16; 2] = [75, 50];
 /// beats, and a connection may fail and recover between two readings.
 const IDLE_LINK: [u16; 2] = [25, 10];
 
+/// Between two readings that are closer a heartbeat may be still: hearts of real tenants beat every few minutes.
+const A_BEAT: Duration = Duration::from_mins(1);
+
 impl Stamps {
     /// The meaning of the stamp that devices of this type have in the list.
     pub fn of_device(&self, device_type: DeviceType) -> Meaning {
@@ -74,11 +78,20 @@ impl Stamps {
         self.meaning(Kind::Link(device_type, LinkKind::from(link), connected)) != Meaning::Heartbeat
     }
 
-    /// Learns from two readings of a device in a row. `moved` if its stamp in the list is another.
-    pub fn learn(&mut self, device_type: DeviceType, before: &Detail, after: &Detail, moved: bool) {
+    /// Learns from two readings of a device in a row, so far `apart`. `moved` if its stamp in the list is another.
+    pub fn learn(
+        &mut self,
+        device_type: DeviceType,
+        [before, after]: [&Detail; 2],
+        moved: bool,
+        apart: Duration,
+    ) {
         if moved {
             let idle = before.has_values_of(after);
             self.note(Kind::Device(device_type), idle, IDLE_DEVICE);
+        }
+        if apart < A_BEAT {
+            return;
         }
         for (link, now) in after.links() {
             let then = before.links().find(|(known, _)| *known == link).map(|(_, connection)| connection);
@@ -173,8 +186,17 @@ mod tests {
     /// Learns from pairs of readings.
     fn learn(stamps: &mut Stamps, times: u16, before: &Detail, after: &Detail, moved: bool) {
         for _ in 0..times {
-            stamps.learn(BAR, before, after, moved);
+            stamps.learn(BAR, [before, after], moved, A_BEAT);
         }
+    }
+
+    #[test]
+    fn readings_that_are_closer_than_a_beat_prove_nothing_of_connections() {
+        let mut stamps = Stamps::default();
+        for _ in 0..100 {
+            stamps.learn(BAR, [&detail(true, 1, ""), &detail(true, 2, "")], false, A_BEAT / 2);
+        }
+        assert!(stamps.tells_since(BAR, Link::Connection, true));
     }
 
     #[test]

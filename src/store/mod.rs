@@ -117,7 +117,7 @@ impl Store {
                     && let Some(before) = &last.detail
                 {
                     let moved = last.basis.is_state_of(&asked) && !last.basis.is_stamp_of(&asked);
-                    stamps.learn(device.device_type, before, detail, moved);
+                    stamps.learn(device.device_type, [before, detail], moved, now.since(last.read_at));
                 }
                 let last_read = last.map(|last| last.read_at);
                 read.extend(detail.map(|detail| Sighting { value: (device, detail), last_read }));

@@ -473,7 +473,9 @@ async fn check_says_what_is_wrong_and_what_to_do() {
         &["no_intune"],
         good,
         0,
-        &["off: Windows, Android: Graph has no such resource (400); unknown without it: compliance"],
+        &[
+            "off: Windows, Android, every system: Graph has no such resource (400); unknown without it: compliance",
+        ],
     );
     check(&sim, &["forbidden_source=applications"], good, 0, &["client_secret_expires: 2027-01-31"]);
     let mailbox = ["calendar: { mailbox: .. }", "sources are healthy"];

@@ -20,8 +20,12 @@ mod faults;
 mod golden;
 /// TLS, certificates of clients, users, headers, a rate limit, and their change while it runs.
 mod guard;
+/// Time stamps that move by themselves.
+mod heartbeats;
 /// What clients do to keep others from scraping.
 mod hostile_clients;
+/// Which device belongs to which room.
+mod identity;
 /// What Microsoft's portals push: who may, what is taken, what becomes of it.
 mod intake;
 /// What Intune manages: joined to rooms, and nothing of anybody else.

@@ -139,7 +139,12 @@ fn check_moved_stamps(idle: Option<bool>, expected: usize) {
         Detail { connection: Connection { connected: Some(true), changed: None }, ..Detail::default() };
     for idle in idle.into_iter().cycle().take(100) {
         let after = if idle { Detail::default() } else { changed.clone() };
-        Arc::make_mut(&mut memory.stamps).learn(DeviceType::TeamsRoom, &Detail::default(), &after, true);
+        Arc::make_mut(&mut memory.stamps).learn(
+            DeviceType::TeamsRoom,
+            [&Detail::default(), &after],
+            true,
+            Duration::ZERO,
+        );
     }
     let moved = listing.rows.values().map(|row| {
         Arc::new(Device { last_modified: Some(Timestamp::from_seconds(9)), ..(*row.device).clone() })
