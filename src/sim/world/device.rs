@@ -87,7 +87,7 @@ impl Device {
         draw.happens(0.2).then(|| *draw.pick(&["12 seats, dual display", "Key at reception", "Board room"]))
     }
 
-    /// The newest heartbeat by `at`: one every few minutes. Each device has a pace of its own, and so a phase.
+    /// The newest heartbeat by `at`: one every few minutes. Paces differ, and so do phases.
     pub(in crate::sim) fn last_beat(&self, at: i64) -> i64 {
         let pause = self.chance.named("heartbeat").between(2 * MINUTE, 5 * MINUTE);
         at - at.rem_euclid(pause)
