@@ -285,6 +285,9 @@ async fn the_heartbeat_of_a_lost_device_has_stopped() {
             let path = format!("{DEVICES}/{id}");
             assert_eq!(tenant.get(&path).await.json()[MODIFIED], connection[MODIFIED]);
             assert_eq!(tenant.document(&id, "health").await[MODIFIED], connection[MODIFIED]);
+            tenant.sim.edit(&id, json!({"device": {"notes": "seen"}}));
+            let edited = tenant.get(&path).await.json();
+            assert_eq!(text(&edited, MODIFIED), tenant.now_text(), "an edit is a change all the same");
             lost += 1;
         }
     }

@@ -87,11 +87,10 @@ impl Device {
         draw.happens(0.2).then(|| *draw.pick(&["12 seats, dual display", "Key at reception", "Board room"]))
     }
 
-    /// The newest heartbeat by `at`: one every few minutes, each device at its own pace.
+    /// The newest heartbeat by `at`: one every few minutes. Paces differ, and so do phases.
     pub(in crate::sim) fn last_beat(&self, at: i64) -> i64 {
-        let draw = self.chance.named("heartbeat");
-        let pause = draw.named("pause").between(2 * MINUTE, 5 * MINUTE);
-        at - (at - draw.between(0, pause)).rem_euclid(pause)
+        let pause = self.chance.named("heartbeat").between(2 * MINUTE, 5 * MINUTE);
+        at - at.rem_euclid(pause)
     }
 
     /// Only cores are in a meeting; panels and consoles merely show it.
