@@ -441,6 +441,10 @@ async fn what_intune_gets_wrong() {
     exporter.sim.set_faults(parse(&["bad_record@intune"]));
     let skipped = |scrape: &Scrape| scrape.collector("skipped_items", "contoso", "intune");
     exporter.wait_until("a record skipped", |scrape| skipped(scrape).is_some_and(|count| count > 0.0)).await;
+    exporter.sim.set_faults(parse(&["bad_record@intune=no_id"]));
+    exporter.wait_until("a record without an id", |scrape| skipped(scrape) == Some(1.0)).await;
+    let still = pass(&exporter, Duration::from_secs(1), ALL).await;
+    assert_eq!(skipped(&still), Some(1.0), "one that comes in two lists is one");
     exporter.sim.set_faults(parse(&["broken_page@intune"]));
     let partial = exporter.wait_for_state("intune", "partial").await;
     assert_eq!(before.keys(INFO), partial.keys(INFO), "what is missing is kept");
