@@ -32,7 +32,7 @@ pub struct Outcome {
     /// Records that could not be used, with the reason of each.
     pub skipped: Vec<String>,
     pub unknown_values: Vec<UnknownValue>,
-    /// Why Graph was not asked at all: what is missing for that.
+    /// The fact that is missing for a request; Graph was not asked.
     pub idle: Option<&'static str>,
 }
 

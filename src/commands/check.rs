@@ -108,7 +108,7 @@ impl<'a> Findings<'a> {
         signed_in.snapshot.status.iter().all(works) && signed_in.tells_room_state()
     }
 
-    /// How many rooms and devices are not as they should be.
+    /// Counts the rooms and devices with a finding.
     fn count(&self) -> usize {
         let Ok(signed_in) = &self.sign_in else { return 0 };
         let fleet = Fleet::at(&signed_in.snapshot, self.clock.now());

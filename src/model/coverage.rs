@@ -1,4 +1,4 @@
-//! What the sources together know and do not know: the gaps that an operator can close, and how.
+//! Knowledge of all sources together, the gaps that an operator can close, and how.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,7 +90,7 @@ fn without_partner(snapshot: &Snapshot, fleet: &Fleet<'_>) -> Option<String> {
     ))
 }
 
-/// What a permission can still cost: the directory takes an account for a person.
+/// The one thing that a permission can still cost: the directory shows that an account belongs to a person.
 fn people(snapshot: &Snapshot) -> Option<String> {
     let count = counted(snapshot.memory.rooms.people().count(), "account")?;
     Some(format!(

@@ -1,4 +1,4 @@
-//! What an operator says of rooms in a table: `email,object_id,building,floor,city,country,site,owner,tier,exclude`.
+//! The operator's table of rooms: `email,object_id,building,floor,city,country,site,owner,tier,exclude`.
 //!
 //! Text in, facts out; `crate::rooms_file` reads the file.
 
@@ -97,7 +97,7 @@ struct Lines(BTreeMap<Arc<str>, u64>);
 impl Lines {
     fn note(&mut self, column: &'static str, name: &Arc<str>, line: u64) -> Result<(), Error> {
         let Some(first) = self.0.insert(name.clone(), line) else { return Ok(()) };
-        let reason = format!("{} stands in line {first} already; keep one of them", shown(name));
+        let reason = format!("{} is in line {first} already; keep one of them", shown(name));
         Err(Error { line, column: Some(column), reason })
     }
 }
@@ -300,12 +300,12 @@ mod tests {
         );
         check_error(
             "email\noslo@contoso.example\nx@contoso.example\n\nOSLO@contoso.example\n",
-            "line 5, column email: `oslo@contoso.example` stands in line 2 already; keep one of them",
+            "line 5, column email: `oslo@contoso.example` is in line 2 already; keep one of them",
         );
         let id = "11111111-2222-4333-8444-555555555555";
         check_error(
             &format!("email,object_id\noslo@contoso.example,{id}\nx@contoso.example,{{{id}}}\n"),
-            &format!("line 3, column object_id: `{id}` stands in line 2 already; keep one of them"),
+            &format!("line 3, column object_id: `{id}` is in line 2 already; keep one of them"),
         );
         check_error(
             "email,object_id\noslo@contoso.example,oslo\n",

@@ -33,7 +33,7 @@ enum LinkKind {
     Peripheral,
 }
 
-/// How often a stamp moved, and how often for nothing.
+/// The samples of a stamp, and those in which it moved for nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Evidence {
     samples: u16,
@@ -60,11 +60,11 @@ const MOST: u16 = 64;
 /// More than so many per cent of idle moves make a heartbeat, fewer than the second number a change. Between the two the
 /// meaning stays. Every stamp of a device in the list that moves is a sample, so that a heartbeat is idle nearly always.
 const IDLE_DEVICE: [u16; 2] = [75, 50];
-/// Every connection that keeps its value is a sample, whether its stamp moved or not: readings in a row may fall between two
-/// beats, and a connection may fail and recover between two readings.
+/// Every connection that keeps its value is a sample, moved or not. Two readings can fall between two beats, and a connection
+/// can fail and recover between two readings.
 const IDLE_LINK: [u16; 2] = [25, 10];
 
-/// Between two readings that are closer a heartbeat may be still: hearts of real tenants beat every few minutes.
+/// Readings that are closer prove nothing: the stamps of real tenants beat every few minutes.
 const A_BEAT: Duration = Duration::from_mins(1);
 
 impl Stamps {
@@ -73,8 +73,8 @@ impl Stamps {
         self.meaning(Kind::Device(device_type))
     }
 
-    /// Returns true if the stamp of a connection with this value tells when it began.
-    pub fn tells_since(&self, device_type: DeviceType, link: Link, connected: bool) -> bool {
+    /// Returns true if the stamp of a connection with this value is the time at which it began.
+    pub fn is_beginning(&self, device_type: DeviceType, link: Link, connected: bool) -> bool {
         self.meaning(Kind::Link(device_type, LinkKind::from(link), connected)) != Meaning::Heartbeat
     }
 
@@ -196,7 +196,7 @@ mod tests {
         for _ in 0..100 {
             stamps.learn(BAR, [&detail(true, 1, ""), &detail(true, 2, "")], false, A_BEAT / 2);
         }
-        assert!(stamps.tells_since(BAR, Link::Connection, true));
+        assert!(stamps.is_beginning(BAR, Link::Connection, true));
     }
 
     #[test]
@@ -240,13 +240,13 @@ mod tests {
     fn the_time_of_a_connection_that_keeps_its_value_and_moves_tells_nothing() {
         let mut stamps = Stamps::default();
         let tells = |stamps: &Stamps| {
-            [Link::Connection, Link::Login(Login::Teams)].map(|link| stamps.tells_since(BAR, link, true))
+            [Link::Connection, Link::Login(Login::Teams)].map(|link| stamps.is_beginning(BAR, link, true))
         };
         assert_eq!(tells(&stamps), [true; 2]);
         let moved = Detail { connection: detail(true, 2, "").connection, ..detail(true, 1, "1.0") };
         learn(&mut stamps, ENOUGH, &detail(true, 1, "1.0"), &moved, false);
         assert_eq!(tells(&stamps), [false, true], "each kind has its own");
-        assert!(stamps.tells_since(BAR, Link::Connection, false), "a heartbeat that ended says when");
+        assert!(stamps.is_beginning(BAR, Link::Connection, false), "a heartbeat that ended says when");
         learn(&mut stamps, 2 * MOST, &detail(true, 1, "1.0"), &detail(true, 1, "1.0"), false);
         assert_eq!(tells(&stamps), [true; 2]);
     }
@@ -258,10 +258,10 @@ mod tests {
             learn(&mut stamps, 9, &detail(true, 1, "1.0"), &detail(true, 1, "1.0"), false);
             learn(&mut stamps, 1, &detail(true, 1, "1.0"), &detail(true, 9, "1.0"), false);
         }
-        assert!(stamps.tells_since(BAR, Link::Connection, true));
+        assert!(stamps.is_beginning(BAR, Link::Connection, true));
         learn(&mut stamps, 100, &detail(true, 1, "1.0"), &detail(false, 2, "1.0"), false);
         assert!(
-            stamps.tells_since(BAR, Link::Connection, false),
+            stamps.is_beginning(BAR, Link::Connection, false),
             "a new value with a new time is as it should be"
         );
     }

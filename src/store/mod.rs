@@ -156,7 +156,7 @@ impl Store {
         });
     }
 
-    /// Takes a listing of places. A `complete` one is believed about the rooms it lacks. One that `narrows` has all lists of
+    /// Takes a listing of places. A `complete` one removes the rooms it lacks. One that `narrows` has all lists of
     /// rooms that the operator named: no other account is a room.
     pub fn take_places(&self, places: Vec<Place>, narrows: bool, complete: bool, now: Timestamp) -> Settled {
         let settled = self.change(|snapshot| {
@@ -185,8 +185,8 @@ impl Store {
         settled
     }
 
-    /// Takes users of the directory that are rooms: by their license, where `licensed` ones are believed, or because another
-    /// source knows them as a room. Of a person only that it is one is kept.
+    /// Takes users of the directory that are rooms: by their license, if `licensed` is true, or because another source knows
+    /// them as a room. The object id is all that is kept of a person.
     pub fn take_accounts(&self, users: &[User], licensed: bool, now: Timestamp) {
         self.change(|snapshot| {
             let moment = Moment { now, expiry: snapshot.expiry(Collector::Accounts) };
@@ -381,7 +381,7 @@ impl Store {
     }
 }
 
-/// Of a person who is signed in, nothing is kept but that an account is.
+/// Drops the person who is signed in; only the fact that someone is stays.
 fn without_person(device: &Arc<Device>, rooms: &Registry) -> Arc<Device> {
     let is_person = |account: &Account| rooms.is_person(account.email.iter().chain(&account.id));
     if device.account.as_ref().is_some_and(is_person) {

@@ -1,4 +1,4 @@
-//! Time stamps that move by themselves: what they cost, and what is shown in their place.
+//! Time stamps that are heartbeats: their cost, and the times that are shown in their place.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Which device belongs to which room where rows carry an object id and a display name only, and what corrects a wrong guess.
+//! Devices find their rooms although rows carry an object id and a display name only; the directory corrects a wrong guess.
 
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ async fn the_directory_corrects_names_that_lead_astray() {
     exporter.stop().await;
 }
 
-/// Names that are not unique join nothing; an object id in the rooms file does. What it excludes is excluded by every name.
+/// Names that are not unique join nothing; an object id in the rooms file does. It excludes a room by every name.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_rooms_file_joins_and_excludes_by_object_id() {
     let sim = start_tenant(12, &[]).await;

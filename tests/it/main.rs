@@ -24,7 +24,7 @@ mod guard;
 mod heartbeats;
 /// What clients do to keep others from scraping.
 mod hostile_clients;
-/// Which device belongs to which room.
+/// Devices and the rooms that they belong to.
 mod identity;
 /// What Microsoft's portals push: who may, what is taken, what becomes of it.
 mod intake;
@@ -36,7 +36,7 @@ mod layers;
 mod otlp;
 /// A scrape that asks for some of the rooms.
 mod parts;
-/// What is known with which permissions.
+/// Sets of permissions, and what is known with each.
 mod permissions;
 /// Certificates for the tests.
 mod pki;

@@ -38,7 +38,7 @@ struct World {
     licenses_readable: bool,
 }
 
-/// What is known with some permissions, by the ids of the tenant.
+/// Knowledge with some permissions, by the ids of the tenant.
 #[derive(Clone, Debug, Default)]
 struct Known {
     /// A room that is shown twice, because no source knows that the two are one, is one room.
@@ -95,7 +95,7 @@ async fn start(world: World, granted: Granted) -> Exporter {
     Exporter::start(Scenario { sim: Some(sim), configure: Box::new(configure), ..Scenario::default() }).await
 }
 
-/// What an exporter with these permissions knows once every source that is granted has been read again and again.
+/// Starts an exporter with these permissions, and reads every granted source several times.
 async fn known(world: World, granted: Granted) -> Known {
     let exporter = start(world, granted).await;
     let [devices, presence, places, users, licenses, intune] = [0, 1, 2, 3, 4, 5].map(|at| has(granted, at));
@@ -150,7 +150,7 @@ fn real(rooms: &[RoomFacts], room_id: &str) -> String {
 /// Reads a tenant with every set of permissions.
 async fn read_all(world: World) -> Vec<Known> {
     let reads = (0..1 << PERMISSIONS.len()).map(|granted| spawn(known(world, granted)));
-    // Each is an exporter and a tenant of its own; more at a time only wait for each other.
+    // Each is an exporter with its own tenant; more at a time only wait for each other.
     let reads = stream::iter(reads.collect::<Vec<_>>()).buffered(4);
     reads.map(|known| known.expect("read")).collect().await
 }

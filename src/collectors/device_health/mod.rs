@@ -31,7 +31,7 @@ pub type Found = (Arc<Device>, Option<Arc<Detail>>);
 const MAX_PROBES: usize = 40;
 
 /// The devices of this process whose detail must be read now: never read, changed, denied once, not healthy, and the
-/// oldest in their turn. A stamp that is a heartbeat is no change.
+/// oldest in their turn. A heartbeat is not a change.
 pub fn due(snapshot: &Snapshot, now: Timestamp, interval: Duration, rotation: Duration) -> Vec<Arc<Device>> {
     let mut due = Vec::new();
     let mut rest: Vec<(Timestamp, &Arc<Device>)> = Vec::new();

@@ -335,7 +335,7 @@ impl<'a> FleetDevice<'a> {
     /// exporter saw the change.
     pub fn since(&self, link: Link, connection: Connection) -> Option<Timestamp> {
         let connected = connection.connected?;
-        if self.stamps.tells_since(self.device.device_type, link, connected) {
+        if self.stamps.is_beginning(self.device.device_type, link, connected) {
             connection.changed
         } else {
             self.memory?.link_since(link)

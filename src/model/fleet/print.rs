@@ -52,7 +52,7 @@ fn print_if_own(device: &FleetDevice<'_>) -> u64 {
     if device.own { print(device) } else { 0 }
 }
 
-/// Of the device alone: its room has a print of its own, the meaning of stamps is part of that of the whole.
+/// Hashes the device alone: its room has its own print, and the meaning of stamps is part of that of the whole.
 impl Hash for FleetDevice<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self { device, memory, room: _, own: _, room_index: _, reading, superseded, managed, stamps: _ } =

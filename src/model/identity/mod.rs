@@ -1,4 +1,4 @@
-//! Which account is which room.
+//! Accounts and the rooms that they are.
 //!
 //! An identity is chosen once and never changes because something failed. A source that can see more adds to what is known
 //! and takes no room away: only the directory can say that an account belongs to a person.

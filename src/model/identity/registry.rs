@@ -236,8 +236,8 @@ impl Registry {
         known
     }
 
-    /// The id of what proves to be one room: one that is fixed stays; until then a mail address is better than an object id,
-    /// in whatever order the sources answer.
+    /// The id of names that prove to be one room. An id that is fixed stays. Until then a mail address is better than an object
+    /// id, in whatever order the sources answer.
     fn choose(&self, known: &[Arc<str>], preferred: &Arc<str>) -> Arc<str> {
         let rooms = || known.iter().filter_map(|id| self.rooms.get(id));
         if let Some(room) = rooms().find(|room| room.fixed) {

@@ -1,4 +1,4 @@
-//! Which claims lead to which room, in which order they may come, and what a later one changes.
+//! Claims, the rooms that they lead to in any order, and what a later one changes.
 
 use std::sync::Arc;
 
@@ -217,7 +217,7 @@ fn names_that_do_not_tell_against_it_leave_a_join_alone() {
     assert_eq!(registry.rooms().count(), 1);
 }
 
-/// The id of a room that was served before the place was known is kept; parted, each half keeps a name of its own.
+/// The id of a room that was served before the place was known is kept; parted, each half keeps its own name.
 #[test]
 fn a_join_and_its_end_keep_the_older_id() {
     let mut registry = Arc::new(Registry::default());

@@ -79,7 +79,7 @@ pub struct DeviceMemory {
     pub signed_out_polls: u8,
     /// The last known value of each link.
     links: Vec<(Link, bool)>,
-    /// When the exporter saw a link change to its present value.
+    /// The time at which the exporter saw a link change to its present value.
     #[serde(default)]
     link_since: Vec<(Link, Timestamp)>,
     pub software: Vec<(SoftwareKind, SoftwareMemory)>,
@@ -252,7 +252,7 @@ impl Memory {
         }
     }
 
-    /// Two rooms had been taken for one: what is remembered of the account, and its devices, leave the shared id.
+    /// Two rooms had been treated as one: what is remembered of the account, and its devices, leave the shared id.
     pub fn follow_parted_room(&mut self, parted: &Parted) {
         if let Some(memory) = self.presence.remove(&parted.shared) {
             self.presence.insert(parted.account.clone(), memory);
@@ -369,7 +369,7 @@ impl DeviceMemory {
         self.software.iter().find(|(known, _)| *known == kind).map(|(_, memory)| memory)
     }
 
-    /// When the exporter saw a link change to its present value.
+    /// The time at which the exporter saw a link change to its present value.
     pub fn link_since(&self, link: Link) -> Option<Timestamp> {
         self.link_since.iter().find(|(known, _)| *known == link).map(|(_, since)| *since)
     }

@@ -232,7 +232,7 @@ fn a_heartbeat_is_no_beginning_and_no_reason_for_doubt() {
     for minute in 1..40 {
         world = read(world, false, minute);
     }
-    assert_eq!(since(&world), None, "nobody saw it begin");
+    assert_eq!(since(&world), None, "the exporter did not see it begin");
     world = read(read(world, true, 40), false, 41);
     assert_eq!(since(&world), Some(41 * MINUTE), "when the exporter saw it");
     world = read(world, false, 42);
