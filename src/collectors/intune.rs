@@ -11,13 +11,16 @@ use tokio::time::Instant;
 
 use crate::collectors::Outcome;
 use crate::collectors::wire::{self, Node, UnknownValue};
-use crate::graph::{Client, Error};
+use crate::graph::page::Tally;
+use crate::graph::{Client, Error, Operation, Workload};
 use crate::model::State;
 use crate::model::device::Account;
 use crate::model::managed_device::{ManagedDevice, Os};
 
 /// An enrolment, by Intune's id of it, with its primary user.
 pub type Enrolled = (Arc<str>, Option<Account>, ManagedDevice);
+
+const OPERATION: Operation = Operation { name: "intune", workload: Workload::Intune };
 
 const FIELDS: &str = "id,serialNumber,userId,userPrincipalName,operatingSystem,osVersion,complianceState,\
                       lastSyncDateTime,freeStorageSpaceInBytes,totalStorageSpaceInBytes";
@@ -29,11 +32,13 @@ pub async fn collect(
     deadline: Instant,
     take: &(dyn Fn(Vec<Enrolled>) + Send + Sync),
 ) -> Outcome {
-    let mut outcome = Outcome::default();
+    let (mut outcome, mut tallies) = (Outcome::default(), Vec::new());
     for os in Os::ALL {
         let name = graph_name(*os);
-        match read_all(client, *os, deadline, take, &mut outcome).await {
-            Ok(()) => {}
+        let read = read_all(client, *os, deadline, take, &mut outcome).await;
+        tallies.push(read.as_ref().ok().copied());
+        match read {
+            Ok(_) => {}
             // What Intune answers for a tenant without a licence for it: "Request not applicable to target tenant."
             Err(Error::Rejected { status: 400, .. }) => {
                 outcome.failures.push((name.to_owned(), Error::Absent { status: 400 }));
@@ -41,6 +46,7 @@ pub async fn collect(
             Err(error) => outcome.failures.push((name.to_owned(), error)),
         }
     }
+    outcome.count(&tallies);
     outcome
 }
 
@@ -50,16 +56,16 @@ async fn read_all(
     deadline: Instant,
     take: &(dyn Fn(Vec<Enrolled>) + Send + Sync),
     outcome: &mut Outcome,
-) -> Result<(), Error> {
+) -> Result<Tally, Error> {
     let filter = format!("$filter=operatingSystem%20eq%20'{}'", graph_name(os));
     let path = format!("/v1.0/deviceManagement/managedDevices?{filter}&$select={FIELDS}");
-    let mut pages = client.pages("intune", &path, deadline)?;
+    let mut pages = client.pages(OPERATION, &path, deadline)?;
     while let Some(page) = pages.next().await {
         let page = page?;
         outcome.parts_read += 1;
         take(page.items.iter().filter_map(|item| read(item, os, outcome)).collect());
     }
-    Ok(())
+    Ok(pages.tally())
 }
 
 /// An item, unless it cannot be used or runs another system: Graph ignores filters without a word.

@@ -11,7 +11,7 @@ use crate::collectors::device_health::Found;
 use crate::collectors::{self, Outcome};
 use crate::config::Enabled;
 use crate::model::Snapshot;
-use crate::model::collector::{Collector, CollectorState};
+use crate::model::collector::{Collector, CollectorState, Status};
 use crate::model::device::Device;
 use crate::model::fleet::Fleet;
 use crate::model::listing::Settled;
@@ -75,13 +75,15 @@ impl Poller {
     /// the time from the run before to this one.
     async fn read_details(&self, began: Instant, since_last: Duration) -> Duration {
         let snapshot = self.store.snapshot();
-        let list = snapshot.status(Collector::Devices).map(|status| status.state);
-        let gone = |list: &CollectorState| *list == CollectorState::Retired;
-        let without = |list: &CollectorState| snapshot.devices.rows.is_empty() && !list.is_success();
-        if let Some(list) = list.filter(|list| gone(list) || without(list)) {
+        let list = snapshot.status(Collector::Devices);
+        let without = |list: &Status| snapshot.devices.rows.is_empty() && !list.state.is_success();
+        if let Some(list) = list.filter(|list| list.gone_since.is_some() || without(list)) {
             // Without a list there is nothing to ask for, and where the list is gone a 404 no longer says that one
             // device reports nothing: the detail shares the fate of the list.
-            self.finish(Collector::DeviceHealth, list, &Finished::default());
+            let gone_since = list.gone_since;
+            let state = if gone_since.is_some() { CollectorState::Retired } else { list.state };
+            self.store.update_status(Collector::DeviceHealth, |status| status.gone_since = gone_since);
+            self.finish(Collector::DeviceHealth, state, &Finished::default());
             return Duration::ZERO;
         }
         let pace = &self.settings.sources.of(Collector::DeviceHealth).pace;

@@ -35,10 +35,11 @@ impl Poller {
         let mut shown = state;
         self.store.update_status(collector, |status| {
             before = status.state;
+            shown = status.settle_state(state, now);
             // A source that never worked and may be left out is off, not broken.
             let never = status.last_success.is_none() && finished.items == 0;
-            let is_normal = state == CollectorState::Forbidden
-                || (state == CollectorState::Retired && collector.is_often_absent());
+            let is_normal = shown == CollectorState::Forbidden
+                || (shown == CollectorState::Retired && collector.is_often_absent());
             if is_normal && enabled == Enabled::Auto && never {
                 shown = CollectorState::Disabled;
             }
@@ -78,6 +79,7 @@ impl Poller {
         if state.is_success() {
             status.expected_items = finished.outcome.expected;
         }
+        status.missing_items = finished.outcome.missing;
         status.held_items = finished.settled.held;
         status.skipped_items = finished.outcome.skipped.len();
     }
@@ -95,9 +97,10 @@ impl Poller {
         for reason in &finished.outcome.skipped {
             tracing::debug!(tenant, collector = name, reason, "record skipped");
         }
-        let failure = finished.outcome.failures.first();
-        let (part, error) =
-            failure.map_or((None, None), |(part, error)| (Some(part), Some(error.to_string())));
+        let (part, error) = match finished.outcome.failures.first() {
+            Some((part, error)) => (Some(part), Some(error.to_string())),
+            None => (None, finished.outcome.reason()),
+        };
         if before == state {
             tracing::debug!(tenant, collector = name, state = state.label(), took = ?finished.took, items = finished.items, error, "collected");
             return;
