@@ -113,7 +113,7 @@ pub async fn collect(
     (outcome, Some(products))
 }
 
-/// The rows of a list, and how many Graph counts beside them.
+/// The rows of a list, and how many more Graph counts.
 async fn read_all(client: &Client, path: &str, deadline: Instant) -> Result<(Vec<Value>, usize), Error> {
     let mut rows = Vec::new();
     let mut pages = client.pages(OPERATION, path, deadline)?;

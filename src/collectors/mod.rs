@@ -30,7 +30,7 @@ pub struct Outcome {
     pub failures: Vec<(String, Error)>,
     /// How many items Graph says there are.
     pub expected: Option<usize>,
-    /// How many items Graph counts, or was asked for, and did not give.
+    /// Number of items that Graph counts, or was asked for, and did not give.
     pub missing: usize,
     /// Records that could not be used, with the reason of each.
     pub skipped: Vec<String>,

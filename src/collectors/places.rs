@@ -2,7 +2,7 @@
 //!
 //! Permission `Place.Read.All`. Graph often forgets the link to the next page, so that clients which trust it lose all
 //! rooms but the first hundred (microsoft-graph-docs#18604): where there is no link, `$skip` goes on until nothing new comes.
-//! Some tenants ignore `$skip` as well (microsoft-graph-docs-contrib#545): then only the count tells that rooms are missing.
+//! Some tenants ignore `$skip` as well (microsoft-graph-docs-contrib#545): then only the count shows that rooms are missing.
 //! <https://learn.microsoft.com/graph/api/place-list>
 
 use std::collections::HashSet;
@@ -49,7 +49,7 @@ struct Reading {
     is_counted: bool,
 }
 
-/// What one list has: addresses, and the text of records without one. A page may come twice.
+/// The records of one list, by address or, without one, by their text. A page may come twice.
 type Listed = HashSet<Arc<str>>;
 
 impl Reading {

@@ -1,8 +1,8 @@
 //! Microsoft Graph as a transport: sign-in, pages, `$batch`, pace and retries. It knows no resource.
 //!
-//! [`Client`] is the one owner of retries and of the pace of a tenant. What one [`Workload`] must wait for, and what hangs
-//! in it, holds up no other. A token goes to the Graph root only: redirects are not followed and links to other hosts are
-//! refused.
+//! [`Client`] is the one owner of retries and of the pace of a tenant. A wait that Graph asks for holds up one
+//! [`Workload`], a request that hangs one [`Operation`]. A token goes to the Graph root only: redirects are not followed and
+//! links to other hosts are refused.
 
 mod aadsts;
 pub mod auth;
@@ -18,7 +18,7 @@ mod retry;
 mod send;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -78,7 +78,7 @@ pub struct Client {
     root: Url,
     auth: Auth,
     rate: Mutex<Rate>,
-    slots: BTreeMap<Workload, Semaphore>,
+    slots: Mutex<BTreeMap<Operation, Arc<Semaphore>>>,
     /// Held by the batch that is next to go.
     batches: tokio::sync::Mutex<()>,
     /// When the last page of a list that is being read came.
@@ -88,7 +88,8 @@ pub struct Client {
     clock: Clock,
 }
 
-/// Requests in flight per tenant and workload; more gains nothing at 25 items a second, and Outlook allows four.
+/// Requests of one operation in flight per tenant; more gains nothing at 25 items a second, and Outlook allows four. Each
+/// operation has its own, so that one whose requests hang takes none from another.
 pub const CONCURRENCY: usize = 4;
 
 /// Pages follow each other faster than this unless Graph is in trouble.
@@ -118,7 +119,7 @@ impl Client {
             root,
             auth,
             rate,
-            slots: Workload::ALL.map(|workload| (workload, Semaphore::new(CONCURRENCY))).into(),
+            slots: Mutex::default(),
             batches: tokio::sync::Mutex::default(),
             last_page: Mutex::new(None),
             limits,
@@ -258,8 +259,9 @@ impl Client {
         retry::decide(failure, attempt, self.limits.attempts, self.limits.first_pause, fastrand::f64())
     }
 
-    fn slots(&self, workload: Workload) -> &Semaphore {
-        self.slots.get(&workload).expect("made for every workload")
+    fn slots(&self, operation: Operation) -> Arc<Semaphore> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.entry(operation).or_insert_with(|| Arc::new(Semaphore::new(CONCURRENCY))).clone()
     }
 
     fn with_rate<T>(&self, act: impl FnOnce(&mut Rate, Instant) -> T) -> T {

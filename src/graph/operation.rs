@@ -1,7 +1,7 @@
-//! What a request counts as: its name in the metrics, and the service behind Graph that throttles it.
+//! The kinds of requests: their names in the metrics, and the services behind Graph that throttle them.
 
 /// One kind of request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Operation {
     /// The label `operation`.
     pub name: &'static str,
@@ -21,15 +21,4 @@ pub enum Workload {
     Directory,
     Intune,
     ServiceAnnouncements,
-}
-
-impl Workload {
-    pub(super) const ALL: [Self; 6] = [
-        Self::Teamwork,
-        Self::Presence,
-        Self::Outlook,
-        Self::Directory,
-        Self::Intune,
-        Self::ServiceAnnouncements,
-    ];
 }

@@ -30,7 +30,7 @@ pub struct Page {
     next_link: Option<String>,
 }
 
-/// How many items came, beside the largest number that Graph gave for them.
+/// The number of items that came, and the largest number that Graph gave for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     came: usize,
@@ -47,12 +47,12 @@ impl Tally {
         self.counted = self.counted.max(counted);
     }
 
-    /// How many items Graph says there are; `None` where it does not, or counts a page only: then more came.
+    /// The number of items that there are; `None` if Graph gives none, or that of a page: then more came.
     pub fn total(self) -> Option<usize> {
         self.counted.filter(|counted| *counted >= self.came)
     }
 
-    /// How many items Graph counts and did not give.
+    /// The number of items that Graph counts and did not give.
     pub fn missing(self) -> usize {
         self.counted.unwrap_or_default().saturating_sub(self.came)
     }
@@ -62,7 +62,7 @@ impl Tally {
 pub struct Pages<'c> {
     client: &'c Client,
     operation: Operation,
-    /// Where the next page is, or why it is not asked for.
+    /// The URL of the next page, or the reason why it is not asked for.
     next: Option<Result<Url, Error>>,
     visited: HashSet<Url>,
     tally: Tally,
@@ -84,7 +84,7 @@ impl<'c> Pages<'c> {
         Self { client, operation, next: Some(Ok(first)), visited, tally, deadline }
     }
 
-    /// How many items came so far.
+    /// The items that came so far.
     pub fn tally(&self) -> Tally {
         self.tally
     }

@@ -21,8 +21,8 @@ pub(super) enum Decision {
     Stop,
 }
 
-/// The longest wait inside an attempt of a collector. If Graph asks for more, the attempt ends, so that the state of the
-/// collector says so; the next one comes when it is due.
+/// The longest wait inside an attempt of a collector. If Graph asks for more, the attempt ends, and the state of the
+/// collector shows it; the next one comes when it is due.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// `attempt` counts from 1, up to `attempts`; `jitter` in 0..1 spreads the pauses of many requests.

@@ -1,7 +1,7 @@
 //! One request from its place in the queue to its answer: token, pace, slot, and trying again.
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use tokio::sync::SemaphorePermit;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
@@ -30,7 +30,7 @@ pub(super) struct Reply {
     pub(super) token: Token,
 }
 
-/// What became of one attempt that did not fail.
+/// The outcome of one attempt that did not fail.
 enum Attempted {
     Answered(Reply),
     /// The token was refused, and another one is worth an attempt at once.
@@ -113,9 +113,9 @@ impl Client {
         outcome.map(|body| Attempted::Answered(Reply { body, token }))
     }
 
-    /// Waits for the workload, the pace and a free slot, and holds none of them while it waits for another workload's
-    /// sake; `None` if Graph has asked for more patience than there is.
-    async fn admit(&self, outgoing: &Outgoing<'_>, deadline: Instant) -> Option<SemaphorePermit<'_>> {
+    /// Waits for the workload, then for the pace, then for a free slot. While its workload waits it holds nothing, so that
+    /// others pass. `None` if Graph has asked for more patience than there is.
+    async fn admit(&self, outgoing: &Outgoing<'_>, deadline: Instant) -> Option<OwnedSemaphorePermit> {
         let workload = outgoing.operation.workload;
         loop {
             self.wait_for(workload, deadline).await?;
@@ -123,7 +123,7 @@ impl Client {
             let start = self.with_rate(|rate, now| rate.reserve(outgoing.items, now, deadline))?;
             tokio::time::sleep_until(start).await;
             drop(turn);
-            let slot = self.slots(workload).acquire().await.ok()?;
+            let slot = self.slots(outgoing.operation).acquire_owned().await.ok()?;
             if self.with_rate(|rate, now| rate.waits_until(workload, now)).is_none() {
                 return Some(slot);
             }

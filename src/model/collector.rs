@@ -39,7 +39,7 @@ pub struct Facts {
     pub brings: &'static str,
 }
 
-/// A source that has ever answered is retired once Graph has denied it for so long: longer than a bad deployment is
+/// A source that has ever answered is retired once Graph has denied it for this time: longer than a bad deployment is
 /// served before it is taken back.
 pub const RETIRED_AFTER: Duration = Duration::from_secs(15 * MINUTE);
 
@@ -219,7 +219,7 @@ pub struct Status {
     pub items: usize,
     /// What Graph said it has.
     pub expected_items: Option<usize>,
-    /// What Graph said it has and did not give at the last attempt.
+    /// Records that Graph said it has and did not give, at the last attempt with usable data.
     pub missing_items: usize,
     /// Missing from the last listing but kept until the fall is confirmed.
     pub held_items: usize,
@@ -249,7 +249,7 @@ impl Status {
     }
 
     /// Takes note of how an attempt ended at `now`; gives the state that this means. A source that has ever answered does
-    /// not retire at the first 404: that may be a bad hour of Graph, and one that retires is left alone for an hour.
+    /// not retire at the first 404. That may be a bad minute of Graph, and a retired source is left alone for an hour.
     pub fn settle_state(&mut self, state: CollectorState, now: Timestamp) -> CollectorState {
         if state != CollectorState::Retired {
             self.gone_since = None;

@@ -661,7 +661,7 @@ pub(crate) mod tests {
         assert_eq!(incidents.last_received().next(), Some((Reporter::ProManagement, at(10))));
     }
 
-    /// An event of one incident with a time of its own, and how long after that it comes.
+    /// An event of one incident with its own time, and how long after that it comes.
     fn timed() -> impl Strategy<Value = (Event, i64)> {
         let progress = select(Progress::ALL.to_vec());
         let severity = select(vec![Severity::Critical, Severity::Warning]);

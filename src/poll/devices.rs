@@ -55,19 +55,33 @@ impl Poller {
     }
 
     pub(super) async fn poll_details(&self, mut listed: watch::Receiver<()>) {
-        if self.settings.sources.of(Collector::DeviceHealth).enabled == Enabled::No {
+        let is_off = |one| self.settings.sources.of(one).enabled == Enabled::No;
+        if is_off(Collector::DeviceHealth) || is_off(Collector::Devices) {
             return;
         }
         let mut since_last = self.settings.sources.of(Collector::Devices).pace.interval;
         loop {
             let waiting = Instant::now();
-            if listed.changed().await.is_err() {
+            if !self.wait_for_list(&mut listed).await {
                 return;
             }
             let began = Instant::now();
             let wait = self.read_details(began, since_last).await;
             tokio::time::sleep(wait).await;
             since_last = waiting.elapsed();
+        }
+    }
+
+    /// Waits for the next list, but not for one that hangs: the details of the devices that are known go on. False at the
+    /// end.
+    async fn wait_for_list(&self, listed: &mut watch::Receiver<()>) -> bool {
+        loop {
+            let patience = 2 * self.status(Collector::Devices, |status| status.interval);
+            match tokio::time::timeout(patience, listed.changed()).await {
+                Ok(changed) => return changed.is_ok(),
+                Err(_) if self.status(Collector::Devices, comes_first) => {}
+                Err(_) => return true,
+            }
         }
     }
 
@@ -138,4 +152,9 @@ impl Poller {
         }
         (outcome, nothing_left)
     }
+}
+
+/// Returns true if nothing is to be read before the list: it has never ended, or its tenant sleeps.
+fn comes_first(list: &Status) -> bool {
+    matches!(list.state, CollectorState::Starting | CollectorState::Paused)
 }

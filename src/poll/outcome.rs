@@ -78,8 +78,8 @@ impl Poller {
         status.items = finished.items;
         if state.is_success() {
             status.expected_items = finished.outcome.expected;
+            status.missing_items = finished.outcome.missing;
         }
-        status.missing_items = finished.outcome.missing;
         status.held_items = finished.settled.held;
         status.skipped_items = finished.outcome.skipped.len();
     }

@@ -212,7 +212,8 @@ impl Poller {
             self.store.take_licenses(licenses, complete, self.clock.now());
         });
         let (of_users, users) = self.read_users(&ids, deadline).await;
-        let settled = if of_users.is_complete() { self.store.settle_accounts(&users) } else { Settled::default() };
+        let settled =
+            if of_users.is_complete() { self.store.settle_accounts(&users) } else { Settled::default() };
         // Where no user may be read the licences alone are something.
         let found = users.len() + usize::from(!of_users.failures.is_empty() && bought.is_some());
         Read { outcome: of_licenses.and(of_users), found, settled }

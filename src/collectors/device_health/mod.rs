@@ -86,7 +86,7 @@ pub async fn collect(
     outcome
 }
 
-/// Why no device of a batch was answered, where that holds for all devices: the tenant refuses, is busy or not there.
+/// The error of a whole batch, if it is that of all devices: the tenant refuses, is busy or not there.
 fn hopeless(answers: &[Result<Box<RawValue>, Error>]) -> Option<Error> {
     let all = |error: &Error| answers.iter().all(|answer| answer.as_ref().err() == Some(error));
     let first = answers.first()?.as_ref().err()?;
