@@ -16,9 +16,12 @@ use tokio::time::Instant;
 use crate::collectors::Outcome;
 use crate::collectors::licenses::Skus;
 use crate::collectors::wire::{Node, escape};
-use crate::graph::{Client, Error, batch};
+use crate::graph::page::Tally;
+use crate::graph::{Client, Error, Operation, Workload, batch};
 use crate::model::account::{RoomAccount, Tier, User};
 use crate::model::identity::Room;
+
+const OPERATION: Operation = Operation { name: "accounts", workload: Workload::Directory };
 
 /// What is read of a user, and no more.
 const SELECT: &str =
@@ -37,10 +40,12 @@ pub async fn licensed(
     deadline: Instant,
 ) -> (Outcome, Vec<User>) {
     let mut reading = Reading { skus, outcome: Outcome::default(), users: Vec::new(), seen: HashSet::new() };
+    let mut tallies = Vec::with_capacity(products.len());
     for product in products {
         match reading.read_product(client, product, deadline).await {
-            Ok(()) => reading.outcome.parts_read += 1,
+            Ok(tally) => tallies.push(Some(tally)),
             Err(error) => {
+                tallies.push(None);
                 let general = !matches!(error, Error::Rejected { .. } | Error::Malformed { .. });
                 reading.outcome.failures.push((format!("users with licence {product}"), error));
                 if general {
@@ -49,6 +54,7 @@ pub async fn licensed(
             }
         }
     }
+    reading.outcome.count(&tallies);
     (reading.outcome, reading.users)
 }
 
@@ -61,16 +67,20 @@ struct Reading<'s> {
 }
 
 impl Reading<'_> {
-    async fn read_product(&mut self, client: &Client, product: &str, deadline: Instant) -> Result<(), Error> {
+    async fn read_product(
+        &mut self,
+        client: &Client,
+        product: &str,
+        deadline: Instant,
+    ) -> Result<Tally, Error> {
         let filter = format!("assignedLicenses/any(s:s/skuId%20eq%20{})", escape(product));
         let path = format!("/v1.0/users?$filter={filter}&$select={SELECT}&$top={PAGE_SIZE}");
-        let mut pages = client.pages("accounts", &path, deadline)?;
+        let mut pages = client.pages(OPERATION, &path, deadline)?;
         while let Some(page) = pages.next().await {
-            for item in &page?.items {
-                self.take(item);
-            }
+            page?.items.iter().for_each(|item| self.take(item));
+            self.outcome.parts_read += 1;
         }
-        Ok(())
+        Ok(pages.tally())
     }
 
     fn take(&mut self, item: &RawValue) {
@@ -109,7 +119,7 @@ pub async fn named(
     for names in names.chunks(batch::MAX_ITEMS) {
         let url = |name: &Arc<str>| format!("/users/{}?$select={SELECT}", escape(name));
         let urls: Vec<String> = names.iter().map(url).collect();
-        let answers = client.batch("accounts", "v1.0", &urls, deadline).await;
+        let answers = client.batch(OPERATION, "v1.0", &urls, deadline).await;
         let failed_before = outcome.failures.len();
         for (name, answer) in names.iter().zip(answers) {
             match answer.map(|body| read(&body, skus)) {

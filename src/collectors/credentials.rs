@@ -10,8 +10,10 @@ use tokio::time::Instant;
 
 use crate::collectors::Outcome;
 use crate::collectors::wire::Node;
-use crate::graph::{Client, Error};
+use crate::graph::{Client, Error, Operation, Workload};
 use crate::model::Timestamp;
+
+const OPERATION: Operation = Operation { name: "credentials", workload: Workload::Directory };
 
 /// A secret of the application, as Graph lists it.
 struct Listed {
@@ -31,7 +33,7 @@ pub async fn collect(
     let mut outcome = Outcome::default();
     let path =
         format!("/v1.0/applications(appId='{}')?$select=appId,passwordCredentials", client.client_id());
-    let expires = match client.entity("credentials", &path, deadline).await {
+    let expires = match client.entity(OPERATION, &path, deadline).await {
         Ok(value) => {
             let own = Node::entity(&value).filter(|application| is_own(*application, client.client_id()));
             let listed = own.map(|application| listed(application, &mut outcome));

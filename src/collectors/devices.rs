@@ -13,10 +13,13 @@ use tokio::time::Instant;
 
 use crate::collectors::Outcome;
 use crate::collectors::wire::{Node, UnknownValue};
-use crate::graph::{Client, Error};
+use crate::graph::page::Tally;
+use crate::graph::{Client, Error, Operation, Workload};
 use crate::model::State;
 use crate::model::device::{Account, Activity, Device, DeviceType, Health, Role};
 use crate::model::listing::Census;
+
+const OPERATION: Operation = Operation { name: "devices", workload: Workload::Teamwork };
 
 /// The largest page that Graph allows; above it answers 400.
 const PAGE_SIZE: usize = 50;
@@ -36,21 +39,21 @@ pub async fn collect(
     let results = join_all(lists).await;
     let (mut outcome, mut census) = listing.into_inner().unwrap_or_else(PoisonError::into_inner);
     census.asked = types.to_vec();
-    let mut expected = Some(0);
+    let mut tallies = Vec::with_capacity(types.len());
     for (device_type, result) in types.iter().zip(results) {
         match result {
-            Ok(List { total, whole }) => {
-                expected = expected.zip(total).map(|(sum, total)| sum + total);
+            Ok(List { tally, whole }) => {
+                tallies.push(Some(tally));
                 outcome.parts_read += 1;
                 census.complete.extend(whole.then_some(*device_type));
             }
             Err(error) => {
-                expected = None;
+                tallies.push(None);
                 outcome.failures.push((graph_name(*device_type).to_owned(), error));
             }
         }
     }
-    outcome.expected = expected;
+    outcome.count(&tallies);
     // A type that broke off after its first pages still brought something.
     outcome.parts_read += usize::from(!census.seen.is_empty() && outcome.parts_read == 0);
     (outcome, census)
@@ -58,9 +61,9 @@ pub async fn collect(
 
 /// How the listing of a type ended.
 struct List {
-    /// How many devices Graph says there are, where it does.
-    total: Option<usize>,
-    /// Every record could be read; one that could not may be any device that seems to be missing.
+    tally: Tally,
+    /// All that Graph counts came, and every record could be read; one that could not may be any device that seems to be
+    /// missing.
     whole: bool,
 }
 
@@ -75,13 +78,11 @@ async fn list_type(
 ) -> Result<List, Error> {
     let filter = format!("deviceType%20eq%20'{}'", graph_name(device_type));
     let path = format!("/beta/teamwork/devices?$filter={filter}&$top={PAGE_SIZE}");
-    let mut pages = client.pages("devices", &path, deadline)?;
-    let (mut total, mut came, mut whole) = (None, 0, true);
+    let mut pages = client.pages(OPERATION, &path, deadline)?;
+    let mut whole = true;
     while let Some(page) = pages.next().await {
         let page = page?;
         let (outcome, census) = &mut *listing.lock().unwrap_or_else(PoisonError::into_inner);
-        total = total.or(page.total);
-        came += page.items.len();
         let read: Vec<Option<Device>> =
             page.items.iter().map(|item| read(item, device_type, outcome)).collect();
         whole &= read.iter().all(Option::is_some);
@@ -93,8 +94,8 @@ async fn list_type(
             wanted.filter(|device| census.seen.insert(device.id.clone())).map(Arc::new).collect();
         take(&devices);
     }
-    // A count below what came is that of the first page, and tells nothing.
-    Ok(List { total: total.filter(|total| *total >= came), whole })
+    let tally = pages.tally();
+    Ok(List { tally, whole: whole && tally.missing() == 0 })
 }
 
 /// One record; a bad one is skipped and noted.

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use crate::collectors::Outcome;
 use crate::collectors::wire::{self, Node, UnknownValue};
-use crate::graph::{Client, Error};
+use crate::graph::page::Tally;
+use crate::graph::{Client, Error, Operation, Workload};
 use crate::model::State;
 use crate::model::device::Account;
 use crate::model::managed_device::{ManagedDevice, Os};
@@ -30,6 +31,8 @@ pub struct Enrolled {
     /// They count if the device is a room's.
     pub unknown_values: Vec<UnknownValue>,
 }
+
+const OPERATION: Operation = Operation { name: "intune", workload: Workload::Intune };
 
 const FIELDS: &str = "id,serialNumber,userId,userPrincipalName,manufacturer,model,operatingSystem,osVersion,\
                       complianceState,lastSyncDateTime,androidSecurityPatchLevel,managementCertificateExpirationDate,\
@@ -54,11 +57,16 @@ pub async fn collect(
     patience: Duration,
     take: &(dyn Fn(Vec<Enrolled>) + Send + Sync),
 ) -> Outcome {
-    let mut outcome = Outcome::default();
+    let (mut outcome, mut tallies) = (Outcome::default(), Vec::new());
     for list in LISTS {
         let mut read = Outcome::default();
-        let failure = match read_all(client, list, Instant::now() + patience, take, &mut read).await {
-            Ok(()) => None,
+        let answer = read_all(client, list, Instant::now() + patience, take, &mut read).await;
+        // The list of every system has the others in it, and may be incomplete.
+        if list.1.is_some() {
+            tallies.push(answer.as_ref().ok().copied());
+        }
+        let failure = match answer {
+            Ok(_) => None,
             // What Intune answers for a tenant without a licence for it: "Request not applicable to target tenant."
             Err(Error::Rejected { status: 400, .. }) => Some(Error::Absent { status: 400 }),
             Err(error) => Some(error),
@@ -70,6 +78,7 @@ pub async fn collect(
             outcome.skipped = read.skipped;
         }
     }
+    outcome.count(&tallies);
     outcome
 }
 
@@ -79,16 +88,16 @@ async fn read_all(
     deadline: Instant,
     take: &(dyn Fn(Vec<Enrolled>) + Send + Sync),
     outcome: &mut Outcome,
-) -> Result<(), Error> {
+) -> Result<Tally, Error> {
     let filter = os.map_or_else(String::new, |_| format!("$filter=operatingSystem%20eq%20'{name}'&"));
     let path = format!("/v1.0/deviceManagement/managedDevices?{filter}$select={FIELDS}");
-    let mut pages = client.pages("intune", &path, deadline)?;
+    let mut pages = client.pages(OPERATION, &path, deadline)?;
     while let Some(page) = pages.next().await {
         let page = page?;
         outcome.parts_read += 1;
         take(page.items.iter().filter_map(|item| read(item, os, outcome)).collect());
     }
-    Ok(())
+    Ok(pages.tally())
 }
 
 /// Reads an item, unless it cannot be used or does not belong in a list of this system, or of every system.

@@ -13,10 +13,12 @@ use tokio::time::Instant;
 
 use crate::collectors::Outcome;
 use crate::collectors::wire::Node;
-use crate::graph::{Client, Error};
+use crate::graph::{Client, Error, Operation, Workload};
 use crate::model::Timestamp;
 use crate::model::account::Tier;
 use crate::model::license::{License, Renewal};
+
+const OPERATION: Operation = Operation { name: "licenses", workload: Workload::Directory };
 
 /// What is known of products: those of Microsoft's licensing reference that are for rooms, and what an operator adds.
 /// <https://learn.microsoft.com/entra/identity/users/licensing-service-plan-reference>
@@ -82,18 +84,20 @@ pub async fn collect(
     let mut outcome = Outcome::default();
     let path = "/v1.0/subscribedSkus?$select=skuId,skuPartNumber,consumedUnits,prepaidUnits";
     let rows = match read_all(client, path, deadline).await {
-        Ok(rows) if rows.is_empty() => Err(Error::malformed("the tenant has no product at all")),
+        Ok((rows, _)) if rows.is_empty() => Err(Error::malformed("the tenant has no product at all")),
         read => read,
     };
-    let rows = match rows {
-        Ok(rows) => rows,
+    let (rows, missing) = match rows {
+        Ok(read) => read,
         Err(error) => {
             outcome.failures.push(("subscribedSkus".to_owned(), error));
             return (outcome, None);
         }
     };
     outcome.parts_read += 1;
-    let subscriptions = read_all(client, "/v1.0/directory/subscriptions", deadline).await.unwrap_or_default();
+    outcome.missing = missing;
+    let subscriptions = read_all(client, "/v1.0/directory/subscriptions", deadline).await;
+    let (subscriptions, _) = subscriptions.unwrap_or_default();
     let renewals = renewals(&subscriptions);
     let mut products = Vec::new();
     for row in &rows {
@@ -109,13 +113,14 @@ pub async fn collect(
     (outcome, Some(products))
 }
 
-async fn read_all(client: &Client, path: &str, deadline: Instant) -> Result<Vec<Value>, Error> {
+/// The rows of a list, and how many more Graph counts.
+async fn read_all(client: &Client, path: &str, deadline: Instant) -> Result<(Vec<Value>, usize), Error> {
     let mut rows = Vec::new();
-    let mut pages = client.pages("licenses", path, deadline)?;
+    let mut pages = client.pages(OPERATION, path, deadline)?;
     while let Some(page) = pages.next().await {
         rows.extend(page?.items.iter().map(|item| serde_json::from_str(item.get()).unwrap_or_default()));
     }
-    Ok(rows)
+    Ok((rows, pages.tally().missing()))
 }
 
 /// `subscribedSku`

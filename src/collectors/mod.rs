@@ -17,6 +17,7 @@ pub mod service_health;
 mod wire;
 
 use crate::graph::Error;
+use crate::graph::page::Tally;
 use crate::model::collector::CollectorState;
 pub use wire::UnknownValue;
 
@@ -29,6 +30,8 @@ pub struct Outcome {
     pub failures: Vec<(String, Error)>,
     /// How many items Graph says there are.
     pub expected: Option<usize>,
+    /// Number of items that Graph counts, or was asked for, and did not give.
+    pub missing: usize,
     /// Records that could not be used, with the reason of each.
     pub skipped: Vec<String>,
     pub unknown_values: Vec<UnknownValue>,
@@ -43,10 +46,18 @@ impl Outcome {
         self.parts_read += other.parts_read;
         self.failures.extend(other.failures);
         self.expected = self.expected.or(other.expected);
+        self.missing += other.missing;
         self.skipped.extend(other.skipped);
         self.unknown_values.extend(other.unknown_values);
         self.idle = self.idle.or(other.idle);
         self
+    }
+
+    /// Compares what came with what Graph counts, list by list; one that broke off has no tally.
+    fn count(&mut self, lists: &[Option<Tally>]) {
+        self.missing = lists.iter().flatten().map(|tally| tally.missing()).sum();
+        let total = lists.iter().map(|tally| tally.and_then(Tally::total)).sum();
+        self.expected = if lists.is_empty() { None } else { total };
     }
 
     /// The state this outcome means for the collector.
@@ -54,10 +65,21 @@ impl Outcome {
         let worst = self.failures.iter().map(|(_, error)| state_of(error)).max_by_key(|state| rank(*state));
         match worst {
             None if self.parts_read == 0 && !self.skipped.is_empty() => CollectorState::Malformed,
+            None if self.missing > 0 => CollectorState::Partial,
             None => CollectorState::Ok,
             Some(_) if self.parts_read > 0 => CollectorState::Partial,
             Some(state) => state,
         }
+    }
+
+    /// Returns true if all that Graph has came, readable or not: then it has nothing else.
+    pub fn is_whole(&self) -> bool {
+        self.failures.is_empty() && self.missing == 0
+    }
+
+    /// Returns true if the outcome is whole and every record could be read: then what is not among them is gone.
+    pub fn is_complete(&self) -> bool {
+        self.is_whole() && self.skipped.is_empty()
     }
 
     /// Whether a permission is missing, for a part of it at least.
@@ -75,7 +97,8 @@ impl Outcome {
             }
         }
         let told = grouped.iter().take(MAX_TOLD).map(|(parts, error)| format!("{}: {error}", named(parts)));
-        let told: Vec<String> = told.collect();
+        let short = (self.missing > 0).then(|| format!("{} records are missing", self.missing));
+        let told: Vec<String> = told.chain(short).collect();
         if told.is_empty() { self.idle.map(str::to_owned) } else { Some(told.join("; ")) }
     }
 }
@@ -150,6 +173,9 @@ mod tests {
         check(0, &[reset()], CollectorState::Unreachable);
         check(0, &[reset(), forbidden(), reset()], CollectorState::Forbidden);
         check(0, &[Error::Unauthorized { advice: String::new() }, forbidden()], CollectorState::Unauthorized);
+        let short = Outcome { parts_read: 1, missing: 5, ..Outcome::default() };
+        assert_eq!(short.state(), CollectorState::Partial);
+        assert_eq!(short.reason().as_deref(), Some("5 records are missing"));
         let unreadable = Outcome { skipped: vec!["no known member".to_owned()], ..Outcome::default() };
         assert_eq!(unreadable.state(), CollectorState::Malformed);
         check(0, &[Error::Absent { status: 410 }], CollectorState::Retired);

@@ -2,6 +2,7 @@
 //!
 //! Permission `Place.Read.All`. Graph often forgets the link to the next page, so that clients which trust it lose all
 //! rooms but the first hundred (microsoft-graph-docs#18604): where there is no link, `$skip` goes on until nothing new comes.
+//! Some tenants ignore `$skip` as well (microsoft-graph-docs-contrib#545): then only the count shows that rooms are missing.
 //! <https://learn.microsoft.com/graph/api/place-list>
 
 use std::collections::HashSet;
@@ -12,8 +13,11 @@ use tokio::time::Instant;
 
 use crate::collectors::Outcome;
 use crate::collectors::wire::{Node, escape};
-use crate::graph::{Client, Error};
+use crate::graph::page::Tally;
+use crate::graph::{Client, Error, Operation, Workload};
 use crate::model::place::Place;
+
+const OPERATION: Operation = Operation { name: "places", workload: Workload::Outlook };
 
 /// Graph's own page size; more is honoured by some tenants only.
 const PAGE_SIZE: usize = 100;
@@ -22,7 +26,7 @@ const MAX_PAGES: usize = 500;
 
 /// Reads all rooms, or those of `room_lists`; the places come with the outcome, since only a whole list tells what is gone.
 pub async fn collect(client: &Client, room_lists: &[String], deadline: Instant) -> (Outcome, Vec<Place>) {
-    let mut reading = Reading::default();
+    let mut reading = Reading { is_counted: true, ..Reading::default() };
     if room_lists.is_empty() {
         reading.read_list(client, "all rooms", "/v1.0/places/microsoft.graph.room", deadline).await;
     }
@@ -30,7 +34,9 @@ pub async fn collect(client: &Client, room_lists: &[String], deadline: Instant) 
         let path = format!("/v1.0/places/{}/microsoft.graph.roomlist/rooms", escape(list));
         reading.read_list(client, list, &path, deadline).await;
     }
-    (reading.outcome, reading.places)
+    let Reading { mut outcome, places, seen, is_counted } = reading;
+    outcome.expected = is_counted.then_some(seen.len() + outcome.missing);
+    (outcome, places)
 }
 
 #[derive(Default)]
@@ -38,75 +44,81 @@ struct Reading {
     outcome: Outcome,
     places: Vec<Place>,
     /// Rooms stand in several lists.
-    seen: HashSet<Arc<str>>,
-    /// Rooms that Graph counts and does not give.
-    missing: usize,
+    seen: Listed,
+    /// Graph says of every list how many rooms it has.
+    is_counted: bool,
 }
 
-/// The rooms of one list, by address.
+/// The records of one list, by address or, without one, by their text. A page may come twice.
 type Listed = HashSet<Arc<str>>;
 
 impl Reading {
     async fn read_list(&mut self, client: &Client, name: &str, path: &str, deadline: Instant) {
         let mut listed = Listed::new();
         match self.read_pages(client, path, deadline, &mut listed).await {
-            Ok(missing) => {
+            Ok(counted) => {
+                let tally = Tally::new(listed.len(), counted);
                 self.outcome.parts_read += 1;
-                self.missing += missing;
-                self.outcome.expected = Some(self.places.len() + self.missing);
+                self.outcome.missing += tally.missing();
+                self.is_counted &= tally.total().is_some();
             }
             // Room lists are told apart from distribution lists by Graph only in this way.
-            Err(Error::Absent { .. } | Error::Rejected { .. }) if path.contains("roomlist") => {
+            Err(Error::Absent { .. } | Error::Rejected { .. })
+                if path.contains("roomlist") && listed.is_empty() =>
+            {
                 let what = "this is no room list; a distribution list becomes one with Set-DistributionGroup -RoomList";
                 self.outcome.failures.push((name.to_owned(), Error::malformed(what)));
             }
             Err(error) => {
                 self.outcome.failures.push((name.to_owned(), error));
                 self.outcome.parts_read += usize::from(!listed.is_empty()); // the pages before the broken one
+                self.is_counted = false;
             }
         }
     }
 
-    /// Reads a collection to its end, by links while there are some; gives how many rooms it lacks of those that Graph
-    /// counts. The count may be that of a page, and so ends nothing but a short page.
+    /// Reads a collection to its end, by links while there are some; gives the largest number that Graph gave for it. The
+    /// number may be that of a page, and so ends nothing but a short page.
     async fn read_pages(
         &mut self,
         client: &Client,
         path: &str,
         deadline: Instant,
         listed: &mut Listed,
-    ) -> Result<usize, Error> {
-        let (mut came, mut total) = (0, 0);
+    ) -> Result<Option<usize>, Error> {
+        let (mut came, mut counted) = (0, None);
         for _ in 0..MAX_PAGES {
             let url = format!("{path}?$top={PAGE_SIZE}&$count=true&$skip={came}");
-            let mut pages = client.pages("places", &url, deadline)?;
+            let mut pages = client.pages(OPERATION, &url, deadline)?;
             let (mut items, before) = (0, listed.len());
             while let Some(page) = pages.next().await {
                 let page = page?;
-                total = total.max(page.total.unwrap_or_default());
+                counted = counted.max(page.count);
                 items += page.items.len();
                 self.take(&page.items, listed);
             }
             came += items;
-            let is_last = items < PAGE_SIZE && (1..=listed.len()).contains(&total);
-            if listed.len() == before || is_last {
+            let has_all = counted.is_some_and(|counted| (1..=listed.len()).contains(&counted));
+            if listed.len() == before || (items < PAGE_SIZE && has_all) {
                 break;
             }
         }
-        Ok(total.saturating_sub(came.min(total)))
+        Ok(counted)
     }
 
-    /// Takes the rooms of a page; a page may overlap the one before.
+    /// Takes the rooms of a page; a page may overlap the one before, or be the same.
     fn take(&mut self, items: &[Box<RawValue>], listed: &mut Listed) {
         for item in items {
             let value = serde_json::from_str(item.get()).ok();
-            let Some(place) = value.as_ref().and_then(Node::new).and_then(place) else {
-                self.outcome.skipped.push("a place without an e-mail address".to_owned());
+            let place = value.as_ref().and_then(Node::new).and_then(place);
+            let name = place.as_ref().map_or_else(|| item.get().into(), |place| place.email.clone());
+            listed.insert(name.clone());
+            if !self.seen.insert(name) {
                 continue;
-            };
-            listed.insert(place.email.clone());
-            if self.seen.insert(place.email.clone()) {
-                self.places.push(place);
+            }
+            match place {
+                Some(place) => self.places.push(place),
+                None => self.outcome.skipped.push("a place without an e-mail address".to_owned()),
             }
         }
     }

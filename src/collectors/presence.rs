@@ -11,8 +11,10 @@ use tokio::time::Instant;
 
 use crate::collectors::Outcome;
 use crate::collectors::wire::{self, Node, UnknownValue};
-use crate::graph::Client;
+use crate::graph::{Client, Error, Operation, Workload};
 use crate::model::presence::{Availability, Presence};
+
+const OPERATION: Operation = Operation { name: "presence", workload: Workload::Presence };
 
 /// Graph refuses more in one request.
 const MAX_IDS: usize = 650;
@@ -29,13 +31,19 @@ pub async fn collect(
     let mut outcome = Outcome { expected: Some(ids.len()), idle, ..Outcome::default() };
     for ids in ids.chunks(MAX_IDS) {
         let body = json!({ "ids": ids });
-        match client.ask("presence", "/v1.0/communications/getPresencesByUserId", &body, deadline).await {
+        match client.ask(OPERATION, "/v1.0/communications/getPresencesByUserId", &body, deadline).await {
             Ok(items) => {
                 let read = items.iter().filter_map(|item| read(item.get(), &mut outcome));
                 take(read.filter(|(id, _)| ids.contains(id)).collect());
                 outcome.parts_read += 1;
             }
-            Err(error) => outcome.failures.push((format!("{} accounts", ids.len()), error)),
+            Err(error) => {
+                let general = !matches!(error, Error::Rejected { .. } | Error::Malformed { .. });
+                outcome.failures.push((format!("{} accounts", ids.len()), error));
+                if general {
+                    break; // the others would end the same way, one after another
+                }
+            }
         }
     }
     outcome

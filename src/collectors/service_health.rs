@@ -10,9 +10,12 @@ use tokio::time::Instant;
 
 use crate::collectors::Outcome;
 use crate::collectors::wire::{self, Node, UnknownValue};
-use crate::graph::{Client, Error};
+use crate::graph::page::Tally;
+use crate::graph::{Client, Error, Operation, Workload};
 use crate::model::State;
 use crate::model::service_health::{Product, ServiceHealth, ServiceState};
+
+const OPERATION: Operation = Operation { name: "service_health", workload: Workload::ServiceAnnouncements };
 
 /// The overviews and open issues of the products that rooms need.
 pub async fn collect(client: &Client, deadline: Instant) -> (Outcome, BTreeMap<&'static str, ServiceHealth>) {
@@ -44,10 +47,11 @@ pub async fn collect(client: &Client, deadline: Instant) -> (Outcome, BTreeMap<&
     (outcome, products)
 }
 
-fn note(outcome: &mut Outcome, part: &str, read: Result<Vec<UnknownValue>, Error>) {
+fn note(outcome: &mut Outcome, part: &str, read: Result<(Vec<UnknownValue>, Tally), Error>) {
     match read {
-        Ok(unknown) => {
+        Ok((unknown, tally)) => {
             outcome.unknown_values.extend(unknown);
+            outcome.missing += tally.missing();
             outcome.parts_read += 1;
         }
         Err(error) => outcome.failures.push((part.to_owned(), error)),
@@ -59,9 +63,9 @@ async fn read_all(
     path: &str,
     deadline: Instant,
     mut take: impl FnMut(Node<'_>, &mut Vec<UnknownValue>),
-) -> Result<Vec<UnknownValue>, Error> {
+) -> Result<(Vec<UnknownValue>, Tally), Error> {
     let mut unknown = Vec::new();
-    let mut pages = client.pages("service_health", path, deadline)?;
+    let mut pages = client.pages(OPERATION, path, deadline)?;
     while let Some(page) = pages.next().await {
         for item in &page?.items {
             let value = value_of(item);
@@ -70,7 +74,7 @@ async fn read_all(
             }
         }
     }
-    Ok(unknown)
+    Ok((unknown, pages.tally()))
 }
 
 fn value_of(item: &RawValue) -> Option<serde_json::Value> {

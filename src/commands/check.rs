@@ -398,7 +398,9 @@ fn cure(collector: Collector, state: CollectorState, is_delegated: bool) -> Opti
             "something between here and Graph changes the answers, or Graph has changed".to_owned()
         }
         CollectorState::Empty if collector == Collector::Presence => {
-            "no room account is known to ask for: devices, places or accounts have to tell of rooms first".to_owned()
+            "no room account is known to ask for, or Graph answers for none: devices, places or accounts have to tell of \
+             rooms first, and their accounts need a licence with Teams"
+                .to_owned()
         }
         CollectorState::Empty => {
             "Graph answers with nothing in it: check the tenant, and whether rooms are in the Teams admin center"

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::graph::Client;
 use crate::graph::auth::Token;
 use crate::graph::error::Error;
+use crate::graph::operation::Operation;
 use crate::graph::page::shape;
 use crate::graph::retry::{self, Decision, Failure};
 use crate::graph::send::{Outgoing, Reply};
@@ -32,7 +33,7 @@ impl Client {
     /// order. Items that are throttled or fail for a moment are asked again.
     pub async fn batch(
         &self,
-        operation: &'static str,
+        operation: Operation,
         version: &'static str,
         urls: &[String],
         deadline: Instant,
@@ -49,36 +50,37 @@ impl Client {
     /// Asks the open items once; says how long to wait before those that are still open, `None` if there are none.
     async fn ask_open(
         &self,
-        operation: &'static str,
+        operation: Operation,
         batch: &mut Batch<'_>,
         attempt: u32,
         deadline: Instant,
     ) -> Option<Duration> {
         let open = batch.open();
-        let (outcomes, token) = match self.exchange_batch(batch, &open, deadline).await {
+        let (outcomes, token) = match self.exchange_batch(operation, batch, &open, deadline).await {
             Ok(exchanged) => exchanged,
             Err(error) => {
+                // An envelope that is not there says nothing about what is in it.
+                let error = error.of_part();
                 for place in open {
                     batch.settle(place, Err(error.clone()));
                 }
                 return None;
             }
         };
-        let renewed = attempt == 1 && self.renew(&outcomes, &token).await;
+        let renewed = attempt == 1 && self.renew(operation, &outcomes, &token).await;
         let mut wait: Option<Duration> = None;
         for (place, (status, outcome)) in open.into_iter().zip(outcomes) {
-            self.stats.request(operation, &status.map_or_else(|| "missing".to_owned(), |s| s.to_string()));
-            let failure = match outcome {
+            let code = status.map_or_else(|| "missing".to_owned(), |status| status.to_string());
+            self.stats.request(operation.name, &code);
+            let mut failure = match outcome {
                 Ok(body) => {
                     batch.settle(place, Ok(body));
                     continue;
                 }
                 Err(failure) => failure,
             };
-            if failure.error == Error::Throttled {
-                self.throttled(failure.retry_after);
-            }
-            let pause = match retry::decide(&failure, attempt, self.first_pause, fastrand::f64()) {
+            self.note(&mut failure, operation.workload, attempt);
+            let pause = match self.decide(&failure, attempt) {
                 _ if renewed && failure.error.is_refusal() => Some(Duration::ZERO),
                 Decision::After(pause) if Instant::now() + pause < deadline => Some(pause),
                 _ => None,
@@ -92,9 +94,9 @@ impl Client {
     }
 
     /// Whether items were refused and a new token may change that; a token that opened one item is good.
-    async fn renew(&self, outcomes: &[Outcome], token: &Token) -> bool {
+    async fn renew(&self, operation: Operation, outcomes: &[Outcome], token: &Token) -> bool {
         if outcomes.iter().any(|(_, outcome)| outcome.is_ok()) {
-            self.auth.accepted().await;
+            self.accepted(operation).await;
             return false;
         }
         let refused =
@@ -104,6 +106,7 @@ impl Client {
 
     async fn exchange_batch(
         &self,
+        operation: Operation,
         batch: &Batch<'_>,
         open: &[usize],
         deadline: Instant,
@@ -112,7 +115,8 @@ impl Client {
             open.iter().filter_map(|place| batch.urls.get(*place)).map(String::as_str).collect();
         let body = encode(&urls);
         let url = self.url(&format!("/{}/$batch", batch.version))?;
-        let outgoing = Outgoing { operation: "batch", url, body: Some(&body), items: urls.len() };
+        let operation = Operation { name: "batch", ..operation };
+        let outgoing = Outgoing { operation, url, body: Some(&body), items: urls.len() };
         let now = self.clock.now().seconds();
         let read = |reply: Reply| Ok((decode(&reply.body, urls.len(), now)?, reply.token));
         self.exchange(&outgoing, deadline, read).await

@@ -69,6 +69,15 @@ impl Error {
         matches!(self, Self::Throttled | Self::Unreachable { .. } | Self::Malformed { .. })
     }
 
+    /// The same error where only a part was asked for: a later page, or the envelope of a batch. A 404 then says that this
+    /// answer failed, and nothing of the resource.
+    pub(super) fn of_part(self) -> Self {
+        match self {
+            Self::Absent { status } => Self::Unreachable { cause: Cause::Status(status) },
+            error => error,
+        }
+    }
+
     /// The case of an answer that is not 2xx.
     pub(super) fn from_status(status: u16, body: &[u8]) -> Self {
         match status {

@@ -1,7 +1,8 @@
 //! Microsoft Graph as a transport: sign-in, pages, `$batch`, pace and retries. It knows no resource.
 //!
-//! [`Client`] is the one owner of retries and of the pace of a tenant. A token goes to the Graph root only:
-//! redirects are not followed and links to other hosts are refused.
+//! [`Client`] is the one owner of retries and of the pace of a tenant. A wait that Graph asks for holds up one
+//! [`Workload`], a request that hangs one [`Operation`]. A token goes to the Graph root only: redirects are not followed and
+//! links to other hosts are refused.
 
 mod aadsts;
 pub mod auth;
@@ -10,12 +11,14 @@ mod body;
 mod challenge;
 mod error;
 pub mod http;
+mod operation;
 pub mod page;
 mod rate;
 mod retry;
 mod send;
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -28,8 +31,10 @@ use crate::stats::TenantStats;
 use auth::claims::Claims;
 use auth::{Auth, Expiry, Token};
 pub use error::{Cause, Error};
+pub use operation::{Operation, Workload};
 use page::Pages;
 use rate::Rate;
+use retry::{Decision, Failure};
 use send::Outgoing;
 
 /// How patient and how fast a client is.
@@ -38,6 +43,8 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// Of a whole request; Graph's own gateway gives up after 100 s, and its usual answer takes under one.
     pub request_timeout: Duration,
+    /// Attempts at one request. Graph's bad minutes are longer than any patience; the next cycle tries again.
+    pub attempts: u32,
     /// Before the second attempt, where Graph does not say when to come back.
     pub first_pause: Duration,
     /// Items per second at most. Graph allows an application 30 other Teams requests a second in a tenant; five are
@@ -50,6 +57,7 @@ impl Default for Limits {
         Self {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
+            attempts: 5,
             first_pause: Duration::from_millis(500),
             top_rate: 25.0,
         }
@@ -70,17 +78,18 @@ pub struct Client {
     root: Url,
     auth: Auth,
     rate: Mutex<Rate>,
-    slots: Semaphore,
+    slots: Mutex<BTreeMap<Operation, Arc<Semaphore>>>,
     /// Held by the batch that is next to go.
     batches: tokio::sync::Mutex<()>,
     /// When the last page of a list that is being read came.
     last_page: Mutex<Option<Instant>>,
-    first_pause: Duration,
+    limits: Limits,
     stats: TenantStats,
     clock: Clock,
 }
 
-/// Requests in flight per tenant; more gains nothing at 25 items a second, and Outlook allows four.
+/// Requests of one operation in flight per tenant; more gains nothing at 25 items a second, and Outlook allows four. Each
+/// operation has its own, so that one whose requests hang takes none from another.
 pub const CONCURRENCY: usize = 4;
 
 /// Pages follow each other faster than this unless Graph is in trouble.
@@ -110,10 +119,10 @@ impl Client {
             root,
             auth,
             rate,
-            slots: Semaphore::new(CONCURRENCY),
+            slots: Mutex::default(),
             batches: tokio::sync::Mutex::default(),
             last_page: Mutex::new(None),
-            first_pause: limits.first_pause,
+            limits,
             stats,
             clock,
         })
@@ -126,7 +135,7 @@ impl Client {
     }
 
     /// The pages of the collection at `path`, which starts with `/` and may have a query.
-    pub fn pages(&self, operation: &'static str, path: &str, deadline: Instant) -> Result<Pages<'_>, Error> {
+    pub fn pages(&self, operation: Operation, path: &str, deadline: Instant) -> Result<Pages<'_>, Error> {
         let first = self.url(path)?;
         Ok(Pages::new(self, operation, first, deadline))
     }
@@ -134,7 +143,7 @@ impl Client {
     /// The items of an action that reads: a POST whose answer is a collection in one page.
     pub async fn ask(
         &self,
-        operation: &'static str,
+        operation: Operation,
         path: &str,
         body: &serde_json::Value,
         deadline: Instant,
@@ -142,14 +151,14 @@ impl Client {
         let body = serde_json::to_vec(body).expect("a JSON value always serialises");
         let outgoing = Outgoing { operation, url: self.url(path)?, body: Some(&body), items: 1 };
         let items = self.exchange(&outgoing, deadline, |reply| Ok(page::decode(&reply.body)?.items)).await?;
-        self.auth.accepted().await;
+        self.accepted(operation).await;
         Ok(items)
     }
 
     /// One entity, as JSON.
     pub async fn entity(
         &self,
-        operation: &'static str,
+        operation: Operation,
         path: &str,
         deadline: Instant,
     ) -> Result<serde_json::Value, Error> {
@@ -158,7 +167,7 @@ impl Client {
             serde_json::from_slice(body).map_err(|error| Error::malformed(page::shape(body, &error)))
         };
         let value = self.exchange(&outgoing, deadline, |reply| read(&reply.body)).await?;
-        self.auth.accepted().await;
+        self.accepted(operation).await;
         Ok(value)
     }
 
@@ -184,13 +193,13 @@ impl Client {
 
     pub(crate) async fn get(
         &self,
-        operation: &'static str,
+        operation: Operation,
         url: Url,
         deadline: Instant,
     ) -> Result<Vec<u8>, Error> {
         let outgoing = Outgoing { operation, url, body: None, items: 1 };
         let body = self.exchange(&outgoing, deadline, |reply| Ok(reply.body)).await?;
-        self.auth.accepted().await;
+        self.accepted(operation).await;
         self.note_page(Some(Instant::now()));
         Ok(body)
     }
@@ -227,9 +236,32 @@ impl Client {
         Ok(token)
     }
 
-    fn throttled(&self, retry_after: Option<Duration>) {
+    /// Graph answered what was asked.
+    async fn accepted(&self, operation: Operation) {
+        self.auth.accepted().await;
+        self.with_rate(|rate, now| rate.accepted(operation.workload, now));
+    }
+
+    /// Takes note of a failed attempt: where Graph throttles, the whole workload waits, as long as Graph says or else as
+    /// long as this request would.
+    fn note(&self, failure: &mut Failure, workload: Workload, attempt: u32) {
+        if failure.error != Error::Throttled {
+            return;
+        }
+        let backoff = || retry::backoff(attempt, self.limits.first_pause, fastrand::f64());
+        let wait = *failure.retry_after.get_or_insert_with(backoff);
+        tracing::debug!(?workload, ?wait, "Graph throttles");
         self.stats.throttled.inc();
-        self.with_rate(|rate, now| rate.throttled(retry_after.unwrap_or_default(), now));
+        self.with_rate(|rate, now| rate.throttled(workload, wait, now));
+    }
+
+    fn decide(&self, failure: &Failure, attempt: u32) -> Decision {
+        retry::decide(failure, attempt, self.limits.attempts, self.limits.first_pause, fastrand::f64())
+    }
+
+    fn slots(&self, operation: Operation) -> Arc<Semaphore> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.entry(operation).or_insert_with(|| Arc::new(Semaphore::new(CONCURRENCY))).clone()
     }
 
     fn with_rate<T>(&self, act: impl FnOnce(&mut Rate, Instant) -> T) -> T {

@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::graph::Client;
 use crate::graph::error::Error;
+use crate::graph::operation::Operation;
 
 /// 100,000 devices in pages of 50: twice the largest fleet we mean to serve.
 const MAX_PAGES: usize = 2000;
@@ -25,16 +26,46 @@ const MAX_ITEMS: usize = 5000;
 pub struct Page {
     pub items: Vec<Box<RawValue>>,
     /// `@odata.count`: how many items the whole collection has, or only this page; Graph's examples have both.
-    pub total: Option<usize>,
+    pub count: Option<usize>,
     next_link: Option<String>,
+}
+
+/// The number of items that came, and the largest number that Graph gave for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    came: usize,
+    counted: Option<usize>,
+}
+
+impl Tally {
+    pub fn new(came: usize, counted: Option<usize>) -> Self {
+        Self { came, counted }
+    }
+
+    pub fn add(&mut self, came: usize, counted: Option<usize>) {
+        self.came += came;
+        self.counted = self.counted.max(counted);
+    }
+
+    /// The number of items that there are; `None` if Graph gives none, or that of a page: then more came.
+    pub fn total(self) -> Option<usize> {
+        self.counted.filter(|counted| *counted >= self.came)
+    }
+
+    /// The number of items that Graph counts and did not give.
+    pub fn missing(self) -> usize {
+        self.counted.unwrap_or_default().saturating_sub(self.came)
+    }
 }
 
 /// The pages of one collection, read one after another.
 pub struct Pages<'c> {
     client: &'c Client,
-    operation: &'static str,
-    next: Option<Url>,
+    operation: Operation,
+    /// The URL of the next page, or the reason why it is not asked for.
+    next: Option<Result<Url, Error>>,
     visited: HashSet<Url>,
+    tally: Tally,
     deadline: Instant,
 }
 
@@ -48,14 +79,22 @@ struct Envelope {
 }
 
 impl<'c> Pages<'c> {
-    pub(crate) fn new(client: &'c Client, operation: &'static str, first: Url, deadline: Instant) -> Self {
-        Self { client, operation, next: Some(first), visited: HashSet::new(), deadline }
+    pub(crate) fn new(client: &'c Client, operation: Operation, first: Url, deadline: Instant) -> Self {
+        let (visited, tally) = (HashSet::new(), Tally::default());
+        Self { client, operation, next: Some(Ok(first)), visited, tally, deadline }
+    }
+
+    /// The items that came so far.
+    pub fn tally(&self) -> Tally {
+        self.tally
     }
 
     /// The next page; `None` after the last. After an error there is none.
     pub async fn next(&mut self) -> Option<Result<Page, Error>> {
-        let url = self.next.take()?;
-        Some(self.read(url).await)
+        match self.next.take()? {
+            Ok(url) => Some(self.read(url).await),
+            Err(error) => Some(Err(error)),
+        }
     }
 
     async fn read(&mut self, url: Url) -> Result<Page, Error> {
@@ -65,11 +104,12 @@ impl<'c> Pages<'c> {
         if self.visited.len() > MAX_PAGES {
             return Err(Error::malformed(format!("the collection has more than {MAX_PAGES} pages")));
         }
-        let body = self.client.get(self.operation, url.clone(), self.deadline).await?;
-        let page = decode(&body)?;
-        if let Some(link) = &page.next_link {
-            self.next = Some(follow(&url, link)?);
-        }
+        let body = self.client.get(self.operation, url.clone(), self.deadline).await;
+        let is_first = self.visited.len() == 1;
+        let page = decode(&body.map_err(|error| if is_first { error } else { error.of_part() })?)?;
+        self.tally.add(page.items.len(), page.count);
+        // A link that is refused costs what is behind it, and not the page it came with.
+        self.next = page.next_link.as_deref().map(|link| follow(&url, link));
         Ok(page)
     }
 }
@@ -82,8 +122,8 @@ pub(super) fn decode(body: &[u8]) -> Result<Page, Error> {
     if items.len() > MAX_ITEMS {
         return Err(Error::malformed(format!("a page of more than {MAX_ITEMS} items")));
     }
-    let total = envelope.count.as_u64().and_then(|count| usize::try_from(count).ok());
-    Ok(Page { items, total, next_link: envelope.next_link.as_str().map(str::to_owned) })
+    let count = envelope.count.as_u64().and_then(|count| usize::try_from(count).ok());
+    Ok(Page { items, count, next_link: envelope.next_link.as_str().map(str::to_owned) })
 }
 
 impl Drop for Pages<'_> {
@@ -128,6 +168,28 @@ pub(crate) fn shape(body: &[u8], error: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[track_caller]
+    fn check_tally(pages: &[(usize, Option<usize>)], total: Option<usize>, missing: usize) {
+        let mut tally = Tally::default();
+        for (came, counted) in pages {
+            tally.add(*came, *counted);
+        }
+        assert_eq!((tally.total(), tally.missing()), (total, missing), "{pages:?}");
+    }
+
+    #[test]
+    fn a_total_is_told_from_the_count_of_a_page() {
+        check_tally(&[], None, 0);
+        check_tally(&[(0, Some(0))], Some(0), 0);
+        check_tally(&[(50, None), (20, None)], None, 0);
+        check_tally(&[(50, Some(70)), (20, None)], Some(70), 0);
+        check_tally(&[(50, Some(50)), (20, None)], None, 0);
+        check_tally(&[(50, Some(50)), (50, Some(50)), (20, Some(20))], None, 0);
+        check_tally(&[(50, Some(70)), (15, Some(70))], Some(70), 5);
+        check_tally(&[(50, Some(120))], Some(120), 70);
+        check_tally(&[(0, Some(12))], Some(12), 12);
+    }
 
     #[track_caller]
     fn check(link: &str, expected: Option<&str>) {

@@ -1,8 +1,14 @@
-//! The pace of all requests to one tenant: it climbs while Graph is content and halves when Graph throttles.
+//! The pace of all requests to one tenant, and which workloads wait.
+//!
+//! The pace climbs while Graph is content and halves when Graph throttles; it never stops. A wait that Graph asks for
+//! holds up the one workload that asked.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::graph::operation::Workload;
 
 /// Share of the top that a new connection begins with: nobody knows who else uses the quota.
 const FIRST: f64 = 0.4;
@@ -22,13 +28,16 @@ pub(super) struct Rate {
     since: Instant,
     /// When the next item may go.
     next: Instant,
-    refused: Option<Instant>,
+    /// Time at which the rate was halved last.
+    halved: Option<Instant>,
+    /// The workloads that were refused and have answered nothing since, with the end of their wait.
+    refused: BTreeMap<Workload, Instant>,
 }
 
 impl Rate {
     /// Climbs to `top` items a second.
     pub(super) fn new(top: f64, now: Instant) -> Self {
-        Self { top, base: top * FIRST, since: now, next: now, refused: None }
+        Self { top, base: top * FIRST, since: now, next: now, halved: None, refused: BTreeMap::new() }
     }
 
     /// Items per second allowed at `now`.
@@ -50,14 +59,29 @@ impl Rate {
         Some(start)
     }
 
-    /// Graph refused for `wait`: nothing goes before, and then at half the pace.
-    pub(super) fn throttled(&mut self, wait: Duration, now: Instant) {
-        self.next = self.next.max(now + wait);
-        if self.refused.is_none_or(|at| now.saturating_duration_since(at) >= ONE_REFUSAL) {
+    /// The end of the wait of a workload; `None` if it does not wait.
+    pub(super) fn waits_until(&self, workload: Workload, now: Instant) -> Option<Instant> {
+        self.refused.get(&workload).copied().filter(|until| *until > now)
+    }
+
+    /// Graph refused a request of this workload, which waits; the pace of all is halved. A workload that is refused
+    /// again and again halves it once: the others have given way already.
+    pub(super) fn throttled(&mut self, workload: Workload, wait: Duration, now: Instant) {
+        let known = self.refused.get(&workload).copied();
+        self.refused.insert(workload, (now + wait).max(known.unwrap_or(now)));
+        let together = self.halved.is_some_and(|at| now.saturating_duration_since(at) < ONE_REFUSAL);
+        if known.is_none() && !together {
             self.base = (self.current(now) / 2.0).max(MIN);
-            self.refused = Some(now);
+            self.since = now;
+            self.halved = Some(now);
         }
-        self.since = self.since.max(now + wait); // the climb starts when the wait is over
+    }
+
+    /// Graph answered a request of this workload. One that was sent before a refusal does not end its wait.
+    pub(super) fn accepted(&mut self, workload: Workload, now: Instant) {
+        if self.refused.get(&workload).is_some_and(|until| *until <= now) {
+            self.refused.remove(&workload);
+        }
     }
 }
 
@@ -73,6 +97,8 @@ mod tests {
         to.duration_since(from).as_secs_f64()
     }
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     #[test]
     fn a_thousand_items_take_the_ramp_and_then_the_full_rate() {
         let start = Instant::now();
@@ -86,37 +112,57 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_halves_the_rate_once_and_waits() {
+    fn a_refusal_halves_the_pace_and_stops_nobody_else() {
         let start = Instant::now();
         let mut rate = Rate::new(25.0, start);
-        let now = start + Duration::from_mins(1);
-        rate.throttled(Duration::from_secs(5), now);
-        rate.throttled(Duration::from_secs(2), now + Duration::from_millis(10));
+        let now = start + 60 * SECOND;
+        rate.throttled(Workload::Presence, 3600 * SECOND, now);
         assert!((12.0..13.0).contains(&rate.current(now)), "{}", rate.current(now));
-        assert!(seconds(now, go(&mut rate, 1, now)) >= 5.0);
-        rate.throttled(Duration::from_secs(1), now + Duration::from_secs(7));
-        assert!(rate.current(now + Duration::from_secs(7)) < 10.0);
+        assert!((rate.current(now + 13 * SECOND) - 25.0).abs() < f64::EPSILON, "it climbs at once");
+        assert_eq!(go(&mut rate, 1, now), now, "the pace has no gap");
+        assert_eq!(rate.waits_until(Workload::Presence, now), Some(now + 3600 * SECOND));
+        assert_eq!(rate.waits_until(Workload::Outlook, now), None);
+        assert_eq!(rate.waits_until(Workload::Presence, now + 3600 * SECOND), None);
     }
 
     #[test]
-    fn a_wait_beyond_the_deadline_takes_no_place() {
-        let start = Instant::now();
-        let mut rate = Rate::new(25.0, start);
-        rate.throttled(Duration::from_mins(30), start);
-        assert_eq!(rate.reserve(1, start, start + Duration::from_mins(5)), None);
-        assert_eq!(
-            rate.reserve(1, start, start + Duration::from_mins(31)),
-            Some(start + Duration::from_mins(30))
-        );
+    fn the_longest_wait_of_a_workload_counts() {
+        let now = Instant::now();
+        let mut rate = Rate::new(25.0, now);
+        for wait in [5, 60, 0, 2] {
+            rate.throttled(Workload::Outlook, wait * SECOND, now);
+        }
+        rate.accepted(Workload::Outlook, now + SECOND); // sent before the refusal
+        assert_eq!(rate.waits_until(Workload::Outlook, now + SECOND), Some(now + 60 * SECOND));
     }
 
     #[test]
-    fn a_second_refusal_does_not_shorten_the_wait() {
+    fn refusals_at_one_time_count_once_and_so_do_those_of_one_workload_in_a_row() {
         let start = Instant::now();
         let mut rate = Rate::new(25.0, start);
-        rate.throttled(Duration::from_mins(1), start);
-        rate.throttled(Duration::ZERO, start + Duration::from_millis(10));
-        assert!((rate.current(start + Duration::from_mins(1)) - 5.0).abs() < 0.1);
+        let now = start + 60 * SECOND;
+        let halves = |rate: &Rate, at: Instant| 25.0 / rate.current(at);
+        rate.throttled(Workload::Presence, SECOND, now);
+        rate.throttled(Workload::Teamwork, SECOND, now + SECOND / 2);
+        assert!((1.9..2.1).contains(&halves(&rate, now + SECOND / 2)), "together");
+        rate.throttled(Workload::Presence, SECOND, now + SECOND);
+        assert!((1.8..2.1).contains(&halves(&rate, now + SECOND)), "the same workload again");
+        rate.throttled(Workload::Outlook, SECOND, now + SECOND);
+        assert!((3.5..4.1).contains(&halves(&rate, now + SECOND)), "another workload");
+        rate.accepted(Workload::Presence, now + 3 * SECOND);
+        let before = rate.current(now + 3 * SECOND);
+        rate.throttled(Workload::Presence, SECOND, now + 3 * SECOND);
+        assert!(rate.current(now + 3 * SECOND) < before * 0.6, "it had answered meanwhile");
+    }
+
+    #[test]
+    fn what_would_go_after_the_deadline_takes_no_place() {
+        let start = Instant::now();
+        let mut rate = Rate::new(25.0, start);
+        go(&mut rate, 20, start);
+        let free = go(&mut rate, 20, start) + 2 * SECOND;
+        assert_eq!(rate.reserve(1, start, start + SECOND), None);
+        assert!(go(&mut rate, 1, start) <= free);
     }
 
     #[test]
@@ -124,9 +170,12 @@ mod tests {
         let start = Instant::now();
         let mut rate = Rate::new(25.0, start);
         for second in 0..100 {
-            rate.throttled(Duration::ZERO, start + Duration::from_secs(second * 2));
+            let now = start + Duration::from_secs(second * 2);
+            rate.throttled(Workload::Presence, Duration::ZERO, now);
+            rate.accepted(Workload::Presence, now);
         }
-        assert!(rate.current(start + Duration::from_secs(198)) >= MIN);
+        let end = start + Duration::from_secs(198);
+        assert!(rate.current(end) >= MIN && rate.current(end) < 3.0, "{}", rate.current(end));
         assert!((rate.current(start + Duration::from_secs(10_000)) - 25.0).abs() < f64::EPSILON);
     }
 

@@ -21,18 +21,21 @@ pub(super) enum Decision {
     Stop,
 }
 
-/// Attempts at one request. Graph's bad minutes are longer than any patience; the next cycle tries again.
-pub(super) const ATTEMPTS: u32 = 5;
-/// A longer pause gains nothing; the cycle's deadline ends the wait anyway.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The longest wait inside an attempt of a collector. If Graph asks for more, the attempt ends, and the state of the
+/// collector shows it; the next one comes when it is due.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// `attempt` counts from 1; the pause, where Graph names none, starts at `first_pause` and doubles with each attempt;
-/// `jitter` in 0..1 spreads the pauses of many requests.
-pub(super) fn decide(failure: &Failure, attempt: u32, first_pause: Duration, jitter: f64) -> Decision {
-    if !failure.error.is_passing() || attempt >= ATTEMPTS {
-        return Decision::Stop;
-    }
-    Decision::After(failure.retry_after.unwrap_or_else(|| backoff(attempt, first_pause, jitter)))
+/// `attempt` counts from 1, up to `attempts`; `jitter` in 0..1 spreads the pauses of many requests.
+pub(super) fn decide(
+    failure: &Failure,
+    attempt: u32,
+    attempts: u32,
+    first_pause: Duration,
+    jitter: f64,
+) -> Decision {
+    let pause = failure.retry_after.unwrap_or_else(|| backoff(attempt, first_pause, jitter));
+    let is_worth_it = failure.error.is_passing() && attempt < attempts && pause <= LONGEST_PAUSE;
+    if is_worth_it { Decision::After(pause) } else { Decision::Stop }
 }
 
 impl From<Error> for Failure {
@@ -41,7 +44,8 @@ impl From<Error> for Failure {
     }
 }
 
-fn backoff(attempt: u32, first_pause: Duration, jitter: f64) -> Duration {
+/// The pause where Graph names none: it starts at `first_pause` and doubles with each attempt.
+pub(super) fn backoff(attempt: u32, first_pause: Duration, jitter: f64) -> Duration {
     let full = first_pause.saturating_mul(1 << attempt.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
     full.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
 }
@@ -86,6 +90,8 @@ mod tests {
         check_header("", None);
     }
 
+    const ATTEMPTS: u32 = 5;
+
     #[track_caller]
     fn check_decision(
         error: Error,
@@ -96,7 +102,7 @@ mod tests {
     ) {
         let retry_after = retry_after.map(Duration::from_secs_f64);
         let failure = Failure { error, retry_after, challenge: None };
-        let seconds = match decide(&failure, attempt, Duration::from_millis(500), jitter) {
+        let seconds = match decide(&failure, attempt, ATTEMPTS, Duration::from_millis(500), jitter) {
             Decision::After(wait) => Some(wait.as_secs_f64()),
             Decision::Stop => None,
         };
@@ -113,6 +119,9 @@ mod tests {
         check_decision(Error::Unreachable { cause: Cause::Status(503) }, Some(3.0), 1, 0.0, Some(3.0));
         check_decision(Error::Throttled, Some(9.0), 1, 0.3, Some(9.0));
         check_decision(Error::Throttled, None, 2, 1.0, Some(1.0));
+        check_decision(Error::Throttled, Some(30.0), 1, 0.0, Some(30.0));
+        check_decision(Error::Throttled, Some(30.5), 1, 0.0, None);
+        check_decision(Error::Unreachable { cause: Cause::Status(503) }, Some(240.0), 1, 0.0, None);
         check_decision(Error::malformed("half"), None, 1, 1.0, Some(0.5));
         check_decision(Error::Forbidden { code: None }, Some(1.0), 1, 0.0, None);
         check_decision(Error::Unauthorized { advice: String::new() }, None, 1, 0.0, None);

@@ -1,6 +1,7 @@
 //! One request from its place in the queue to its answer: token, pace, slot, and trying again.
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
@@ -8,13 +9,14 @@ use url::Url;
 
 use crate::graph::auth::Token;
 use crate::graph::error::{Cause, Error};
-use crate::graph::retry::{self, Decision, Failure};
+use crate::graph::operation::{Operation, Workload};
+use crate::graph::retry::{self, Decision, Failure, LONGEST_PAUSE};
 use crate::graph::{Client, body, challenge};
 use crate::model::Timestamp;
 
 /// A request before it is sent.
 pub(super) struct Outgoing<'a> {
-    pub(super) operation: &'static str,
+    pub(super) operation: Operation,
     pub(super) url: Url,
     /// A JSON body makes it a POST.
     pub(super) body: Option<&'a [u8]>,
@@ -26,6 +28,15 @@ pub(super) struct Outgoing<'a> {
 pub(super) struct Reply {
     pub(super) body: Vec<u8>,
     pub(super) token: Token,
+}
+
+/// The outcome of one attempt that did not fail.
+enum Attempted {
+    Answered(Reply),
+    /// The token was refused, and another one is worth an attempt at once.
+    Renewed,
+    /// Graph has asked this workload for more patience than there is.
+    Closed,
 }
 
 /// Graph's are UUIDs, of 36 characters.
@@ -43,20 +54,20 @@ impl Client {
         let mut attempt = 1;
         let mut last = Error::Unreachable { cause: Cause::Timeout };
         loop {
-            let outcome =
-                tokio::time::timeout_at(deadline, self.attempt(outgoing, deadline, &mut renewed)).await;
-            let failure = match outcome {
-                Ok(Ok(Some(reply))) => match read(reply) {
+            let attempted = self.attempt(outgoing, attempt, deadline, &mut renewed);
+            let failure = match tokio::time::timeout_at(deadline, attempted).await {
+                Ok(Ok(Attempted::Answered(reply))) => match read(reply) {
                     Ok(value) => return Ok(value),
                     Err(error) => error.into(),
                 },
-                Ok(Ok(None)) => continue, // with a new token
+                Ok(Ok(Attempted::Renewed)) => continue,
+                Ok(Ok(Attempted::Closed)) => return Err(Error::Throttled),
                 Ok(Err(failure)) => failure,
                 Err(_) => return Err(last),
             };
-            match retry::decide(&failure, attempt, self.first_pause, fastrand::f64()) {
+            match self.decide(&failure, attempt) {
                 Decision::After(pause) if Instant::now() + pause < deadline => {
-                    let (operation, error) = (outgoing.operation, &failure.error);
+                    let (operation, error) = (outgoing.operation.name, &failure.error);
                     tracing::debug!(operation, attempt, ?pause, %error, "trying again");
                     self.stats.retries.inc();
                     tokio::time::sleep(pause).await;
@@ -68,32 +79,28 @@ impl Client {
         }
     }
 
-    /// One request; `None` asks to send it again at once, with a new token.
+    /// One request.
     async fn attempt(
         &self,
         outgoing: &Outgoing<'_>,
+        attempt: u32,
         deadline: Instant,
         renewed: &mut bool,
-    ) -> Result<Option<Reply>, Failure> {
-        let turn = if outgoing.items > 1 { Some(self.batch_turn().await) } else { None };
+    ) -> Result<Attempted, Failure> {
         let token = self.token().await?;
-        // Graph may have asked for more patience than this cycle has.
-        let start = self.with_rate(|rate, now| rate.reserve(outgoing.items, now, deadline));
-        tokio::time::sleep_until(start.ok_or(Error::Throttled)?).await;
-        drop(turn);
-        let slot = self.slots.acquire().await;
+        let Some(slot) = self.admit(outgoing, deadline).await else { return Ok(Attempted::Closed) };
         let kind = if outgoing.items > 1 { "batch" } else { "page" };
         let span = tracing::info_span!(
             target: "collection",
             "request",
             otel.name = kind,
-            operation = outgoing.operation,
+            operation = outgoing.operation.name,
             items = outgoing.items,
             http.response.status_code = Empty,
             graph.request_id = Empty,
             error = Empty,
         );
-        let outcome = self.send(outgoing, &token).instrument(span).await;
+        let outcome = self.send(outgoing, &token, attempt).instrument(span).await;
         drop(slot);
         if let Err(failure) = &outcome
             && failure.error.is_refusal()
@@ -101,30 +108,58 @@ impl Client {
             && self.auth.refused(&token, failure.challenge.clone()).await
         {
             *renewed = true;
-            return Ok(None);
+            return Ok(Attempted::Renewed);
         }
-        outcome.map(|body| Some(Reply { body, token }))
+        outcome.map(|body| Attempted::Answered(Reply { body, token }))
     }
 
-    async fn send(&self, outgoing: &Outgoing<'_>, token: &Token) -> Result<Vec<u8>, Failure> {
-        let began = Instant::now();
-        let (status, outcome) = match self.request(outgoing, token).send().await {
+    /// Waits for the workload, then for the pace, then for a free slot. While its workload waits it holds nothing, so that
+    /// others pass. `None` if Graph has asked for more patience than there is.
+    async fn admit(&self, outgoing: &Outgoing<'_>, deadline: Instant) -> Option<OwnedSemaphorePermit> {
+        let workload = outgoing.operation.workload;
+        loop {
+            self.wait_for(workload, deadline).await?;
+            let turn = if outgoing.items > 1 { Some(self.batch_turn().await) } else { None };
+            let start = self.with_rate(|rate, now| rate.reserve(outgoing.items, now, deadline))?;
+            tokio::time::sleep_until(start).await;
+            drop(turn);
+            let slot = self.slots(outgoing.operation).acquire_owned().await.ok()?;
+            if self.with_rate(|rate, now| rate.waits_until(workload, now)).is_none() {
+                return Some(slot);
+            }
+        }
+    }
+
+    /// Waits until Graph takes requests of this workload again.
+    async fn wait_for(&self, workload: Workload, deadline: Instant) -> Option<()> {
+        while let Some(until) = self.with_rate(|rate, now| rate.waits_until(workload, now)) {
+            if until >= deadline || until > Instant::now() + LONGEST_PAUSE {
+                return None;
+            }
+            tokio::time::sleep_until(until).await;
+        }
+        Some(())
+    }
+
+    async fn send(&self, outgoing: &Outgoing<'_>, token: &Token, attempt: u32) -> Result<Vec<u8>, Failure> {
+        let (began, Operation { name, workload }) = (Instant::now(), outgoing.operation);
+        let (status, mut outcome) = match self.request(outgoing, token).send().await {
             Ok(response) => self.receive(response).await,
             Err(error) => (None, Err(Error::from_transport(&error).into())),
         };
-        self.stats.observe(outgoing.operation, began.elapsed());
+        self.stats.observe(name, began.elapsed());
         let code = match (&outcome, status) {
             (Err(failure), None) => failure.error.code(),
             (_, status) => status.unwrap_or_default().to_string(),
         };
-        self.stats.request(outgoing.operation, &code);
+        self.stats.request(name, &code);
         let span = Span::current();
         span.record("http.response.status_code", status.map(i64::from)); // unsigned it would become text
         if outcome.is_err() {
             span.record("error", code.as_str());
         }
-        if let Err(Failure { error: Error::Throttled, retry_after, .. }) = &outcome {
-            self.throttled(*retry_after);
+        if let Err(failure) = &mut outcome {
+            self.note(failure, workload, attempt);
         }
         outcome
     }

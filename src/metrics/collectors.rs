@@ -53,6 +53,10 @@ pub fn expected(out: &mut Out<'_>, status: &Status) {
     out.known(status.expected_items);
 }
 
+pub fn missing(out: &mut Out<'_>, status: &Status) {
+    out.value(status.missing_items);
+}
+
 pub fn held(out: &mut Out<'_>, status: &Status) {
     out.value(status.held_items);
 }

@@ -39,6 +39,10 @@ pub struct Facts {
     pub brings: &'static str,
 }
 
+/// A source that has ever answered is retired once Graph has denied it for this time: longer than a bad deployment is
+/// served before it is taken back.
+pub const RETIRED_AFTER: Duration = Duration::from_secs(15 * MINUTE);
+
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 
@@ -210,9 +214,13 @@ pub struct Status {
     pub expiry: Duration,
     pub duration: Option<Duration>,
     pub consecutive_failures: u64,
+    /// When Graph first said, in an unbroken row of attempts, that it no longer has this resource.
+    pub gone_since: Option<Timestamp>,
     pub items: usize,
     /// What Graph said it has.
     pub expected_items: Option<usize>,
+    /// Records that Graph said it has and did not give, at the last attempt with usable data.
+    pub missing_items: usize,
     /// Missing from the last listing but kept until the fall is confirmed.
     pub held_items: usize,
     /// Records of the last attempt that could not be used.
@@ -231,11 +239,25 @@ impl Status {
             expiry,
             duration: None,
             consecutive_failures: 0,
+            gone_since: None,
             items: 0,
             expected_items: None,
+            missing_items: 0,
             held_items: 0,
             skipped_items: 0,
         }
+    }
+
+    /// Takes note of how an attempt ended at `now`; gives the state that this means. A source that has ever answered does
+    /// not retire at the first 404. That may be a bad minute of Graph, and a retired source is left alone for an hour.
+    pub fn settle_state(&mut self, state: CollectorState, now: Timestamp) -> CollectorState {
+        if state != CollectorState::Retired {
+            self.gone_since = None;
+            return state;
+        }
+        let since = *self.gone_since.get_or_insert(now);
+        let is_gone = self.last_success.is_none() || now.since(since) >= RETIRED_AFTER;
+        if is_gone { state } else { CollectorState::Unreachable }
     }
 
     /// Whether a success is recent enough for its data to be served.

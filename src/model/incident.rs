@@ -230,8 +230,9 @@ impl Incident {
     }
 
     fn after(&self, event: Event, now: Timestamp) -> (Self, Receipt) {
+        let heard = Self { heard: now, ..self.clone() };
+        let Some(progress) = event.progress else { return (heard, Receipt::Ignored) };
         let at = event.at.unwrap_or(now);
-        let progress = event.progress.unwrap_or(self.progress);
         let reopened = !self.is_open() && !progress.is_over();
         let next = Self {
             signal: event.signal.unwrap_or(self.signal),
@@ -243,11 +244,12 @@ impl Incident {
             heard: now,
             closed: progress.is_over().then(|| self.closed.unwrap_or(now)),
         };
-        match event.progress {
-            None => (next, Receipt::Ignored),
-            Some(_) if next == (Self { heard: now, ..self.clone() }) => (next, Receipt::Duplicate),
-            Some(_) => (Self { changed: at, ..next }, Receipt::Accepted),
+        if next == heard {
+            // It was still so at that time: whatever happened before is outdated. Without a time it may be an old push.
+            let changed = self.changed.max(event.at.unwrap_or(self.changed));
+            return (Self { changed, ..heard }, Receipt::Duplicate);
         }
+        (Self { changed: at, ..next }, Receipt::Accepted)
     }
 
     pub fn is_open(&self) -> bool {
@@ -439,6 +441,10 @@ impl State for Receipt {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
 
     const MINUTE: i64 = 60;
@@ -550,6 +556,29 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_push_that_says_what_is_known_outdates_what_happened_before_it() {
+        check(
+            Reporter::AdminCenter,
+            &[
+                (100, told(New, 90), Accepted, true),
+                (130, told(New, 120), Duplicate, true),
+                (140, told(Resolved, 110), Outdated, true),
+                (150, told(New, 100), Outdated, true),
+                (160, told(Resolved, 120), Accepted, false),
+            ],
+        );
+        // Without a time it may be a push of long ago that is sent again.
+        check(
+            Reporter::ProManagement,
+            &[
+                (100, told(New, 90), Accepted, true),
+                (130, camera(New), Duplicate, true),
+                (140, told(Resolved, 110), Accepted, false),
+            ],
+        );
+    }
+
+    #[test]
     fn what_a_push_leaves_out_stays() {
         let bare = Event { signal: None, severity: None, targets: Vec::new(), ..camera(Investigating) };
         let incidents =
@@ -561,12 +590,13 @@ pub(crate) mod tests {
 
     #[test]
     fn a_state_that_is_not_documented_changes_nothing() {
-        let strange = || Event { progress: None, ..camera(New) };
+        let strange = || Event { progress: None, severity: Some(Severity::Warning), ..camera(New) };
         check(Reporter::ProManagement, &[(0, strange(), Ignored, false)]);
-        check(
+        let incidents = check(
             Reporter::ProManagement,
             &[(0, camera(New), Accepted, true), (6 * DAY, strange(), Ignored, true)],
         );
+        assert_eq!(incidents.held().next().map(|one| one.severity), Some(Severity::Critical));
         let heard_again = [
             (0, camera(New), Accepted, true),
             (6 * DAY, strange(), Ignored, true),
@@ -629,6 +659,63 @@ pub(crate) mod tests {
         incidents.not_after(at(10));
         assert_eq!(incidents.held().next().map(|one| (one.opened, one.heard)), Some((at(10), at(10))));
         assert_eq!(incidents.last_received().next(), Some((Reporter::ProManagement, at(10))));
+    }
+
+    /// An event of one incident with its own time, and how long after that it comes.
+    fn timed() -> impl Strategy<Value = (Event, i64)> {
+        let progress = select(Progress::ALL.to_vec());
+        let severity = select(vec![Severity::Critical, Severity::Warning]);
+        (progress, severity, 0..6_i64, 0..9_i64).prop_map(|(progress, severity, when, late)| {
+            (event(progress, Signal::Camera, severity, "oslo@contoso.example").at(when), late)
+        })
+    }
+
+    impl Event {
+        fn at(self, when: i64) -> Self {
+            Self { at: Some(at(when)), ..self }
+        }
+    }
+
+    proptest! {
+        /// In whatever order pushes come, and however often: the newest event counts, of two of one time the last to come.
+        #[test]
+        fn the_newest_event_counts_in_any_order(
+            pushes in vec(timed(), 1..12),
+            reporter in select(Reporter::ALL.to_vec()),
+        ) {
+            let mut pushes: Vec<(i64, Event)> = pushes
+                .into_iter()
+                .map(|(event, late)| (event.at.map_or(0, Timestamp::seconds) + late, event))
+                .collect();
+            pushes.sort_by_key(|(comes, _)| *comes);
+            let (mut incidents, mut newest) = (Incidents::default(), None::<Event>);
+            for (comes, event) in pushes {
+                let is_newest = newest.as_ref().is_none_or(|newest| newest.at <= event.at);
+                let before = incidents.held.clone();
+                let receipt = incidents.take(reporter, event.clone(), at(comes));
+                prop_assert_eq!(receipt == Outdated, !is_newest, "{:?} at {}", event, comes);
+                let newest = newest.insert(if is_newest { event } else { newest.clone().expect("one came") });
+                let held = incidents.held().next().expect("it came");
+                prop_assert_eq!(Some(held.progress), newest.progress);
+                prop_assert_eq!(Some(held.severity), newest.severity);
+                prop_assert_eq!(Some(held.changed), newest.at);
+                prop_assert_eq!(held.is_open(), !held.progress.is_over());
+                prop_assert!(held.opened <= held.changed && held.changed <= held.heard);
+                prop_assert!(held.closed.is_none_or(|closed| closed <= held.heard));
+                prop_assert!(is_newest || incidents.held == before, "an outdated push changes nothing");
+            }
+        }
+
+        /// Without times an incident only moves forward.
+        #[test]
+        fn without_times_an_incident_moves_forward(order in vec(select(Progress::ALL.to_vec()), 1..12)) {
+            let mut incidents = Incidents::default();
+            for (comes, progress) in (0..).zip(&order) {
+                incidents.take(Reporter::ProManagement, camera(*progress), at(comes));
+                let furthest = order.iter().take(usize::try_from(comes).expect("few") + 1).max();
+                prop_assert_eq!(incidents.held().next().map(|held| &held.progress), furthest);
+            }
+        }
     }
 
     #[test]

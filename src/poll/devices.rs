@@ -11,7 +11,7 @@ use crate::collectors::device_health::Found;
 use crate::collectors::{self, Outcome};
 use crate::config::Enabled;
 use crate::model::Snapshot;
-use crate::model::collector::{Collector, CollectorState};
+use crate::model::collector::{Collector, CollectorState, Status};
 use crate::model::device::Device;
 use crate::model::fleet::Fleet;
 use crate::model::listing::Settled;
@@ -55,13 +55,14 @@ impl Poller {
     }
 
     pub(super) async fn poll_details(&self, mut listed: watch::Receiver<()>) {
-        if self.settings.sources.of(Collector::DeviceHealth).enabled == Enabled::No {
+        let is_off = |one| self.settings.sources.of(one).enabled == Enabled::No;
+        if is_off(Collector::DeviceHealth) || is_off(Collector::Devices) {
             return;
         }
         let mut since_last = self.settings.sources.of(Collector::Devices).pace.interval;
         loop {
             let waiting = Instant::now();
-            if listed.changed().await.is_err() {
+            if !self.wait_for_list(&mut listed).await {
                 return;
             }
             let began = Instant::now();
@@ -71,17 +72,32 @@ impl Poller {
         }
     }
 
+    /// Waits for the next list, but not for one that hangs: the details of the devices that are known go on. False at the
+    /// end.
+    async fn wait_for_list(&self, listed: &mut watch::Receiver<()>) -> bool {
+        loop {
+            let patience = 2 * self.status(Collector::Devices, |status| status.interval);
+            match tokio::time::timeout(patience, listed.changed()).await {
+                Ok(changed) => return changed.is_ok(),
+                Err(_) if self.status(Collector::Devices, comes_first) => {}
+                Err(_) => return true,
+            }
+        }
+    }
+
     /// Reads the details that are due; says how long to leave the source alone, whatever the list does. `since_last` is
     /// the time from the run before to this one.
     async fn read_details(&self, began: Instant, since_last: Duration) -> Duration {
         let snapshot = self.store.snapshot();
-        let list = snapshot.status(Collector::Devices).map(|status| status.state);
-        let gone = |list: &CollectorState| *list == CollectorState::Retired;
-        let without = |list: &CollectorState| snapshot.devices.rows.is_empty() && !list.is_success();
-        if let Some(list) = list.filter(|list| gone(list) || without(list)) {
+        let list = snapshot.status(Collector::Devices);
+        let without = |list: &Status| snapshot.devices.rows.is_empty() && !list.state.is_success();
+        if let Some(list) = list.filter(|list| list.gone_since.is_some() || without(list)) {
             // Without a list there is nothing to ask for, and where the list is gone a 404 no longer says that one
             // device reports nothing: the detail shares the fate of the list.
-            self.finish(Collector::DeviceHealth, list, &Finished::default());
+            let gone_since = list.gone_since;
+            let state = if gone_since.is_some() { CollectorState::Retired } else { list.state };
+            self.store.update_status(Collector::DeviceHealth, |status| status.gone_since = gone_since);
+            self.finish(Collector::DeviceHealth, state, &Finished::default());
             return Duration::ZERO;
         }
         let pace = &self.settings.sources.of(Collector::DeviceHealth).pace;
@@ -136,4 +152,9 @@ impl Poller {
         }
         (outcome, nothing_left)
     }
+}
+
+/// Returns true if nothing is to be read before the list: it has never ended, or its tenant sleeps.
+fn comes_first(list: &Status) -> bool {
+    matches!(list.state, CollectorState::Starting | CollectorState::Paused)
 }

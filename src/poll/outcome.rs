@@ -35,11 +35,12 @@ impl Poller {
         let mut shown = state;
         self.store.update_status(collector, |status| {
             before = status.state;
+            shown = status.settle_state(state, now);
             // A source that never worked and may be left out is off, not broken.
             let never = status.last_success.is_none() && finished.items == 0;
-            let is_normal = state == CollectorState::Forbidden
+            let is_normal = shown == CollectorState::Forbidden
                 || finished.outcome.idle.is_some()
-                || (state == CollectorState::Retired && collector.is_often_absent());
+                || (shown == CollectorState::Retired && collector.is_often_absent());
             if is_normal && enabled == Enabled::Auto && never {
                 shown = CollectorState::Disabled;
             }
@@ -78,6 +79,7 @@ impl Poller {
         status.items = finished.items;
         if state.is_success() {
             status.expected_items = finished.outcome.expected;
+            status.missing_items = finished.outcome.missing;
         }
         status.held_items = finished.settled.held;
         status.skipped_items = finished.outcome.skipped.len();
@@ -96,9 +98,10 @@ impl Poller {
         for reason in &finished.outcome.skipped {
             tracing::debug!(tenant, collector = name, reason, "record skipped");
         }
-        let failure = finished.outcome.failures.first();
-        let (part, error) =
-            failure.map_or((None, None), |(part, error)| (Some(part), Some(error.to_string())));
+        let (part, error) = match finished.outcome.failures.first() {
+            Some((part, error)) => (Some(part), Some(error.to_string())),
+            None => (None, finished.outcome.reason()),
+        };
         if before == state {
             tracing::debug!(tenant, collector = name, state = state.label(), took = ?finished.took, items = finished.items, error, "collected");
             return;

@@ -172,13 +172,14 @@ impl Poller {
     async fn read_presence(&self, deadline: Instant) -> Read {
         let rooms = self.observed(|room| room.object_id.clone());
         let ids: Vec<Arc<str>> = rooms.keys().cloned().collect();
+        let found = AtomicUsize::new(0);
         let take = |presences: Vec<(Arc<str>, Presence)>| {
             let of_room = |(id, presence)| Some((rooms.get(&id)?.clone(), presence));
+            found.fetch_add(presences.len(), Ordering::Relaxed);
             self.store.take_presences(presences.into_iter().filter_map(of_room).collect(), self.clock.now());
         };
         let outcome = collectors::presence::collect(&self.client, &ids, deadline, &take).await;
-        let found = outcome.parts_read;
-        Read::whole(outcome, found)
+        Read::whole(outcome, found.into_inner())
     }
 
     /// Asks only for the mailboxes of rooms whose use may be known.
@@ -200,16 +201,13 @@ impl Poller {
         let (now, deadline) = (self.clock.now(), began + patience(mailboxes.len()));
         let outcome =
             collectors::calendar::collect(&self.client, &mailboxes, &billed, now, deadline, &take).await;
-        let found = found.into_inner() + outcome.skipped.len();
-        Read::whole(outcome, found)
+        Read::whole(outcome, found.into_inner())
     }
 
     async fn read_places(&self, deadline: Instant) -> Read {
         let lists = &self.settings.room_lists;
         let (outcome, places) = collectors::places::collect(&self.client, lists, deadline).await;
-        let whole = outcome.failures.is_empty();
-        let complete = whole && outcome.skipped.is_empty();
-        let found = places.len();
+        let (whole, complete, found) = (outcome.is_whole(), outcome.is_complete(), places.len());
         let narrows = whole && !lists.is_empty();
         let settled = self.store.take_places(places, narrows, complete, self.clock.now());
         Read { outcome, found, settled }
@@ -228,7 +226,7 @@ impl Poller {
         let mut outcome = collectors::intune::collect(&self.client, PATIENCE, &take).await;
         let kept = kept.into_inner().unwrap_or_else(PoisonError::into_inner);
         outcome.unknown_values.extend(kept.unknown_values);
-        if outcome.failures.is_empty() && outcome.skipped.is_empty() {
+        if outcome.is_complete() {
             self.store.settle_managed_devices(&kept.ids, self.clock.now());
         }
         Read::whole(outcome, kept.ids.len())
@@ -238,17 +236,18 @@ impl Poller {
     async fn read_accounts(&self, deadline: Instant) -> Read {
         let skus = &self.settings.skus;
         let (of_licenses, products) = licenses::collect(&self.client, skus, self.clock.now(), deadline).await;
-        let ids: Vec<Arc<str>> = match &products {
+        let complete = of_licenses.is_complete();
+        let ids: Vec<Arc<str>> = match products.as_ref().filter(|_| complete) {
             Some(products) => products.iter().map(|product| product.id.clone()).collect(),
             None => skus.for_rooms().cloned().collect(),
         };
         let bought = products.map(|products| {
             let licenses = products.into_iter().map(|product| (product.name, product.license)).collect();
-            self.store.take_licenses(licenses, self.clock.now());
+            self.store.take_licenses(licenses, complete, self.clock.now());
         });
         let (of_users, users) = self.read_users(&ids, deadline).await;
-        let complete = of_users.failures.is_empty() && of_users.skipped.is_empty();
-        let settled = if complete { self.store.settle_accounts(&users) } else { Settled::default() };
+        let settled =
+            if of_users.is_complete() { self.store.settle_accounts(&users) } else { Settled::default() };
         // Where no user may be read the licences alone are something.
         let found = users.len() + usize::from(!of_users.failures.is_empty() && bought.is_some());
         Read { outcome: of_licenses.and(of_users), found, settled }
@@ -288,7 +287,7 @@ impl Poller {
         let (outcome, products) = collectors::service_health::collect(&self.client, deadline).await;
         let found = products.len();
         let products = products.into_iter().map(|(product, health)| (product.into(), health)).collect();
-        self.store.take_service_health(products, self.clock.now());
+        self.store.take_service_health(products, outcome.is_whole(), self.clock.now());
         Read::whole(outcome, found)
     }
 

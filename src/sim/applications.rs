@@ -81,6 +81,11 @@ fn get(call: &Call<'_>) -> Result<Reply, Reply> {
         return Err(Reply::error(404, "Request_ResourceNotFound", message));
     }
     let mut application = write(call, &id);
+    if let (true, Some(secrets)) =
+        (call.faults.strikes(Kind::Empty).is_some(), application.get_mut("passwordCredentials"))
+    {
+        *secrets = json!([]);
+    }
     odata::select(&mut application, call.query.get("$select"), PROPERTIES)?;
     if let Some(members) = application.as_object_mut() {
         let context = format!("{}/v1.0/$metadata#applications/$entity", call.tenant.url);

@@ -8,6 +8,7 @@ use super::faults::Kind;
 use super::reply::Reply;
 use super::requests::RecordedRequest;
 use super::routes::{self, Call, GraphRequest, Route};
+use super::server;
 
 /// Microsoft's limit.
 const MOST_ITEMS: usize = 20;
@@ -39,6 +40,9 @@ fn answer(call: &Call<'_>) -> Result<Reply, Reply> {
         let reply = answer_item(call, item, &statuses);
         statuses.insert(item.id, reply.status);
         responses.push(response(call, item, &reply));
+    }
+    if let Some(lost) = items.iter().position(|item| is_short(call, item)) {
+        responses.remove(lost);
     }
     leave_out(call, &mut responses);
     shuffle(call, &mut responses);
@@ -95,15 +99,26 @@ fn has_content_type(request: &Value) -> bool {
     headers.is_some_and(|headers| headers.keys().any(|name| name.eq_ignore_ascii_case("content-type")))
 }
 
+/// Returns true if answers from the source of an item are left out.
+fn is_short(call: &Call<'_>, item: &Item<'_>) -> bool {
+    let path = format!("{}/{}", call.request.path.trim_end_matches("/$batch"), item.url);
+    let noun = routes::noun(path.split('?').next().unwrap_or_default());
+    call.request.faults.of(noun).strikes(Kind::Short).is_some()
+}
+
 fn answer_item(call: &Call<'_>, item: &Item<'_>, statuses: &HashMap<&str, u16>) -> Reply {
     let version = call.request.path.trim_end_matches("/$batch");
     let target = format!("{version}/{}", item.url);
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let faults = call.request.faults.of(routes::noun(path));
     let failed = |id: &&str| statuses.get(id).is_none_or(|status| *status >= 400);
     let reply = if item.depends_on.iter().any(failed) {
         Reply::error(424, "FailedDependency", "A request this one depends on has failed.")
-    } else if let Some(fault) = call.request.faults.of(routes::noun(path)).strikes(Kind::ThrottleItems) {
+    } else if let Some(fault) = faults.strikes(Kind::ThrottleItems) {
         Reply::throttled().with_header("Retry-After", fault.value_or("1"))
+    // What is kept to a source strikes the items that read from it; everything else has struck the envelope.
+    } else if let Some(reply) = server::instead(&faults.of_a_source(), call.request.stamp) {
+        reply
     } else {
         let request = GraphRequest {
             method: &item.method,

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::chance::Chance;
 use super::faults::Kind;
+use super::pages;
 use super::profile::Profile;
 use super::reply::Reply;
 use super::routes::{Call, Route};
@@ -52,7 +53,11 @@ fn answer(call: &Call<'_>) -> Result<Reply, Reply> {
     through(call)?;
     let question = Question::read(call.request.body)?;
     let asked = if call.faults.strikes(Kind::Empty).is_some() { &[] } else { question.schedules.as_slice() };
-    let schedules = asked.iter().map(|address| spoil::row(call, address, schedule(call, &question, address)));
+    let lost = pages::lost_rows(call, asked.len()).unwrap_or_default();
+    let schedules = asked
+        .iter()
+        .take(asked.len() - lost)
+        .map(|address| spoil::row(call, address, schedule(call, &question, address)));
     let mut schedules: Vec<Value> = schedules.collect();
     // Graph promises no order; this one is the same each time.
     let draw = call.tenant.world.seed().named("schedules").named(&question.schedules.join(" "));

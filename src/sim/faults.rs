@@ -75,12 +75,19 @@ faults! {
     TeamsIncident "teams_incident" "Microsoft Teams has an open incident"
     TeamsAdvisory "teams_advisory" "Microsoft Teams has an open advisory"
     NoIntune "no_intune" "what Intune answers where the tenant has no licence for it; =400 or 401, 400 if not given"
+    Gone "gone" "410 for everything of a source; name it as in gone@places"
+    Drip "drip" "the body comes byte by byte; =milliseconds between two, 100 if not given"
+    Short "short" "lists count more rows than they bring, and an answer is left out of a $batch; =rows, 5 if not given"
+    PageCount "page_count" "@odata.count is the number of rows of the page"
+    IgnoreSkip "ignore_skip" "$skip is ignored, every page is the first"
     PresenceMasked "presence_masked" "a living console or panel keeps the account of a dead room online"
 }
 
-/// What a fault can be about: the sources of data by the names of their files.
-pub(super) const SOURCES: [&str; 9] = [
+/// The sources that a fault can be kept to, by the names of their files, and the parts of one.
+pub(super) const SOURCES: [&str; 11] = [
     "devices",
+    "device_list",
+    "device_health",
     "applications",
     "calendar",
     "intune",
@@ -90,6 +97,9 @@ pub(super) const SOURCES: [&str; 9] = [
     "service_health",
     "users",
 ];
+
+/// The source that a part belongs to.
+const PARTS: [(&str, &str); 2] = [("device_list", "devices"), ("device_health", "devices")];
 
 /// Every fault by name, with what it does, in the order of the documentation.
 pub fn fault_table() -> &'static [(&'static str, &'static str)] {
@@ -203,7 +213,7 @@ impl Fault {
 
     /// Faults that name a source are about that one only.
     fn concerns(&self, noun: &str) -> bool {
-        self.sources().all(|source| source == noun)
+        self.sources().all(|source| source == noun || PARTS.contains(&(noun, source)))
     }
 
     /// The sources it names, behind `@` or in its value.
@@ -233,6 +243,13 @@ impl Active {
     /// The faults as they are for one source, counted together with all others.
     pub(super) fn of(&self, noun: &str) -> Self {
         let faults = self.faults.iter().filter(|active| active.0.concerns(noun)).cloned().collect();
+        Self { faults, ..*self }
+    }
+
+    /// Those that name a source.
+    pub(super) fn of_a_source(&self) -> Self {
+        let faults =
+            self.faults.iter().filter(|active| active.0.sources().next().is_some()).cloned().collect();
         Self { faults, ..*self }
     }
 
@@ -298,6 +315,9 @@ mod tests {
             ("slow_source=places=500", "users", false),
             ("no_source=users", "users", true),
             ("no_source=users", "presence", false),
+            ("empty@devices", "device_health", true),
+            ("empty@device_health", "device_health", true),
+            ("empty@device_list", "device_health", false),
         ] {
             let parsed: Fault = fault.parse().unwrap();
             assert_eq!(parsed.to_string(), fault);

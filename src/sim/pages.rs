@@ -51,6 +51,9 @@ pub(super) fn answer<T, K: Display>(
         items.clear();
     }
     items.retain(|item| !is_shrunk(call, &key(item)));
+    let short_by = lost_rows(call, items.len());
+    let count = if short_by.is_some() { Some(items.len()) } else { counted(call, list) };
+    items.truncate(items.len() - short_by.unwrap_or_default());
     let position = position(call)?;
     if position.page > 0 && call.faults.strikes(Kind::BrokenPage).is_some() {
         return Err(Reply::error(500, "InternalServerError", "Failed to execute backend request."));
@@ -67,7 +70,21 @@ pub(super) fn answer<T, K: Display>(
     spoil::rows(call, &mut rows);
     let next = Position { page: position.page + 1, from: position.from + size };
     let next = (next.from < items.len() && list.is_linked).then(|| link(call, &skiptoken(call, next)));
-    Ok(Reply::json(body(call, list, position, next, rows)))
+    let count = count.filter(|_| position.page == 0); // given on the first page only
+    let is_of_page = call.faults.strikes(Kind::PageCount).is_some();
+    let count = count.map(|count| if is_of_page { rows.len() } else { count });
+    Ok(Reply::json(body(call, list, count, next, rows)))
+}
+
+/// The value of `@odata.count`, for a client that asks.
+fn counted(call: &Call<'_>, list: &List<'_>) -> Option<usize> {
+    list.count.filter(|_| call.query.get("$count") == Some("true"))
+}
+
+/// The number of rows that a short list loses at its end; one stays.
+pub(super) fn lost_rows(call: &Call<'_>, rows: usize) -> Option<usize> {
+    let fault = call.faults.strikes(Kind::Short)?;
+    Some(fault.number_or(5).min(rows.saturating_sub(1)))
 }
 
 fn top(call: &Call<'_>, list: &List<'_>) -> Result<usize, Reply> {
@@ -91,6 +108,9 @@ fn position(call: &Call<'_>) -> Result<Position, Reply> {
         return read(call, token).ok_or_else(|| Reply::bad_request("The skip token is invalid."));
     }
     let Some(text) = call.query.get("$skip") else { return Ok(Position { page: 0, from: 0 }) };
+    if call.faults.strikes(Kind::IgnoreSkip).is_some() {
+        return Ok(Position { page: 0, from: 0 });
+    }
     let from = text.parse();
     let from =
         from.map_err(|_| Reply::bad_request(format!("Invalid value '{text}' for $skip query option found.")));
@@ -151,15 +171,13 @@ fn without_version(path: &str) -> &str {
 fn body(
     call: &Call<'_>,
     list: &List<'_>,
-    position: Position,
+    count: Option<usize>,
     next: Option<String>,
     rows: Vec<Value>,
 ) -> Value {
     let mut body = json!({"@odata.context": format!("{}/v1.0/$metadata#{}", call.tenant.url, list.context)});
     if let Some(members) = body.as_object_mut() {
-        // Given on the first page only, and only when asked for.
-        let is_counted = position.page == 0 && call.query.get("$count") == Some("true");
-        if let (Some(count), true) = (list.count, is_counted) {
+        if let Some(count) = count {
             members.insert("@odata.count".to_owned(), count.into());
         }
         if let Some(link) = next {

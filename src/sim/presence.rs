@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::devices;
 use super::faults::Kind;
+use super::pages;
 use super::reply::{Reply, graph_time};
 use super::routes::{Call, Route};
 use super::spoil;
@@ -45,6 +46,7 @@ fn answer(call: &Call<'_>) -> Result<Reply, Reply> {
     if call.faults.strikes(Kind::Empty).is_some() {
         users.clear();
     }
+    users.truncate(users.len() - pages::lost_rows(call, users.len()).unwrap_or_default());
     let rows = users.iter().filter_map(|entry| Some(spoil::row(call, entry.id, presence(call, entry)?)));
     let mut rows: Vec<Value> = rows.collect();
     spoil::rows(call, &mut rows);

@@ -141,13 +141,16 @@ fn dispatch(
     if is_missing(route, faults) {
         return Err(not_found(request.path));
     }
+    if faults.of_a_source().strikes(Kind::Gone).is_some() {
+        return Err(Reply::error(410, "Gone", "The requested resource is no longer available."));
+    }
     permit(route, faults, token)?;
     if let Some(refusal) = retired(route, faults) {
         return Err(refusal);
     }
     let query = Query::parse(request.query, route.options)?;
     // What devices report is late; everything else is of now.
-    let lag = if route.noun == devices::NOUN { tenant.device_lag } else { 0 };
+    let lag = if devices::is_noun(route.noun) { tenant.device_lag } else { 0 };
     let moment = tenant.moment(faults).saturating_sub(lag);
     let noun = route.noun;
     (route.answer)(&Call { tenant, faults, noun, request, query, parameters, moment })
@@ -260,7 +263,7 @@ mod tests {
     #[test]
     fn faults_know_every_source() {
         let nouns: HashSet<&str> = routes().map(|route| route.noun).filter(|noun| !noun.is_empty()).collect();
-        assert_eq!(nouns, crate::sim::faults::SOURCES.into());
+        assert_eq!(nouns, crate::sim::faults::SOURCES.into(), "parts included");
     }
 
     #[test]

@@ -42,6 +42,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What `slow` and `token_slow` wait without a value.
 const SLOW_MILLISECONDS: u64 = 2_000;
 
+/// The time between two bytes that `drip` waits without a value.
+const DRIP_MILLISECONDS: u64 = 100;
+
 /// What the longest `slow` waits: longer than any client's patience.
 const SLOWEST: Duration = Duration::from_hours(1);
 
@@ -133,7 +136,8 @@ async fn answer(request: Request<Incoming>, tenant: Arc<Tenant>) -> Result<Respo
             // The token endpoint has faults of its own.
             let is_graph = received.token_tenant().is_none();
             let truncated = is_graph.then(|| faults.strikes(Kind::Truncated)).flatten();
-            Ok(received.response(&reply, &stamp, truncated))
+            let response = received.response(&reply, &stamp, truncated);
+            Ok(response.map(|body| body.dripping(received.drip(&all))))
         }
         Outcome::HangUp => Err(HungUp),
         Outcome::Stall => std::future::pending().await,
@@ -230,11 +234,26 @@ impl Received {
         Outcome::Answer(deprecate(reply, faults))
     }
 
-    /// How long the slowest source takes that the request, or an item of it, reads from.
-    fn delay_of_sources(&self, faults: &Active) -> Duration {
+    /// The sources that the request, or an item of it, reads from.
+    fn nouns(&self) -> Vec<&'static str> {
         let mut nouns = batch::nouns(&self.path, &self.body);
         nouns.push(routes::noun(&self.path));
-        let struck = nouns.into_iter().filter(|noun| !noun.is_empty()).filter_map(|noun| {
+        nouns.retain(|noun| !noun.is_empty());
+        nouns
+    }
+
+    /// The time between two bytes of the answer, where one of its sources drips.
+    fn drip(&self, faults: &Active) -> Option<Duration> {
+        faults.is_on(Kind::Drip)?;
+        self.nouns().into_iter().find_map(|noun| {
+            let faults = faults.of(noun);
+            faults.strikes(Kind::Drip).map(|fault| Duration::from_millis(fault.number_or(DRIP_MILLISECONDS)))
+        })
+    }
+
+    /// How long the slowest source takes that the request, or an item of it, reads from.
+    fn delay_of_sources(&self, faults: &Active) -> Duration {
+        let struck = self.nouns().into_iter().filter_map(|noun| {
             let faults = faults.of(noun);
             faults.strikes(Kind::SlowSource).map(|fault| fault.number_of_source_or(SLOW_MILLISECONDS))
         });
@@ -252,10 +271,7 @@ impl Received {
         if let Some(fault) = faults.strikes(Kind::Redirect) {
             return Some(Outcome::Answer(self.redirect(fault.value_or("elsewhere.example"))));
         }
-        if faults.strikes(Kind::Html).is_some() {
-            return Some(Outcome::Answer(Reply::text("text/html; charset=utf-8", HTML)));
-        }
-        unavailable(faults).or_else(|| throttle(faults, stamp)).map(Outcome::Answer)
+        instead(faults, stamp).map(Outcome::Answer)
     }
 
     fn redirect(&self, host: &str) -> Reply {
@@ -318,6 +334,14 @@ async fn wait(slow: Option<&Fault>) {
     }
 }
 
+/// The answer that comes instead of the one that was asked for.
+pub(super) fn instead(faults: &Active, stamp: &Stamp) -> Option<Reply> {
+    if faults.strikes(Kind::Html).is_some() {
+        return Some(Reply::text("text/html; charset=utf-8", HTML));
+    }
+    unavailable(faults).or_else(|| throttle(faults, stamp))
+}
+
 fn unavailable(faults: &Active) -> Option<Reply> {
     if faults.strikes(Kind::Error503).is_some() {
         return Some(Reply::error(503, "serviceNotAvailable", "The service is temporarily unavailable."));
@@ -362,22 +386,34 @@ fn gzip(plain: &[u8]) -> Option<Vec<u8>> {
     encoder.finish().ok()
 }
 
-/// A response body that can be told to break off half way.
+/// A response body that can break off half way, or come byte by byte.
 struct Sent {
     rest: Option<Bytes>,
     announced: Option<u64>,
     /// How often the body has still to be asked before it breaks off; none if it does not.
     breaks_in: Option<u8>,
+    drip: Option<Drip>,
+}
+
+struct Drip {
+    every: Duration,
+    next: Pin<Box<tokio::time::Sleep>>,
 }
 
 impl Sent {
+    fn dripping(self, every: Option<Duration>) -> Self {
+        let drip = every.map(|every| Drip { every, next: Box::pin(tokio::time::sleep(every)) });
+        Self { drip, ..self }
+    }
+
     fn new(bytes: Bytes, truncated: Option<&Fault>) -> Self {
         let length = bytes.len() as u64;
         match truncated {
-            None => Self { rest: Some(bytes), announced: Some(length), breaks_in: None },
+            None => Self { rest: Some(bytes), announced: Some(length), breaks_in: None, drip: None },
             Some(fault) => {
                 let announced = (fault.value_or("length") != "chunked").then_some(length);
-                Self { rest: Some(bytes.slice(..bytes.len() / 2)), announced, breaks_in: Some(2) }
+                let rest = Some(bytes.slice(..bytes.len() / 2));
+                Self { rest, announced, breaks_in: Some(2), drip: None }
             }
         }
     }
@@ -391,6 +427,12 @@ impl Body for Sent {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, HungUp>>> {
+        let sent = &mut *self;
+        if let (Some(drip), Some(rest)) = (&mut sent.drip, sent.rest.as_mut().filter(|rest| rest.len() > 1)) {
+            std::task::ready!(drip.next.as_mut().poll(context));
+            drip.next.set(tokio::time::sleep(drip.every));
+            return Poll::Ready(Some(Ok(Frame::data(rest.split_to(1)))));
+        }
         if let Some(bytes) = self.rest.take() {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }

@@ -66,7 +66,7 @@ pub(super) fn rows(call: &Call<'_>, rows: &mut [Value]) {
     let how = fault.value_or(in_turn.iter().cycle().nth(turn % in_turn.len()).unwrap_or(&"string"));
     match (how, first.as_object_mut()) {
         ("no_id", Some(members)) => drop(members.remove("id")),
-        ("types", Some(members)) if call.noun == devices::NOUN => mistype(members),
+        ("types", Some(members)) if devices::is_noun(call.noun) => mistype(members),
         ("types", Some(members)) => mistype_all(members),
         _ => *first = Value::from("not an object"),
     }
@@ -116,7 +116,7 @@ const DEVICES: Words = Words { enums: ENUMS, required: REQUIRED };
 const OTHERS: Words = Words { enums: OTHER_ENUMS, required: OTHER_REQUIRED };
 
 fn words(call: &Call<'_>) -> Words {
-    if call.noun == devices::NOUN { DEVICES } else { OTHERS }
+    if devices::is_noun(call.noun) { DEVICES } else { OTHERS }
 }
 
 /// Each fault of members, the percentage of them it hits, and what it does.

@@ -24,7 +24,7 @@ use crate::model::managed_device::ManagedDevice;
 use crate::model::memory::{Event, FORGET_AFTER, Memory, Moment, Sighting};
 use crate::model::place::Place;
 use crate::model::presence::Presence;
-use crate::model::record::{self, Record};
+use crate::model::record::{self, Record, Records};
 use crate::model::rooms_file::Rooms;
 use crate::model::service_health::ServiceHealth;
 use crate::model::sight::Sight;
@@ -248,15 +248,21 @@ impl Store {
         });
     }
 
-    /// Takes the licences for rooms that the tenant has, by product; a renewal that was not read is the one held.
-    pub fn take_licenses(&self, licenses: Vec<(Arc<str>, License)>, now: Timestamp) {
+    /// Takes the licences for rooms that the tenant has, by product; a renewal that was not read is the one held. Only a
+    /// `complete` list takes away what it lacks.
+    pub fn take_licenses(&self, licenses: Vec<(Arc<str>, License)>, complete: bool, now: Timestamp) {
         self.change(|snapshot| {
             let record = |(sku, license): (Arc<str>, License)| {
                 let held = snapshot.licenses.get(&sku).and_then(|held| held.value.renewal);
                 let renewal = license.renewal.or(held);
                 (sku, Record::new(License { renewal, ..license }, now))
             };
-            snapshot.licenses = Arc::new(licenses.into_iter().map(record).collect());
+            let taken: Records<License> = licenses.into_iter().map(record).collect();
+            if complete {
+                snapshot.licenses = Arc::new(taken);
+            } else {
+                Arc::make_mut(&mut snapshot.licenses).extend(taken);
+            }
         });
     }
 
@@ -309,10 +315,15 @@ impl Store {
         });
     }
 
-    pub fn take_service_health(&self, products: Vec<(Arc<str>, ServiceHealth)>, now: Timestamp) {
+    /// Takes the health of Microsoft's services; no issue ends on the word of a list that is not `whole`.
+    pub fn take_service_health(&self, products: Vec<(Arc<str>, ServiceHealth)>, whole: bool, now: Timestamp) {
         self.change(|snapshot| {
             let records = Arc::make_mut(&mut snapshot.service_health);
-            for (product, health) in products {
+            for (product, mut health) in products {
+                if let Some(held) = records.get(&product).filter(|_| !whole) {
+                    health.incidents = health.incidents.max(held.value.incidents);
+                    health.advisories = health.advisories.max(held.value.advisories);
+                }
                 records.insert(product, Record::new(health, now));
             }
         });
@@ -457,7 +468,7 @@ mod tests {
         store.take_presences(vec![(room.into(), presence)], at(seconds));
     }
 
-    fn keys<T>(records: &record::Records<T>) -> Vec<&str> {
+    fn keys<T>(records: &Records<T>) -> Vec<&str> {
         records.keys().map(|id| &**id).collect()
     }
 
@@ -559,8 +570,9 @@ mod tests {
     fn a_renewal_that_was_not_read_is_the_one_held() {
         let store = Store::new(Snapshot::default());
         let renewal = Some(crate::model::license::Renewal { at: at(99), read_at: at(0) });
-        store.take_licenses(vec![("pro".into(), License { renewal, ..License::default() })], at(0));
-        store.take_licenses(vec![("pro".into(), License { enabled: Some(3), ..License::default() })], at(1));
+        let take = |license: License| store.take_licenses(vec![("pro".into(), license)], true, at(1));
+        take(License { renewal, ..License::default() });
+        take(License { enabled: Some(3), ..License::default() });
         let license = store.snapshot().licenses["pro"].clone();
         assert_eq!(*license.value, License { enabled: Some(3), renewal, ..License::default() });
     }

@@ -551,6 +551,7 @@ fn tuning() -> Tuning {
         graph: Limits {
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(5),
+            attempts: 5,
             first_pause: Duration::from_millis(5),
             top_rate: 2500.0,
         },

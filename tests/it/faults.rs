@@ -235,14 +235,51 @@ async fn refusals() {
     .await;
 }
 
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// One bad quarter of an hour silences nothing, and its end is found at once; a longer one means that the API is gone.
+async fn check_withdrawn(fault: &'static [&'static str]) {
+    let passing = case(fault, "unreachable", "unreachable");
+    let (exporter, before, during) = passing.strike().await;
+    passing.check_numbers(&before, &during);
+    exporter.sim.advance(14 * MINUTE);
+    let late = exporter.wait_for_attempts().await;
+    assert!(passing.is_shown(&late), "{fault:?}");
+    check_nothing_lost(fault, &before, &late);
+    passing.recover(&exporter).await;
+
+    exporter.sim.set_faults(parse(fault));
+    exporter.wait_until("unreachable again", |scrape| passing.is_shown(scrape)).await;
+    exporter.sim.advance(14 * MINUTE);
+    let late = exporter.wait_for_attempts().await;
+    assert!(passing.is_shown(&late), "{fault:?}: the time counts from the last success");
+    exporter.sim.advance(2 * MINUTE);
+    let gone = case(fault, "retired", "retired");
+    let retired = exporter.wait_until("retired", |scrape| gone.is_shown(scrape)).await;
+    check_nothing_lost(fault, &before, &retired);
+    gone.recover(&exporter).await;
+    exporter.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn withdrawn() {
-    check_all(vec![
-        case(&["retired=404"], "retired", "retired"),
-        case(&["retired=410"], "retired", "retired"),
-        case(&["retired=501"], "retired", "retired"),
-    ])
-    .await;
+    for case in
+        [&["retired=404"], &["retired=410"], &["retired=501"]].map(|fault| spawn(check_withdrawn(fault)))
+    {
+        case.await.expect("the case passes");
+    }
+}
+
+/// Graph denies some requests of the list: a part of it has failed, and the details go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_is_gone_in_part() {
+    let (exporter, before, _) = case(&["gone@device_list:0.3"], "partial", "ok").strike().await;
+    exporter.sim.advance(20 * MINUTE);
+    let during = exporter.wait_for_attempts().await;
+    assert_ne!(during.state("contoso", "devices"), "retired");
+    assert_eq!(during.state("contoso", "device_health"), "ok");
+    check_nothing_lost(&["gone"], &before, &during);
+    exporter.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

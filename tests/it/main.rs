@@ -32,6 +32,8 @@ mod intake;
 mod intune;
 /// Imports run one way, every file says what it is for.
 mod layers;
+/// Every source against every fault of Graph.
+mod matrix;
 /// What is pushed by OTLP, and what a dead receiver costs.
 mod otlp;
 /// A scrape that asks for some of the rooms.
@@ -58,3 +60,5 @@ mod sources;
 mod staleness;
 /// Disk, clock, names and TLS fail around the exporter.
 mod surroundings;
+/// The waits of the client when Graph throttles.
+mod waits;

@@ -135,7 +135,7 @@ fn detail() -> impl Strategy<Value = Detail> {
 
 fn status() -> impl Strategy<Value = Status> {
     let times = (of(time()), of(time()), of(0_u64..9000));
-    let counts = (any::<u64>(), any::<u32>(), of(any::<u32>()), any::<u32>(), any::<u32>());
+    let counts = (any::<u64>(), any::<u32>(), of(any::<u32>()), any::<u32>(), any::<u32>(), any::<u32>());
     (state::<CollectorState>(), times, 1_u64..9000, 1_u64..9000, counts).prop_map(
         |(state, (last_success, last_attempt, duration), interval, expiry, counts)| Status {
             refused: false,
@@ -148,7 +148,9 @@ fn status() -> impl Strategy<Value = Status> {
             duration: duration.map(Duration::from_millis),
             consecutive_failures: counts.0,
             items: counts.1 as usize,
+            gone_since: None,
             expected_items: counts.2.map(|count| count as usize),
+            missing_items: counts.5 as usize,
             held_items: counts.3 as usize,
             skipped_items: counts.4 as usize,
         },

@@ -20,6 +20,7 @@ pub(crate) const STATE: &str = "teams_rooms_room_state";
 const VOTE: &str = "teams_rooms_room_source_up";
 const PROBLEM: &str = "teams_rooms_room_problem";
 const IN_USE: &str = "teams_rooms_room_in_use";
+const UP: &str = "teams_rooms_up{tenant=\"contoso\"}";
 
 /// All sources, and something more.
 pub(crate) fn configured(
@@ -208,18 +209,42 @@ async fn use_is_a_call() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_presence_that_is_missing_is_no_vote() {
     let exporter =
-        Exporter::start(Scenario { faults: &["presence_missing"], ..Scenario::every_source() }).await;
-    exporter.wait_for_everything().await;
-    for source in SOURCES {
+        Exporter::start(Scenario { faults: &["presence_missing:0.5"], ..Scenario::every_source() }).await;
+    exporter.wait_for_every_source().await;
+    let scrape = pass(&exporter, Duration::from_secs(1), ALL).await;
+    assert_eq!(scrape.state("contoso", "presence"), "ok");
+    let shown = scrape.total("teams_rooms_room_presence_state", &[]);
+    let rooms = scrape.total(ROOM_INFO, &[]);
+    assert!((1..rooms).contains(&shown), "{shown} of {rooms}");
+    let votes = scrape.family(VOTE).filter(|(key, _)| key.contains("source=\"presence\"")).count();
+    assert!(i64::try_from(votes).is_ok_and(|votes| (1..=shown).contains(&votes)), "{votes} votes");
+    assert!(!scrape.text.contains("presence_offline"));
+    assert_eq!(scrape.collector("items", "contoso", "presence").map(seconds), Some(shown));
+    assert_eq!(scrape.collector("expected_items", "contoso", "presence").map(seconds), Some(rooms));
+    exporter.stop().await;
+}
+
+/// A presence that answers for no account is a failure, and no room state depends on it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_presence_that_answers_for_nobody_is_empty() {
+    let faults = &["presence_missing", "forbidden@device_list"];
+    let exporter = Exporter::start(Scenario { faults, ..Scenario::every_source() }).await;
+    for source in SOURCES.iter().filter(|source| **source != "presence") {
         exporter.wait_for_state(source, "ok").await;
     }
-    let scrape = pass(&exporter, Duration::from_secs(1), ALL).await;
-    assert_eq!(scrape.count("teams_rooms_room_presence_state"), 0);
-    assert_eq!(scrape.total(VOTE, &["source=\"presence\""]), 0);
-    assert!(!scrape.text.contains("presence_offline"));
-    assert_eq!(scrape.collector("items", "contoso", "presence"), Some(0.0));
-    let rooms = i64::try_from(scrape.count(ROOM_INFO)).ok();
-    assert_eq!(scrape.collector("expected_items", "contoso", "presence").map(seconds), rooms);
+    let scrape = exporter.wait_for_state("presence", "empty").await;
+    assert_eq!(scrape.value(UP), Some("0"));
+    let gauge = |scrape: &Scrape, name| scrape.collector(name, "contoso", "presence");
+    assert_eq!(gauge(&scrape, "success"), Some(0.0));
+    assert_eq!(gauge(&scrape, "last_success_timestamp_seconds"), None);
+
+    exporter.sim.set_faults(parse(&["forbidden@device_list"]));
+    exporter.wait_until("a presence", |scrape| scrape.value(UP) == Some("1")).await;
+    exporter.sim.set_faults(parse(&["empty@presence", "forbidden@device_list"]));
+    let empty = exporter.wait_for_state("presence", "empty").await;
+    assert!(gauge(&empty, "items") > Some(0.0) && empty.value(UP) == Some("1"), "what was read is served");
+    exporter.sim.advance(Duration::from_mins(16));
+    exporter.wait_until("it has expired", |scrape| scrape.value(UP) == Some("0")).await;
     exporter.stop().await;
 }
 
@@ -320,8 +345,14 @@ async fn places_alone(faults: &'static [&'static str]) -> (BTreeSet<String>, [Op
 /// However Graph breaks the list into pages, every room comes, once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_of_places() {
-    let faults: [&'static [&'static str]; 4] =
-        [&[], &["places_nextlink"], &["duplicate_places"], &["places_nextlink", "duplicate_places"]];
+    let faults: [&'static [&'static str]; 6] = [
+        &[],
+        &["places_nextlink"],
+        &["duplicate_places"],
+        &["places_nextlink", "duplicate_places"],
+        &["page_count"],
+        &["page_count", "places_nextlink"],
+    ];
     let runs: Vec<_> = faults.map(|faults| spawn(places_alone(faults))).into();
     let mut found = Vec::new();
     for run in runs {
@@ -331,8 +362,11 @@ async fn pages_of_places() {
     assert!((128..=136).contains(&rooms.len()), "{}", rooms.len());
     assert_eq!(items.map(seconds), i64::try_from(rooms.len()).ok());
     assert_eq!(items, expected);
-    for other in &found {
-        assert!(*other == found[0], "{} rooms, {:?}", other.0.len(), other.1);
+    for (faults, (others, [held, counted])) in faults.iter().zip(&found) {
+        assert_eq!((others, held), (rooms, items), "{faults:?}: {} rooms", others.len());
+        // The count of a page is no number of rooms.
+        let is_total = !faults.contains(&"page_count");
+        assert_eq!(*counted, expected.filter(|_| is_total), "{faults:?}");
     }
 }
 
@@ -545,16 +579,17 @@ async fn check_without_devices(faults: &'static [&'static str], expected: &'stat
 /// When the device API is gone, rooms keep their names, their places and a state.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn life_without_the_device_api() {
-    let cases: [(&'static [&'static str], &'static str); 4] = [
-        (&["retired=404"], "retired"),
-        (&["retired=410"], "retired"),
-        (&["forbidden@devices"], "forbidden"),
-        (&["empty@devices"], "empty"),
+    // The state at first, and that of a source that has never answered.
+    let cases: [(&'static [&'static str], [&'static str; 2]); 4] = [
+        (&["retired=404"], ["unreachable", "retired"]),
+        (&["retired=410"], ["unreachable", "retired"]),
+        (&["forbidden@devices"], ["forbidden"; 2]),
+        (&["empty@devices"], ["empty"; 2]),
     ];
-    for case in cases.map(|(faults, state)| spawn(check_without_devices(faults, state))) {
+    for case in cases.map(|(faults, [state, _])| spawn(check_without_devices(faults, state))) {
         case.await.expect("the case passes");
     }
-    for case in cases.map(|(faults, state)| spawn(check_never_any_device(faults, state))) {
+    for case in cases.map(|(faults, [_, state])| spawn(check_never_any_device(faults, state))) {
         case.await.expect("the case passes");
     }
 }
@@ -588,66 +623,6 @@ async fn check_never_any_device(faults: &'static [&'static str], expected: &'sta
     assert!(booked >= 55, "{faults:?}: of {booked} rooms it is known whether they are booked");
     assert_eq!(scrape.total("teams_rooms_up", &["tenant=\"contoso\""]), 1, "{faults:?}");
     exporter.stop().await;
-}
-
-/// What is shown of rooms, devices and services.
-fn shown(scrape: &Scrape) -> BTreeMap<&str, &str> {
-    let families = [
-        "teams_rooms_room_",
-        "teams_rooms_device_",
-        "teams_rooms_intune_",
-        "teams_rooms_service_",
-        "teams_rooms_credential_",
-        "teams_rooms_account_",
-        "teams_rooms_license_",
-        "teams_rooms_up",
-    ];
-    let shown = scrape.series.iter().filter(|(key, _)| families.iter().any(|family| key.starts_with(family)));
-    shown.map(|(key, value)| (key.as_str(), value.as_str())).collect()
-}
-
-/// A source fails when all that it reads does.
-async fn check_fails_alone(source: &'static str, resources: &[&str]) {
-    let exporter = Exporter::start(Scenario::every_source()).await;
-    let before = exporter.wait_for_every_source().await;
-    let before = shown(&before);
-    for (fault, expected) in [
-        ("forbidden_source=", "forbidden"),
-        ("no_source=", "retired"),
-        ("error500@", "unreachable"),
-        ("reset@", "unreachable"),
-        ("throttle_bare@", "throttled"),
-        ("truncated@", "malformed"),
-        ("html@", "malformed"),
-    ] {
-        let faults: Vec<String> = resources.iter().map(|resource| format!("{fault}{resource}")).collect();
-        let faults: Vec<&str> = faults.iter().map(String::as_str).collect();
-        exporter.sim.set_faults(parse(&faults));
-        let during = exporter.wait_for_state(source, expected).await;
-        for other in ALL.iter().filter(|other| **other != source) {
-            assert_eq!(during.state("contoso", other), "ok", "{fault}");
-        }
-        let now = shown(&during);
-        let differing: Vec<_> = before.iter().filter(|(key, value)| now.get(*key) != Some(value)).collect();
-        assert!(differing.is_empty() && now.len() == before.len(), "{fault}: {differing:?}");
-        exporter.sim.set_faults(Vec::new());
-        exporter.wait_for_state(source, "ok").await;
-    }
-    exporter.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_source_fails_alone() {
-    let resources = |source| match source {
-        "accounts" => vec!["users", "licenses"],
-        "credentials" => vec!["applications"],
-        source => vec![source],
-    };
-    for source in
-        SOURCES.map(|source| spawn(async move { check_fails_alone(source, &resources(source)).await }))
-    {
-        source.await.expect("it does");
-    }
 }
 
 /// What has nothing in it where something was is doubted.
@@ -834,5 +809,78 @@ async fn a_broken_listing_of_places_disowns_no_room() {
     }
     assert!((50..100).contains(&placed), "{placed}");
     assert!(scrape.count(ROOM_INFO) >= 125, "{}", scrape.count(ROOM_INFO));
+    exporter.stop().await;
+}
+
+/// A list that brings fewer records than Graph counts is used, and takes nothing away.
+async fn check_short(source: &'static str, faults: &'static [&'static str], rooms: usize) {
+    let exporter = Exporter::start(Scenario { rooms, ..Scenario::every_source() }).await;
+    exporter.wait_for_every_source().await;
+    let before = pass(&exporter, Duration::from_secs(1), ALL).await;
+    let gauge = |scrape: &Scrape, name| scrape.collector(name, "contoso", source).map_or(0, seconds);
+    assert_eq!((before.state("contoso", source), gauge(&before, "missing_items")), ("ok", 0), "{source}");
+    exporter.sim.set_faults(parse(faults));
+    exporter.wait_for_state(source, "partial").await;
+    let mut during = Scrape::default();
+    for _ in 0..4 {
+        during = pass(&exporter, Duration::from_secs(1), ALL).await;
+    }
+    assert_eq!(during.state("contoso", source), "partial", "{faults:?}");
+    assert_eq!(during.collector("success", "contoso", source), Some(1.0));
+    assert!(gauge(&during, "missing_items") > 0, "{faults:?}");
+    for name in ["items", "held_items"] {
+        assert_eq!(gauge(&during, name), gauge(&before, name), "{faults:?}: {name}");
+    }
+    let expected = |scrape: &Scrape| scrape.collector("expected_items", "contoso", source).map(seconds);
+    match (expected(&before), expected(&during)) {
+        (None, None) => assert_eq!(faults, ["short@licenses=99"], "users are not counted"),
+        (None, now) => assert!(now > Some(gauge(&during, "missing_items")), "{faults:?}"),
+        (then, now) => assert_eq!(now, then, "{faults:?}: what Graph counts has not changed"),
+    }
+    for family in [
+        ROOM_INFO,
+        "teams_rooms_device_info",
+        "teams_rooms_intune_info",
+        "teams_rooms_account_enabled",
+        "teams_rooms_license_units",
+    ] {
+        assert!(before.count(family) > 0);
+        assert_eq!(during.keys(family), before.keys(family), "{faults:?}");
+    }
+    exporter.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn short_lists_take_nothing_away() {
+    let cases: [(&str, &'static [&'static str], usize); 7] = [
+        ("places", &["short@places"], 130),
+        ("places", &["ignore_skip@places"], 130),
+        ("places", &["short@places=60", "places_nextlink"], 130),
+        ("devices", &["short@device_list"], 12),
+        ("accounts", &["short@users"], 12),
+        ("accounts", &["short@licenses=99"], 12),
+        ("intune", &["short@intune=9"], 12),
+    ];
+    for case in cases.map(|(source, faults, rooms)| spawn(check_short(source, faults, rooms))) {
+        case.await.expect("the case passes");
+    }
+}
+
+/// From the first start on a list of places is short: no room is disowned for it, and the number of Graph shows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_listing_of_places_disowns_no_room() {
+    let faults = &["ignore_skip@places"];
+    let exporter = Exporter::start(Scenario { rooms: 180, faults, ..Scenario::every_source() }).await;
+    exporter.wait_for_everything().await;
+    exporter.wait_for_state("places", "partial").await;
+    let scrape = pass(&exporter, Duration::from_secs(1), ALL).await;
+    let numbers = ["items", "missing_items", "expected_items"]
+        .map(|gauge| scrape.collector(gauge, "contoso", "places").map_or(0, seconds));
+    assert_eq!((numbers[0], numbers[0] + numbers[1]), (100, numbers[2]));
+    assert!((175..190).contains(&numbers[2]), "{numbers:?}");
+    for room in exporter.sim.rooms() {
+        let core = core_devices(&scrape, &room);
+        assert!(!info(&scrape, &room.upn).is_empty() || core.is_empty(), "{}", room.upn);
+    }
     exporter.stop().await;
 }

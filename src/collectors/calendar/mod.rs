@@ -15,9 +15,11 @@ use tokio::time::Instant;
 
 use crate::collectors::Outcome;
 use crate::collectors::wire::{self, Node, UnknownValue, escape};
-use crate::graph::{CONCURRENCY, Client, Error};
+use crate::graph::{CONCURRENCY, Client, Error, Operation, Workload};
 use crate::model::Timestamp;
 use crate::model::calendar::{Booking, Calendar};
+
+const OPERATION: Operation = Operation { name: "calendar", workload: Workload::Outlook };
 
 /// Microsoft's documented limit of one request.
 const MAX_SCHEDULES: usize = 20;
@@ -63,10 +65,14 @@ pub async fn collect(
             Ok(schedules) => {
                 let reading = Reading { asked, window, now };
                 take(schedules.iter().filter_map(|schedule| reading.read(schedule, &mut outcome)).collect());
+                // Exchange answers for every mailbox that it is asked for, if only to refuse it.
+                outcome.missing += asked.len().saturating_sub(schedules.len());
                 outcome.parts_read += 1;
             }
             Err(error) => {
-                let hopeless = billed.is_hopeless(&error);
+                // Exchange throttles by mailbox: a few may be busy, but not one after another.
+                let throttled = error == Error::Throttled && outcome.failures.len() >= MAX_REFUSALS;
+                let hopeless = throttled || billed.is_hopeless(&error);
                 outcome.failures.push((format!("{} calendars", asked.len()), error));
                 if hopeless {
                     break; // the others would end the same way, one after another
@@ -106,7 +112,7 @@ async fn ask<'m>(
             Err(error) => return (asked, Err(error)),
         };
         let path = format!("/v1.0/users/{}/calendar/getSchedule", escape(through));
-        match client.ask("calendar", &path, &body, deadline).await {
+        match client.ask(OPERATION, &path, &body, deadline).await {
             Err(error @ (Error::Forbidden { .. } | Error::Absent { .. })) => billed.refused(through, error),
             Err(error) => return (asked, Err(error)),
             Ok(schedules) => {

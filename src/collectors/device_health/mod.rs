@@ -16,12 +16,14 @@ use tokio::time::Instant;
 
 use crate::collectors::Outcome;
 use crate::collectors::wire::{Node, UnknownValue, escape};
-use crate::graph::{CONCURRENCY, Client, Error, batch};
+use crate::graph::{CONCURRENCY, Client, Error, Operation, Workload, batch};
 use crate::model::collector::Collector;
 use crate::model::detail::{Connection, Detail, Login, Peripheral, Product, Slot, Software, SoftwareKind};
 use crate::model::device::{Device, DeviceType, Health};
 use crate::model::stamp::{Meaning, Stamps};
 use crate::model::{Snapshot, State, Timestamp};
+
+const OPERATION: Operation = Operation { name: "device_health", workload: Workload::Teamwork };
 
 /// A device and its detail; `None` where Graph reports none.
 pub type Found = (Arc<Device>, Option<Arc<Detail>>);
@@ -110,12 +112,14 @@ pub async fn collect(
     outcome
 }
 
-/// Why no device of a batch was answered, where that holds for all devices: the tenant refuses, or is not there.
+/// The error of a whole batch, if it is that of all devices: the tenant refuses, is busy or not there.
 fn hopeless(answers: &[Result<Box<RawValue>, Error>]) -> Option<Error> {
     let all = |error: &Error| answers.iter().all(|answer| answer.as_ref().err() == Some(error));
     let first = answers.first()?.as_ref().err()?;
-    let general =
-        matches!(first, Error::Unauthorized { .. } | Error::Forbidden { .. } | Error::Unreachable { .. });
+    let general = matches!(
+        first,
+        Error::Throttled | Error::Unauthorized { .. } | Error::Forbidden { .. } | Error::Unreachable { .. }
+    );
     (general && all(first)).then(|| first.clone())
 }
 
@@ -126,7 +130,7 @@ async fn read_batch<'d>(
 ) -> (&'d [Arc<Device>], Vec<Result<Box<RawValue>, Error>>) {
     let urls: Vec<String> =
         devices.iter().map(|device| format!("/teamwork/devices/{}/health", escape(&device.id))).collect();
-    (devices, client.batch("device_health", "beta", &urls, deadline).await)
+    (devices, client.batch(OPERATION, "beta", &urls, deadline).await)
 }
 
 /// What an answer brings; 404 means that Graph reports no health for this device.

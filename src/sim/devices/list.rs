@@ -37,7 +37,8 @@ pub(super) fn answer(call: &Call<'_>) -> Result<Reply, Reply> {
     let filter = filter(call)?;
     let position = position(call)?;
     break_down(call, filter.as_ref(), position)?;
-    let page = page(call, filter.as_ref(), position, top);
+    let mut page = page(call, filter.as_ref(), position, top);
+    let count = lose_rows(call, filter.as_ref(), &mut page);
     let mut rows = Vec::new();
     for entry in &page.entries {
         let mut row = write(call, entry, Document::Device);
@@ -45,7 +46,19 @@ pub(super) fn answer(call: &Call<'_>) -> Result<Reply, Reply> {
         rows.push(spoil::row(call, entry.id, row));
     }
     spoil::rows(call, &mut rows);
-    Ok(Reply::json(body(call, position, page.next, rows)))
+    Ok(Reply::json(body(call, position, page.next, count, rows)))
+}
+
+/// Takes away the rows at the end, and the link; gives the count of all, which a short list still has.
+fn lose_rows(call: &Call<'_>, filter: Option<&Filter>, page: &mut Page) -> Option<usize> {
+    let lost = pages::lost_rows(call, page.entries.len())?;
+    page.entries.truncate(page.entries.len() - lost);
+    page.next = None;
+    Some(matching(call, filter))
+}
+
+fn matching(call: &Call<'_>, filter: Option<&Filter>) -> usize {
+    call.tenant.world.entries().iter().filter(|entry| is_listed(call, filter, entry)).count()
 }
 
 fn top(call: &Call<'_>) -> Result<usize, Reply> {
@@ -138,8 +151,7 @@ fn size(call: &Call<'_>, filter: Option<&Filter>, top: usize) -> usize {
     if !ABOUT_PAGES.iter().any(|kind| call.faults.is_on(*kind).is_some()) {
         return top;
     }
-    let all = call.tenant.world.entries().iter().filter(|entry| is_listed(call, filter, entry));
-    top.min(all.count().div_ceil(2)).max(1)
+    top.min(matching(call, filter).div_ceil(2)).max(1)
 }
 
 fn is_listed(call: &Call<'_>, filter: Option<&Filter>, entry: &Entry) -> bool {
@@ -163,12 +175,18 @@ fn is_shrunk(call: &Call<'_>, id: Uuid) -> bool {
     draw.happens(fault.number_or(50.0) / 100.0)
 }
 
-fn body(call: &Call<'_>, position: Position, next: Option<Position>, rows: Vec<Value>) -> Value {
+fn body(
+    call: &Call<'_>,
+    position: Position,
+    next: Option<Position>,
+    count: Option<usize>,
+    rows: Vec<Value>,
+) -> Value {
     let mut body = json!({"@odata.context": format!("{}/beta/$metadata#teamwork/devices", call.tenant.url)});
     if let Some(members) = body.as_object_mut() {
         // Documented on the first page only, where it is the number of its rows, whatever follows.
         if position.page == 0 {
-            members.insert("@odata.count".to_owned(), rows.len().into());
+            members.insert("@odata.count".to_owned(), count.unwrap_or(rows.len()).into());
         }
         if let Some(link) = next.map(|next| pages::link(call, &skiptoken(call, next))) {
             members.insert("@odata.nextLink".to_owned(), link.into());

@@ -26,7 +26,14 @@ pub(super) use heartbeat::is_connected;
 pub(super) use real::ADMIN;
 
 const PERMISSIONS: &[&str] = &["TeamworkDevice.Read.All"];
-pub(super) const NOUN: &str = "devices";
+const NOUN: &str = "devices";
+const LIST: &str = "device_list";
+const HEALTH: &str = "device_health";
+
+/// Returns true if an operation reads devices, or a part of them.
+pub(super) fn is_noun(noun: &str) -> bool {
+    [NOUN, LIST, HEALTH].contains(&noun)
+}
 
 pub(super) const ROUTES: &[Route] = &[
     Route {
@@ -34,11 +41,14 @@ pub(super) const ROUTES: &[Route] = &[
         template: "/beta/teamwork/devices",
         options: &["$filter", "$top", "$select", "$skiptoken", "$count"],
         permissions: PERMISSIONS,
-        noun: NOUN,
+        noun: LIST,
         answer: list::answer,
     },
     route("/beta/teamwork/devices/{id}", &["$select"], |call| entity(call, Document::Device)),
-    route("/beta/teamwork/devices/{id}/health", EXPANDABLE, |call| entity(call, Document::Health)),
+    Route {
+        noun: HEALTH,
+        ..route("/beta/teamwork/devices/{id}/health", EXPANDABLE, |call| entity(call, Document::Health))
+    },
     route("/beta/teamwork/devices/{id}/activity", EXPANDABLE, |call| entity(call, Document::Activity)),
     route("/beta/teamwork/devices/{id}/configuration", EXPANDABLE, |call| {
         entity(call, Document::Configuration)

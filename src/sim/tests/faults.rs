@@ -50,6 +50,9 @@ const OF_THE_LIST: &[(&str, Holds)] = &[
     }),
     ("forbidden_once_token", |it| it.status == 403 && it.text().contains("Roles on the request ''.")),
     ("retired", |it| it.status == 410),
+    ("gone@device_list", |it| it.status == 410),
+    ("short", |it| it.rows().len() == 35 && it.json()["@odata.count"] == json!(40)),
+    ("short@devices=15", |it| it.rows().len() == 25 && it.json()["@odata.count"] == json!(40)),
     ("retired=404", |it| it.status == 404),
     ("retired=501", |it| it.status == 501),
     ("broken_type=teamsRoom", |it| it.status == 500),
@@ -120,6 +123,9 @@ const WITH_THEIR_OWN_TEST: &[&str] = &[
     "token_error",
     "token_html",
     "token_slow",
+    "drip",
+    "page_count",
+    "ignore_skip",
     "no_source",
     "forbidden_source",
     "slow_source",
@@ -139,7 +145,7 @@ const WITH_THEIR_OWN_TEST: &[&str] = &[
 
 #[test]
 fn every_fault_is_tested() {
-    let in_list = OF_THE_LIST.iter().map(|(fault, _)| fault.split('=').next().unwrap());
+    let in_list = OF_THE_LIST.iter().map(|(fault, _)| fault.split(['=', '@']).next().unwrap());
     let tested: HashSet<&str> = in_list.chain(WITH_THEIR_OWN_TEST.iter().copied()).collect();
     assert_eq!(tested, fault_table().iter().map(|(name, _)| *name).collect());
 }
@@ -165,6 +171,61 @@ async fn reset_and_stall_give_no_answer() {
     let waiting = tenant.send("GET", ROOMS, &headers, "");
     assert!(tokio::time::timeout(Duration::from_millis(200), waiting).await.is_err());
     assert!(tenant.sim.requests().iter().rev().take(2).all(|request| request.status == 0));
+}
+
+#[tokio::test]
+async fn a_body_can_come_byte_by_byte() {
+    let tenant = Tenant::new().await;
+    tenant.set_faults(&["drip@devices=0"]);
+    assert_eq!(tenant.get(&format!("{DEVICES}?$top=1")).await.rows().len(), 1);
+    tenant.set_faults(&["drip@device_health=60000"]);
+    assert_eq!(tenant.get(ROOMS).await.rows().len(), 40);
+    let urls = [format!("/teamwork/devices/{}/health", tenant.sim.devices()[0])];
+    assert!(tokio::time::timeout(Duration::from_millis(200), tenant.batch(&urls)).await.is_err());
+}
+
+/// Both are known of places.
+#[tokio::test]
+async fn places_can_count_a_page_and_ignore_skip() {
+    let tenant = Tenant::new().await;
+    let page = async |skip: usize| {
+        let url = format!("/v1.0/places/microsoft.graph.room?$top=10&$count=true&$skip={skip}");
+        let answer = tenant.get(&url).await;
+        let count = answer.json()["@odata.count"].as_u64().expect("a count");
+        (answer.rows()[0]["placeId"].clone(), count)
+    };
+    let (first, all) = page(0).await;
+    let (eleventh, _) = page(10).await;
+    assert!(first != eleventh && all > 20);
+    tenant.set_faults(&["ignore_skip"]);
+    assert_eq!(page(10).await, (first, all));
+    tenant.set_faults(&["page_count"]);
+    assert_eq!(page(10).await, (eleventh, 10));
+}
+
+/// A fault that names a source strikes the items of a batch that read from it, and no others.
+#[tokio::test]
+async fn an_item_has_the_faults_of_its_source() {
+    let tenant = Tenant::new().await;
+    let urls: Vec<String> =
+        tenant.sim.devices().iter().take(4).map(|id| format!("/teamwork/devices/{id}/health")).collect();
+    for (fault, status) in
+        [("error500", 500), ("throttle_bare", 429), ("throttle=7", 429), ("html", 200), ("gone", 410)]
+    {
+        let (name, value) =
+            fault.split_once('=').map_or((fault, String::new()), |(name, value)| (name, format!("={value}")));
+        for (source, struck) in [("device_health", true), ("devices", true), ("device_list", false)] {
+            tenant.set_faults(&[&format!("{name}@{source}{value}")]);
+            let answer = tenant.batch(&urls).await;
+            assert_eq!(answer.status, 200);
+            for item in answer.json()["responses"].as_array().unwrap() {
+                let is_struck = item["status"] == json!(status) && item["body"]["id"].is_null();
+                assert_eq!(is_struck, struck, "{fault} of {source}: {item}");
+            }
+        }
+    }
+    tenant.set_faults(&["short@device_health"]);
+    assert_eq!(tenant.batch(&urls).await.json()["responses"].as_array().unwrap().len(), 3);
 }
 
 #[tokio::test]
