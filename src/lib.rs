@@ -93,6 +93,7 @@ pub mod serve;
 
 // The program around it.
 pub mod app;
+pub mod capture;
 pub mod certificate;
 pub mod cli;
 pub mod clock;

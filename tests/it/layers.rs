@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 /// Each module with what it may import of ours: whole modules, or one item of one. Every entry stands on earlier
 /// rows, so the imports cannot form a circle.
-const LAYERS: [(&str, &[&str]); 26] = [
+const LAYERS: [(&str, &[&str]); 27] = [
     ("spelling", &[]),
+    ("capture", &[]),
     ("model", &["spelling"]),
     ("cli", &[]),
     ("logging", &[]),
