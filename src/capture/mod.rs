@@ -43,7 +43,7 @@ pub struct Answer<'a> {
 }
 
 /// What the scrubber has to know of the tenant in order to remove it.
-pub struct Settings {
+pub struct Settings<'s> {
     /// Drawn for this capture, and used for nothing else.
     pub key: Key,
     /// When the answers came, in Unix seconds.
@@ -54,12 +54,12 @@ pub struct Settings {
     pub stand_ins: Vec<(String, String)>,
     /// Ids of Microsoft's products, in lower case.
     pub public_ids: HashSet<String>,
-    pub secret: Secret,
+    pub secret: Secret<'s>,
 }
 
 /// The client secret, of which Graph shows the first characters.
-pub struct Secret {
-    pub begins_with: Box<dyn Fn(&str) -> bool + Send>,
+pub struct Secret<'s> {
+    pub begins_with: &'s dyn Fn(&str) -> bool,
     /// Its first characters are written instead.
     pub instead: String,
 }
@@ -98,7 +98,7 @@ struct Request {
 }
 
 /// Scrubs what was recorded. Of a request that was repeated the last answer counts.
-pub fn assemble(answers: &[Answer<'_>], left_out: usize, settings: Settings) -> Capture {
+pub fn assemble(answers: &[Answer<'_>], left_out: usize, settings: Settings<'_>) -> Capture {
     let Settings { key, moment, root, stand_ins, public_ids, secret } = settings;
     let (days, moment) = forms::day_of_capture(moment);
     let moment = jiff::Timestamp::from_second(moment).unwrap_or_default().to_string();
@@ -115,7 +115,7 @@ pub fn assemble(answers: &[Answer<'_>], left_out: usize, settings: Settings) -> 
 }
 
 impl Capture {
-    fn add(&mut self, answer: &Answer<'_>, days: i32, secret: &Secret, mentioned: &HashSet<String>) {
+    fn add(&mut self, answer: &Answer<'_>, days: i32, secret: &Secret<'_>, mentioned: &HashSet<String>) {
         let path = self.names.path(answer.path);
         let source = self.summary.sources.entry(answer.operation.to_owned()).or_default();
         let is_good = (200..300).contains(&answer.status);

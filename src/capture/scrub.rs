@@ -20,7 +20,7 @@ const HALF_A_PAIR: &str = r#""\ud800""#;
 /// What an answer is scrubbed with.
 pub(super) struct Scrub<'s> {
     pub(super) names: &'s mut Names,
-    pub(super) secret: &'s Secret,
+    pub(super) secret: &'s Secret<'s>,
     /// Dates move by so many days.
     pub(super) days: i32,
     /// What is counted.

@@ -26,7 +26,7 @@ pub struct Source {
     pub words: BTreeMap<String, BTreeMap<String, usize>>,
     /// Versions, makers and other public texts that stayed, by member.
     pub public: BTreeMap<String, usize>,
-    /// Values of enumerations that are not made of Microsoft's words, by member.
+    /// Values of enumerations with other words than Microsoft's, by member.
     pub unknown_words: BTreeMap<String, usize>,
     pub pseudonyms: u64,
     pub dates: u64,
@@ -82,7 +82,7 @@ impl fmt::Display for Source {
             writeln!(f, "  verbatim    {member}: {count} public versions, makers, models or times")?;
         }
         for (member, count) in &self.unknown_words {
-            writeln!(f, "  pseudonym   {member}: {count} values that Microsoft does not document")?;
+            writeln!(f, "  pseudonym   {member}: {count} values with words that no list has")?;
         }
         writeln!(f, "  pseudonyms  {} texts and {} numbers", self.pseudonyms, self.masked_numbers)?;
         writeln!(f, "  moved       {} dates; {} numbers stay", self.dates, self.numbers)?;

@@ -62,7 +62,7 @@ const WORDS: &str = "a aad access account accounts action active activity ad add
     compliant compute conference conferencing confirmed config configuration conflict connected connecting connection
     console contact content context cost count created critical current data date day default degradation degraded
     deleted denied desk desktop detail details device devices direct directory disabled disconnected display displays
-    disturb do domain duplicate eas email empty enabled end enrolled enrollment enterprise entity entra eq error etc events
+    disturb do domain drive duplicate e1 e3 e5 eas email empty enabled end enrolled enrollment enterprise entity entra eq error etc events
     exceeded exception exchange exists expired extended external fac faculty failed failure false firmware floor focusing
     for forbidden found free friday full future gateway gcc general get gmt gone gov grace graph group guest hardware
     has health healthy hdmi hidden home html hub id identity idle impact in inactive incident information ingest initial
@@ -72,12 +72,12 @@ const WORDS: &str = "a aad access account accounts action active activity ad add
     mobile modern modified monday mtr mtrpro my name needs network never new no noaudioconf non none noncompliant
     normal not number object of off office offline on one onedrive online only oof open operating operation operational
     operations optional or org other out outlook overdue overview overviews owned owner panel partial partner paused
-    pending period permission person personal phone place places plan platform portal positive post power prem
+    pending period permission person personal phone place places plan platform point portal positive post power prem
     premium presence presences presenting preview principal privileges pro processing profile property published
     queued quick quota reached read rebooting recipient recovering recovery reduced registered regular reported
     request requests required reserved resolved resource resources response restart restored restoring retired review
-    right room roomlist rooms running saturday schedule scheduled section server service sessions settings sharepoint
-    shared sign signed sip skip sku skus skype smart software speaker standard start starting state status stopped
+    right room roomlist rooms running saturday schedule scheduled section server service sessions settings share
+    shared sharepoint sign signed sip skip sku skus skype smart software spe speaker standard start starting state status stopped
     storage string subscribed subscription subscriptions success suite sunday supervised supported surface suspended
     sync system tablet team teams teamwork temporary tenant tentative text thursday timeout too top touch true trying
     tuesday type unable unauthorized unavailable under unhealthy unit unknown unreachable unsupported update updating

@@ -12,10 +12,11 @@ mod error;
 pub mod http;
 pub mod page;
 mod rate;
+pub mod record;
 mod retry;
 mod send;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -30,6 +31,7 @@ use auth::{Auth, Expiry, Token};
 pub use error::{Cause, Error};
 use page::Pages;
 use rate::Rate;
+use record::Recorder;
 use send::Outgoing;
 
 /// How patient and how fast a client is.
@@ -78,6 +80,7 @@ pub struct Client {
     first_pause: Duration,
     stats: TenantStats,
     clock: Clock,
+    recorder: Option<Arc<Recorder>>,
 }
 
 /// Requests in flight per tenant; more gains nothing at 25 items a second, and Outlook allows four.
@@ -116,7 +119,13 @@ impl Client {
             first_pause: limits.first_pause,
             stats,
             clock,
+            recorder: None,
         })
+    }
+
+    /// Records every answer from now on.
+    pub fn record(&mut self, recorder: Arc<Recorder>) {
+        self.recorder = Some(recorder);
     }
 
     /// Signs in now, if that has not been done, and gives the token's lifetime and what it says.

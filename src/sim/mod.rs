@@ -19,6 +19,7 @@ mod pages;
 mod places;
 mod presence;
 mod proofs;
+mod replay;
 mod reply;
 mod requests;
 mod routes;
@@ -43,6 +44,7 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 pub use faults::{Fault, FaultError, fault_table};
+pub use replay::Replay;
 pub use requests::RecordedRequest;
 use tenant::Tenant;
 pub use webhooks::Webhook;
@@ -69,6 +71,8 @@ pub struct Settings {
     pub roles: Option<Vec<String>>,
     /// How long it takes until the truth shows in what devices report. Presence follows the truth.
     pub device_lag: Duration,
+    /// Answers of Graph are those of a capture; the world has no rooms.
+    pub replay: Option<Arc<Replay>>,
 }
 
 impl Default for Settings {
@@ -82,6 +86,7 @@ impl Default for Settings {
             faults: Vec::new(),
             roles: None,
             device_lag: Duration::ZERO,
+            replay: None,
         }
     }
 }

@@ -68,7 +68,23 @@ const LAYERS: [(&str, &[&str]); 27] = [
             "store",
         ],
     ),
-    ("commands", &["app", "cli", "clock", "config", "graph", "metrics", "model", "poll", "stats", "store"]),
+    (
+        "commands",
+        &[
+            "app",
+            "capture",
+            "cli",
+            "clock",
+            "collectors",
+            "config",
+            "graph",
+            "metrics",
+            "model",
+            "poll",
+            "stats",
+            "store",
+        ],
+    ),
     (
         "main",
         &[
