@@ -84,7 +84,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             match &args.capture {
                 Some(directory) => {
                     let order = capture_order(directory, args.tenant.as_deref())?;
-                    runtime.block_on(capture::run(&config, &clock, order, &mut io::stdout())).map(exit_code)
+                    let captured = runtime.block_on(capture::run(&config, &clock, order, &mut io::stdout()));
+                    captured.map(|capture| exit_code(capture.is_some()))
                 }
                 None => {
                     runtime.block_on(check::run(&config, &clock, waiting, &mut io::stdout())).map(exit_code)

@@ -15,6 +15,8 @@ const LONGEST_DATE: usize = 40;
 const LONGEST_NAME: usize = 56;
 /// Digits in a member name, such as in `x509`; more of them are an id.
 const MOST_DIGITS: usize = 3;
+/// No English word of this length consists of the letters from a to f.
+const SHORTEST_ID: usize = 8;
 /// A dotted version has four numbers of at most ten digits, and a word.
 const LONGEST_VERSION: usize = 40;
 const LONGEST_NUMBER: usize = 12;
@@ -98,6 +100,7 @@ pub(super) fn is_identifier(name: &str) -> bool {
         part.starts_with(|c: char| c.is_ascii_alphabetic())
             && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
             && part.bytes().filter(u8::is_ascii_digit).count() <= MOST_DIGITS
+            && !(part.len() >= SHORTEST_ID && part.bytes().all(|b| b.is_ascii_hexdigit()))
     };
     let is_annotation = |rest: &str| {
         let names = rest.strip_prefix("odata.").or_else(|| rest.strip_prefix("microsoft.graph."));
@@ -179,6 +182,7 @@ mod tests {
             "anna.miller",
             "4c1d7b0a",
             "user12345",
+            "facade00cafe",
             "@anna",
             "Müller",
             "@odata.anna miller",

@@ -115,6 +115,11 @@ pub fn assemble(answers: &[Answer<'_>], left_out: usize, settings: Settings<'_>)
 }
 
 impl Capture {
+    /// Returns true if Graph answered nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.index.requests.is_empty()
+    }
+
     fn add(&mut self, answer: &Answer<'_>, days: i32, secret: &Secret<'_>, mentioned: &HashSet<String>) {
         let path = self.names.path(answer.path);
         let source = self.summary.sources.entry(answer.operation.to_owned()).or_default();

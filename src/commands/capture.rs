@@ -44,13 +44,13 @@ pub fn draw_key() -> anyhow::Result<Key> {
     Ok(key.map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?.expose())
 }
 
-/// Captures one tenant; true if there is a capture.
+/// Captures one tenant; `None` if there is nothing to write.
 pub async fn run(
     config: &Config,
     clock: &Clock,
     order: Order<'_>,
     out: &mut (dyn Write + Send),
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<Option<Capture>> {
     let place = || format!("--capture {}", order.directory.display());
     files::check(order.directory).with_context(place)?;
     let tenant = choose(&config.tenants, order.tenant)?;
@@ -59,22 +59,22 @@ pub async fn run(
     poller.client.record(recorder.clone());
     if let Err(error) = poller.client.sign_in().await {
         writeln!(out, "sign-in FAILED: {error}\nnothing is captured; `check` without --capture says what to do")?;
-        return Ok(false);
+        return Ok(None);
     }
     poller.once(first_details).await;
     for (collector, status) in store.snapshot().status.iter() {
         writeln!(out, "{:<15} {}", collector.label(), status.state.label())?;
     }
     let capture = scrubbed(&recorder.take(), moment, tenant, &poller, order);
-    if capture.files.is_empty() {
+    if capture.is_empty() {
         writeln!(out, "\nGraph answered nothing; nothing is written")?;
-        return Ok(false);
+        return Ok(None);
     }
     write!(out, "\nthis is kept, everything else is replaced:\n\n{}", capture.summary)?;
     out.flush()?;
     files::write(&capture, order.directory).with_context(place)?;
     report(&capture, order.directory, out)?;
-    Ok(true)
+    Ok(Some(capture))
 }
 
 fn choose<'t>(tenants: &'t [Tenant], name: Option<&str>) -> anyhow::Result<&'t Tenant> {

@@ -62,8 +62,8 @@ pub struct Replay {
     answers: HashMap<String, Answer>,
     /// The items of all answers to a question, by the end of its path and their key in lower case.
     items: HashMap<(&'static str, String), String>,
-    /// The templates of everything captured.
-    operations: HashSet<&'static str>,
+    /// The sources that were captured.
+    sources: HashSet<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -89,8 +89,8 @@ impl Replay {
             return Err(invalid(format!("its format is {}, and {FORMAT} is the one that is known", index.format)));
         }
         let moment = index.moment.parse().map_err(|error| invalid(format!("capture.json: moment: {error}")))?;
-        let (answers, items, operations) = (HashMap::new(), HashMap::new(), HashSet::new());
-        let mut replay = Self { moment, answers, items, operations };
+        let (answers, items, sources) = (HashMap::new(), HashMap::new(), HashSet::new());
+        let mut replay = Self { moment, answers, items, sources };
         for entry in &index.requests {
             let body = match &entry.file {
                 // A name with a separator would lead out of the directory.
@@ -110,7 +110,7 @@ impl Replay {
 
     fn add(&mut self, entry: &Entry, body: Body) {
         let path = entry.path.split('?').next().unwrap_or_default();
-        self.operations.insert(routes::operation(path));
+        self.sources.insert(routes::noun(path));
         let question = QUESTIONS.iter().find(|(end, ..)| path.ends_with(end));
         if let (Some((end, _, key)), Body::Json(text), 200..300) = (question, &body, entry.status) {
             self.add_items(end, key, text);
@@ -158,7 +158,7 @@ impl Replay {
         if let Some(refusal) = captured.filter(|answer| answer.status >= 400) {
             return Some(refusal.clone());
         }
-        if !self.operations.contains(routes::operation(request.path)) {
+        if !self.sources.contains(routes::noun(request.path)) {
             return None;
         }
         let body: Value = serde_json::from_slice(request.body).unwrap_or_default();
@@ -171,7 +171,7 @@ impl Replay {
     /// A source that was not captured is one without permission; of a source that was, the item does not exist.
     fn missing(&self, request: &GraphRequest<'_>) -> Reply {
         let operation = routes::operation(request.path);
-        let is_captured = self.operations.contains(operation);
+        let is_captured = self.sources.contains(routes::noun(request.path));
         let (status, code) = if is_captured { (404, "ResourceNotFound") } else { (403, "Forbidden") };
         tracing::warn!(method = request.method, path = request.path, query = request.query, status, "not in the capture");
         Reply::error(status, code, format!("The capture has no answer to {} {operation}.", request.method))
