@@ -467,7 +467,9 @@ mod tests {
         );
         let Command::Check(check) = parsed("check --capture d --tenant contoso") else { panic!("not check") };
         assert_eq!((check.capture, check.tenant), (Some("d".into()), Some("contoso".to_owned())));
-        assert!(matches!(parsed("simulate --replay d"), Command::Simulate(args) if args.replay == Some("d".into())));
+        assert!(
+            matches!(parsed("simulate --replay d"), Command::Simulate(args) if args.replay == Some("d".into()))
+        );
         assert_eq!(
             parsed("login --browser --tenant contoso --config.file=x"),
             Command::Login(LoginArgs {

@@ -252,7 +252,7 @@ async fn simulate(args: cli::SimulateArgs, stop: impl Future<Output = ()>) -> an
     })?;
     let replay = args.replay.as_deref().map(load_capture).transpose()?;
     let served = match &replay {
-        Some(replay) => format!("{} answers of a capture", replay.len()),
+        Some(replay) => format!("{} answers of a capture", replay.answers()),
         None => format!("{} simulated rooms", args.world.rooms),
     };
     let (tenant, world) = start_world(address, &args.world, replay).await?;

@@ -54,23 +54,23 @@ pub(super) fn texts(raw: &RawValue, found: &mut HashSet<String>) {
     }
 }
 
-/// A list without most of the rows that share no key with another source; and how many it lost. `None` if it lost none.
-pub(super) fn without_people(list: &RawValue, mentioned: &HashSet<String>) -> Option<(Box<RawValue>, usize)> {
-    let Json::Object(members) = json::open(list) else { return None };
-    let (mut lost, mut kept) = (0, Vec::new());
+/// A list without most of the rows that share no key with another source, and how many are gone; `None` if none is.
+pub(super) fn without_people(body: &RawValue, mentioned: &HashSet<String>) -> Option<(Box<RawValue>, usize)> {
+    let Json::Object(members) = json::open(body) else { return None };
+    let (mut gone, mut kept) = (0, Vec::new());
     for (name, value) in &members {
         let mut text = value.get().to_owned();
         if let (true, Json::Array(rows)) = (name == "value", json::open(value)) {
             let (related, others): (Vec<&RawValue>, Vec<&RawValue>) =
                 rows.iter().partition(|row| is_mentioned(row, mentioned));
-            lost += others.len().saturating_sub(MOST_UNRELATED);
+            gone += others.len().saturating_sub(MOST_UNRELATED);
             let rows = related.into_iter().chain(others.into_iter().take(MOST_UNRELATED));
             text = format!("[{}]", rows.map(RawValue::get).collect::<Vec<_>>().join(","));
         }
         kept.push(format!("{}:{text}", json::quoted(name)));
     }
     let rest = RawValue::from_string(format!("{{{}}}", kept.join(","))).ok()?;
-    (lost > 0).then_some((rest, lost))
+    (gone > 0).then_some((rest, gone))
 }
 
 fn is_mentioned(row: &RawValue, mentioned: &HashSet<String>) -> bool {
@@ -110,9 +110,14 @@ mod tests {
         let row = |n: usize| format!(r#"{{"id":"{n}","userPrincipalName":"U{n}@contoso.example"}}"#);
         let rows: Vec<String> = (0..50).map(row).collect();
         let list = RawValue::from_string(format!(r#"{{"x":1,"value":[{}]}}"#, rows.join(","))).expect("JSON");
-        let (rest, lost) = without_people(&list, &["u49@contoso.example".to_owned()].into()).expect("it lost some");
-        assert_eq!(lost, 29);
-        assert!(rest.get().starts_with(&format!(r#"{{"x":1,"value":[{},{},"#, row(49), row(0))), "{}", rest.get());
+        let (rest, gone) =
+            without_people(&list, &["u49@contoso.example".to_owned()].into()).expect("rows are gone");
+        assert_eq!(gone, 29);
+        assert!(
+            rest.get().starts_with(&format!(r#"{{"x":1,"value":[{},{},"#, row(49), row(0))),
+            "{}",
+            rest.get()
+        );
         assert!(!rest.get().contains(&row(20)));
         let all = (0..50).map(|n| format!("u{n}@contoso.example")).collect();
         assert!(without_people(&list, &all).is_none());

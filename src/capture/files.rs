@@ -18,7 +18,9 @@ pub fn check(directory: &Path) -> io::Result<()> {
     };
     match entries.next() {
         None => Ok(()),
-        Some(_) => Err(io::Error::new(io::ErrorKind::DirectoryNotEmpty, "it is not empty; name a new directory")),
+        Some(_) => {
+            Err(io::Error::new(io::ErrorKind::DirectoryNotEmpty, "it is not empty; name a new directory"))
+        }
     }
 }
 

@@ -37,13 +37,16 @@ pub(super) fn moved(text: &str, days: i32) -> Option<String> {
 }
 
 fn is_digits_and_dashes(day: &str) -> bool {
-    day.bytes().enumerate().all(|(place, b)| if matches!(place, 4 | 7) { b == b'-' } else { b.is_ascii_digit() })
+    day.bytes()
+        .enumerate()
+        .all(|(place, b)| if matches!(place, 4 | 7) { b == b'-' } else { b.is_ascii_digit() })
 }
 
 /// The days from a moment, in Unix seconds, to the day of every capture; the moment on that day.
 pub(super) fn day_of_capture(moment: i64) -> (i32, i64) {
     const DAY: i64 = 86_400;
-    let target = DAY_OF_CAPTURE.to_zoned(jiff::tz::TimeZone::UTC).map_or(0, |day| day.timestamp().as_second());
+    let target =
+        DAY_OF_CAPTURE.to_zoned(jiff::tz::TimeZone::UTC).map_or(0, |day| day.timestamp().as_second());
     let days = (target - moment).div_euclid(DAY) + i64::from((target - moment).rem_euclid(DAY) > 0);
     (i32::try_from(days).unwrap_or_default(), moment + days * DAY)
 }
@@ -78,13 +81,15 @@ pub(super) fn is_version(text: &str, is_word: impl Fn(&str) -> bool) -> bool {
     text.len() <= LONGEST_VERSION
         && has_form
         && parts.peek().is_some()
-        && parts.all(|part| is_number(part) || is_number(part.trim_start_matches(['v', 'V'])) || is_word(part))
+        && parts
+            .all(|part| is_number(part) || is_number(part.trim_start_matches(['v', 'V'])) || is_word(part))
 }
 
 /// A vendor or product of USB: `VID_046D`, `046d`.
 pub(super) fn is_usb_id(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    let digits = ["vid_", "pid_", "0x"].iter().find_map(|prefix| lower.strip_prefix(prefix)).unwrap_or(&lower);
+    let digits =
+        ["vid_", "pid_", "0x"].iter().find_map(|prefix| lower.strip_prefix(prefix)).unwrap_or(&lower);
     digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
@@ -143,7 +148,9 @@ mod tests {
 
     #[test]
     fn the_day_of_capture_is_the_same_for_each_moment() {
-        for moment in ["2026-11-30T00:00:00Z", "2026-11-30T23:59:59Z", "2024-02-29T12:00:00Z", "2025-01-01T00:00:00Z"] {
+        for moment in
+            ["2026-11-30T00:00:00Z", "2026-11-30T23:59:59Z", "2024-02-29T12:00:00Z", "2025-01-01T00:00:00Z"]
+        {
             let at: jiff::Timestamp = moment.parse().expect("a time");
             let (days, on_day) = day_of_capture(at.as_second());
             let on_day = jiff::Timestamp::from_second(on_day).expect("a time").to_string();
@@ -155,10 +162,19 @@ mod tests {
     #[test]
     fn versions_are_numbers_with_few_words() {
         let is_version = |text: &str| is_version(text, words::is_version_word);
-        for text in ["10.0.22631.4317", "1449/1.0.96.2026080102", "1.0.0.202608050640.product", "4.5.0-447123", "12", "v1.2", "5.1 beta"] {
+        for text in [
+            "10.0.22631.4317",
+            "1449/1.0.96.2026080102",
+            "1.0.0.202608050640.product",
+            "4.5.0-447123",
+            "12",
+            "v1.2",
+            "5.1 beta",
+        ] {
             assert!(is_version(text), "{text}");
         }
-        for text in ["", "Anna.Miller", "+49305550123", "055501234", "1.0 Oslo", "20261120", &"1.".repeat(21)] {
+        for text in ["", "Anna.Miller", "+49305550123", "055501234", "1.0 Oslo", "20261120", &"1.".repeat(21)]
+        {
             assert!(!is_version(text), "{text}");
         }
     }
@@ -198,7 +214,9 @@ mod tests {
         for text in ["oslo", "@contoso", "oslo@", "a b@c", "a@b@c", "a@."] {
             assert_eq!(address(text), None, "{text}");
         }
-        for (text, expected) in [("VID_046D", true), ("046d", true), ("0x1234", true), ("SAM", false), ("46D", false)] {
+        for (text, expected) in
+            [("VID_046D", true), ("046d", true), ("0x1234", true), ("SAM", false), ("46D", false)]
+        {
             assert_eq!(is_usb_id(text), expected, "{text}");
         }
         assert!(is_time_of_day("08:00:00.0000000") && !is_time_of_day("0800") && !is_time_of_day("08:xx"));

@@ -28,7 +28,7 @@ const IN_PATH: AsciiSet = NON_ALPHANUMERIC
     .remove(b'@');
 const IN_QUERY: AsciiSet = IN_PATH.remove(b'/');
 
-/// Query options of OData, and how their values are written.
+/// Query options of `OData`, and how their values are written.
 const OPTIONS: [(&str, Value); 9] = [
     ("$count", Value::Number),
     ("$expand", Value::Names),
@@ -47,7 +47,7 @@ enum Value {
     Number,
     /// Names of members.
     Names,
-    /// Words of OData, names of members, and texts in quotes.
+    /// Words of `OData`, names of members, and texts in quotes.
     Expression,
     Opaque,
 }
@@ -114,7 +114,8 @@ fn behind_host(text: &str, mask: &mut dyn Mask) -> String {
 
 /// A segment and its template.
 fn segment(text: &str, mask: &mut dyn Mask) -> (String, String) {
-    let is_of_graph = matches!(text, "" | "v1.0" | "beta" | "$batch" | "$metadata" | "$entity" | "$count" | "$ref");
+    let is_of_graph =
+        matches!(text, "" | "v1.0" | "beta" | "$batch" | "$metadata" | "$entity" | "$count" | "$ref");
     if is_of_graph || is_word(text) {
         return (text.to_owned(), text.to_owned());
     }
@@ -213,11 +214,31 @@ mod tests {
 
     #[test]
     fn paths_keep_what_is_of_graph() {
-        check("/beta/teamwork/devices/4c1d/health", "/beta/teamwork/devices/<4>/health", "/beta/teamwork/devices/{id}/health");
-        check("/v1.0/users/42?$select=id,proxyAddresses", "/v1.0/users/<2>?$select=id,proxyAddresses", "/v1.0/users/{id}");
-        check("/v1.0/users/a%40b.example/calendar/getSchedule", "/v1.0/users/<11>/calendar/getSchedule", "/v1.0/users/{id}/calendar/getSchedule");
-        check("/v1.0/applications(appId='42')", "/v1.0/applications(appId='<2>')", "/v1.0/applications(appId='{id}')");
-        check("/v1.0/places/microsoft.graph.room?$top=100&$count=true&$skip=0", "/v1.0/places/microsoft.graph.room?$top=100&$count=true&$skip=0", "/v1.0/places/microsoft.graph.room");
+        check(
+            "/beta/teamwork/devices/4c1d/health",
+            "/beta/teamwork/devices/<4>/health",
+            "/beta/teamwork/devices/{id}/health",
+        );
+        check(
+            "/v1.0/users/42?$select=id,proxyAddresses",
+            "/v1.0/users/<2>?$select=id,proxyAddresses",
+            "/v1.0/users/{id}",
+        );
+        check(
+            "/v1.0/users/a%40b.example/calendar/getSchedule",
+            "/v1.0/users/<11>/calendar/getSchedule",
+            "/v1.0/users/{id}/calendar/getSchedule",
+        );
+        check(
+            "/v1.0/applications(appId='42')",
+            "/v1.0/applications(appId='<2>')",
+            "/v1.0/applications(appId='{id}')",
+        );
+        check(
+            "/v1.0/places/microsoft.graph.room?$top=100&$count=true&$skip=0",
+            "/v1.0/places/microsoft.graph.room?$top=100&$count=true&$skip=0",
+            "/v1.0/places/microsoft.graph.room",
+        );
         check(
             "/v1.0/users?$filter=assignedLicenses/any(s:s/skuId%20eq%204cde)",
             "/v1.0/users?$filter=assignedLicenses/any(s:s/skuId eq <4>)",
@@ -229,7 +250,11 @@ mod tests {
             "/v1.0/deviceManagement/managedDevices",
         );
         check("/x?$filter=city eq 'New Anna''s'&q=Anna", "/<1>?$filter=<4> eq '<8>''<1>'&<1>=<4>", "/{id}");
-        check("/beta/teamwork/devices?$skiptoken=a%23b%3d", "/beta/teamwork/devices?$skiptoken=<4>", "/beta/teamwork/devices");
+        check(
+            "/beta/teamwork/devices?$skiptoken=a%23b%3d",
+            "/beta/teamwork/devices?$skiptoken=<4>",
+            "/beta/teamwork/devices",
+        );
     }
 
     #[test]
@@ -245,7 +270,10 @@ mod tests {
         let check = |text: &str, expected: &str| {
             assert_eq!(link(text, "https://graph.microsoft.com", &mut Count), expected);
         };
-        check("https://GRAPH.microsoft.com/v1.0/$metadata#users('a@b')/$entity", "https://graph.example/v1.0/$metadata#users('%3C3%3E')/$entity");
+        check(
+            "https://GRAPH.microsoft.com/v1.0/$metadata#users('a@b')/$entity",
+            "https://graph.example/v1.0/$metadata#users('%3C3%3E')/$entity",
+        );
         check("https://graph.microsoft.com.evil/v1.0", "https://<24>.example/v1.0");
         check("http://anna@contoso.example:80/anna", "http://<23>.example/%3C4%3E");
         check("/devices?$skip=5", "/devices?$skip=5");

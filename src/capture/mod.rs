@@ -130,7 +130,7 @@ impl Capture {
         let file = value.map(|(mark, value)| {
             let is_list_of_people = is_good && path.template == LIST_OF_PEOPLE;
             let reduced = is_list_of_people.then(|| bodies::without_people(value, mentioned)).flatten();
-            source.unrelated += reduced.as_ref().map_or(0, |(_, lost)| *lost);
+            source.unrelated += reduced.as_ref().map_or(0, |(_, gone)| *gone);
             let value = reduced.as_ref().map_or(value, |(rest, _)| rest);
             // The members of an error are not those of the resource.
             let template = if is_good { path.template.as_str() } else { "" };

@@ -67,7 +67,11 @@ impl Names {
         let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
         let masked = self.pseudonyms.of(&digits);
         // Neither JSON nor the magnitude allows a zero in the first place.
-        let masked = if digits.starts_with('0') { masked } else { masked.replacen('0', "1", usize::from(masked.starts_with('0'))) };
+        let masked = if digits.starts_with('0') {
+            masked
+        } else {
+            masked.replacen('0', "1", usize::from(masked.starts_with('0')))
+        };
         let mut fresh = masked.chars();
         let masked = mantissa.chars().map(|c| if c.is_ascii_digit() { fresh.next().unwrap_or(c) } else { c });
         masked.collect::<String>() + exponent
@@ -107,7 +111,10 @@ mod tests {
         let lower = names.text("room-oslo@contoso.example");
         assert_eq!(upper.to_lowercase(), lower);
         assert_eq!(names.text("SMTP:room-oslo@contoso.example"), format!("SMTP:{lower}"));
-        assert_eq!(names.path("/v1.0/users/room-oslo%40contoso.example").text, format!("/v1.0/users/{lower}"));
+        assert_eq!(
+            names.path("/v1.0/users/room-oslo%40contoso.example").text,
+            format!("/v1.0/users/{lower}")
+        );
         assert_ne!(names.text("room-oslo@contoso.test"), lower, "another domain is another address");
         assert!(!lower.contains("oslo") && !lower.contains("contoso"), "{lower}");
     }
@@ -125,7 +132,10 @@ mod tests {
     fn own_ids_get_stand_ins_and_public_ones_stay() {
         let mut names = names();
         assert_eq!(names.text(CLIENT), "stand-in");
-        assert_eq!(names.path(&format!("/v1.0/applications(appId='{}')", CLIENT.to_lowercase())).text, "/v1.0/applications(appId='stand-in')");
+        assert_eq!(
+            names.path(&format!("/v1.0/applications(appId='{}')", CLIENT.to_lowercase())).text,
+            "/v1.0/applications(appId='stand-in')"
+        );
         assert_eq!(names.text(&SKU.to_uppercase()), SKU.to_uppercase());
         for text in ["True", "To be filled by O.E.M.", "N/A", "0000-0000", ""] {
             assert_eq!(names.text(text), text);
@@ -139,7 +149,10 @@ mod tests {
             let masked = names.number(number);
             let form = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "0");
             assert_eq!(form(&masked), form(number));
-            assert!(serde_json::from_str::<serde_json::Number>(&masked).is_ok() || number == "1e400", "{masked}");
+            assert!(
+                serde_json::from_str::<serde_json::Number>(&masked).is_ok() || number == "1e400",
+                "{masked}"
+            );
         }
         assert_ne!(names.number("4711"), "4711");
         assert_eq!(names.number("0.00"), "0.00");

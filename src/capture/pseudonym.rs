@@ -39,11 +39,7 @@ const CASELESS: [char; 16] =
 
 impl Pseudonyms {
     pub(super) fn new(key: &Key) -> Self {
-        Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, key),
-            known: HashMap::new(),
-            used: HashSet::new(),
-        }
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, key), known: HashMap::new(), used: HashSet::new() }
     }
 
     /// The text with other letters and digits, each of the class and case of the one in its place.
@@ -93,7 +89,10 @@ impl Pseudonyms {
             context.update(&number.to_be_bytes());
             context.update(text.as_bytes());
             let tag = context.sign();
-            let pairs = tag.as_ref().chunks(2).map(|pair| pair.iter().fold(0, |sum, byte| sum << 8 | u16::from(*byte)));
+            let pairs = tag
+                .as_ref()
+                .chunks(2)
+                .map(|pair| pair.iter().fold(0, |sum, byte| sum << 8 | u16::from(*byte)));
             pairs.collect::<Vec<u16>>()
         };
         (0..).flat_map(block)

@@ -198,7 +198,8 @@ impl Scrub<'_> {
         }
         self.source.masked_numbers += 1;
         let masked = self.names.number(written);
-        let is_angle = at.member.eq_ignore_ascii_case("latitude") || at.member.eq_ignore_ascii_case("longitude");
+        let is_angle =
+            at.member.eq_ignore_ascii_case("latitude") || at.member.eq_ignore_ascii_case("longitude");
         if is_angle { within_a_circle(&masked) } else { masked }
     }
 }

@@ -39,7 +39,10 @@ fn scrubbed_value(body: &Value) -> Value {
 #[test]
 fn structure_order_types_and_public_words_stay() {
     let body = r#"{"zebra":1,"id":null,"deviceType":"teamsRoom","on":true,"list":[{"b":{},"a":[]}],"half":1.50e0,"deviceType":"sip"}"#;
-    assert_eq!(scrubbed("/beta/teamwork/devices", body).0, body.replace("1.50e0", &scrubbed_number("1.50e0")));
+    assert_eq!(
+        scrubbed("/beta/teamwork/devices", body).0,
+        body.replace("1.50e0", &scrubbed_number("1.50e0"))
+    );
     let row = json!({
         "healthStatus": "NonUrgent",
         "@odata.type": "#microsoft.graph.teamworkDevice",
@@ -83,7 +86,9 @@ fn everything_of_a_tenant_is_replaced() {
         "Anna Miller": { "anna@contoso.example": ["Anna", 47.5, { "note": "x500:/o=anna" }] },
     });
     let text = scrubbed_value(&row).to_string().to_lowercase();
-    for part in ["anna", "miller", "contoso", "4c1d7b0a", "912 34 567", "4711", "1975", "03-14", "59.9107", "47.5"] {
+    for part in
+        ["anna", "miller", "contoso", "4c1d7b0a", "912 34 567", "4711", "1975", "03-14", "59.9107", "47.5"]
+    {
         assert!(!text.contains(part), "{part} in {text}");
     }
 }
@@ -98,7 +103,8 @@ fn one_text_is_the_same_pseudonym_in_each_answer() {
         good("/v1.0/users/oslo@contoso.example", r#"{"mail":"OSLO@CONTOSO.EXAMPLE"}"#),
     ];
     let capture = assemble(&answers, 0, settings());
-    let parsed: Vec<Value> = capture.files.iter().map(|(_, text)| serde_json::from_str(text).expect("JSON")).collect();
+    let parsed: Vec<Value> =
+        capture.files.iter().map(|(_, text)| serde_json::from_str(text).expect("JSON")).collect();
     let paths: Vec<&str> = capture.index.requests.iter().map(|request| request.path.as_str()).collect();
     let id = parsed[0]["value"][0]["id"].as_str().expect("an id");
     assert_eq!(paths[1], format!("/beta/teamwork/devices/{id}/health"));
@@ -112,7 +118,8 @@ fn one_text_is_the_same_pseudonym_in_each_answer() {
 
 #[test]
 fn dates_keep_their_distance_to_the_moment() {
-    let (text, capture) = scrubbed("/beta/x", r#"{"lastModifiedDateTime":"2026-11-28T09:29:59.5Z","date":"2026-12-01"}"#);
+    let (text, capture) =
+        scrubbed("/beta/x", r#"{"lastModifiedDateTime":"2026-11-28T09:29:59.5Z","date":"2026-12-01"}"#);
     assert_eq!(text, r#"{"lastModifiedDateTime":"2024-12-30T09:29:59.5Z","date":"2025-01-02"}"#);
     assert_eq!(capture.index.moment, "2025-01-01T09:30:00Z");
 }
@@ -121,14 +128,24 @@ fn dates_keep_their_distance_to_the_moment() {
 fn own_ids_and_the_secret_get_stand_ins() {
     let row = json!({ "appId": "own-client", "passwordCredentials": [{ "hint": "own" }, { "hint": "abc" }] });
     let scrubbed = scrubbed_value(&row);
-    assert_eq!((&scrubbed["appId"], &scrubbed["passwordCredentials"][0]["hint"]), (&json!("other-client"), &json!("sim")));
+    assert_eq!(
+        (&scrubbed["appId"], &scrubbed["passwordCredentials"][0]["hint"]),
+        (&json!("other-client"), &json!("sim"))
+    );
     let other = scrubbed["passwordCredentials"][1]["hint"].as_str().expect("a text");
     assert!(other != "abc" && !"sim~secret".starts_with(other), "{other}");
 }
 
 #[test]
 fn what_is_no_json_leaves_its_form_alone() {
-    let bodies: [&[u8]; 6] = [b"{\"a\":", b"<h1>Anna</h1>", b"Anna", b"", b"\xef\xbb\xbf{\"a\":\"Anna\"}", br#"{"a":"\ud800 Anna"}"#];
+    let bodies: [&[u8]; 6] = [
+        b"{\"a\":",
+        b"<h1>Anna</h1>",
+        b"Anna",
+        b"",
+        b"\xef\xbb\xbf{\"a\":\"Anna\"}",
+        br#"{"a":"\ud800 Anna"}"#,
+    ];
     let paths: Vec<String> = (0..bodies.len()).map(|n| format!("/beta/{n}")).collect();
     let answers: Vec<Answer<'_>> =
         paths.iter().zip(bodies).map(|(path, body)| Answer { body, ..good(path, "") }).collect();
@@ -143,7 +160,12 @@ fn what_is_no_json_leaves_its_form_alone() {
 #[test]
 fn the_last_answer_to_a_request_counts_and_questions_by_post_are_all_kept() {
     let of = |method, path, status| Answer { method, status, ..good(path, "{}") };
-    let answers = [of("GET", "/beta/a", 429), of("POST", "/beta/b", 200), of("GET", "/beta/a", 200), of("POST", "/beta/b", 200)];
+    let answers = [
+        of("GET", "/beta/a", 429),
+        of("POST", "/beta/b", 200),
+        of("GET", "/beta/a", 200),
+        of("POST", "/beta/b", 200),
+    ];
     let capture = assemble(&answers, 0, settings());
     let kept: Vec<(&str, u16)> =
         capture.index.requests.iter().map(|request| (request.method.as_str(), request.status)).collect();
@@ -162,7 +184,11 @@ fn the_summary_counts_what_stays_and_what_does_not() {
     assert_eq!(members, ["createdDateTime", "healthStatus", "id"]);
     assert_eq!((source.pseudonyms, source.dates), (2, 1));
     let text = capture.summary.to_string();
-    for part in ["devices: 1 requests, 0 refused, 2 documents, 3 members", "healthStatus: healthy 1", "healthStatus: 1 values with"] {
+    for part in [
+        "devices: 1 requests, 0 refused, 2 documents, 3 members",
+        "healthStatus: healthy 1",
+        "healthStatus: 1 values with",
+    ] {
         assert!(text.contains(part), "{part} in {text}");
     }
     assert!(!text.contains("haywire"), "{text}");
@@ -187,8 +213,15 @@ fn any_value() -> impl Strategy<Value = Value> {
         "[qxzj]{3}[A-Za-zäöü0-9@:/. -]{6,40}".prop_map(Value::from),
     ];
     leaf.prop_recursive(5, 40, 6, |inner| {
-        let members = prop::collection::btree_map("[a-zA-Z@. ]{1,12}|deviceType|osVersion|lastModifiedDateTime|hint|value|model", inner.clone(), 0..6);
-        prop_oneof![prop::collection::vec(inner, 0..6).prop_map(Value::from), members.prop_map(|members| members.into_iter().collect())]
+        let members = prop::collection::btree_map(
+            "[a-zA-Z@. ]{1,12}|deviceType|osVersion|lastModifiedDateTime|hint|value|model",
+            inner.clone(),
+            0..6,
+        );
+        prop_oneof![
+            prop::collection::vec(inner, 0..6).prop_map(Value::from),
+            members.prop_map(|members| members.into_iter().collect())
+        ]
     })
 }
 

@@ -47,7 +47,8 @@ const MODELS: &str = "ccx500 ccx600 core2kit corekit ctp18 ctp25 g7500 hdmiinges
     tc10 tc8 thinksmartcore thinksmarthub thinksmartview tss1070 tss770 ucc100 vvx411";
 
 /// Substitutes that makers write for a missing serial number, squeezed.
-const PLACEHOLDERS: &str = "chassisserialnumber default defaultstring empty invalid na none notapplicable notavailable
+const PLACEHOLDERS: &str =
+    "chassisserialnumber default defaultstring empty invalid na none notapplicable notavailable
     notspecified null systemserialnumber tobefilledbyoem unknown";
 
 /// Words next to the numbers of a version.

@@ -239,7 +239,8 @@ pub const RESOURCES: &[Resource] = &[
 
 /// The members that were seen at a path, and of which there is no evidence but documentation.
 pub fn first_seen<'s>(seen: impl Iterator<Item = (&'s str, &'s str)>) -> Vec<(&'static str, &'static str)> {
-    let mut first: Vec<(&str, &str)> = seen.filter_map(|(path, member)| documented_only(path, member)).collect();
+    let mut first: Vec<(&str, &str)> =
+        seen.filter_map(|(path, member)| documented_only(path, member)).collect();
     first.sort_unstable();
     first.dedup();
     first

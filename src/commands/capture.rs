@@ -58,7 +58,10 @@ pub async fn run(
     let (recorder, moment) = (Arc::new(Recorder::default()), clock.now());
     poller.client.record(recorder.clone());
     if let Err(error) = poller.client.sign_in().await {
-        writeln!(out, "sign-in FAILED: {error}\nnothing is captured; `check` without --capture says what to do")?;
+        writeln!(
+            out,
+            "sign-in FAILED: {error}\nnothing is captured; `check` without --capture says what to do"
+        )?;
         return Ok(None);
     }
     poller.once(first_details).await;
@@ -80,7 +83,9 @@ pub async fn run(
 fn choose<'t>(tenants: &'t [Tenant], name: Option<&str>) -> anyhow::Result<&'t Tenant> {
     match (tenants, name) {
         ([tenant], None) => Ok(tenant),
-        (_, None) => anyhow::bail!("several tenants are configured; --tenant NAME chooses the one to capture"),
+        (_, None) => {
+            anyhow::bail!("several tenants are configured; --tenant NAME chooses the one to capture")
+        }
         (_, Some(name)) => tenants
             .iter()
             .find(|tenant| tenant.name == name)
@@ -95,7 +100,13 @@ fn first_details(mut devices: Vec<Arc<Device>>) -> Vec<Arc<Device>> {
     devices
 }
 
-fn scrubbed(recorded: &Recorded, moment: Timestamp, tenant: &Tenant, poller: &Poller, order: Order<'_>) -> Capture {
+fn scrubbed(
+    recorded: &Recorded,
+    moment: Timestamp,
+    tenant: &Tenant,
+    poller: &Poller,
+    order: Order<'_>,
+) -> Capture {
     let answers: Vec<Answer<'_>> = recorded.answers.iter().map(answer).collect();
     let own = [(poller.client.client_id(), order.client_id), (&tenant.tenant_id, order.tenant_id)];
     let begins_with = |start: &str| poller.client.secret_begins_with(start);

@@ -130,11 +130,19 @@ impl Client {
     fn note_items(&self, operation: &'static str, version: &str, urls: &[&str], body: &[u8]) {
         let Some(recorder) = &self.recorder else { return };
         let answers: Responses = serde_json::from_slice(body).unwrap_or(Responses { responses: Vec::new() });
-        for answer in answers.responses.iter().filter_map(|answer| serde_json::from_str::<Answer>(answer.get()).ok()) {
+        for answer in
+            answers.responses.iter().filter_map(|answer| serde_json::from_str::<Answer>(answer.get()).ok())
+        {
             let url = answer.place().and_then(|place| urls.get(place));
             let (Some(url), Some(status)) = (url, answer.status()) else { continue };
             let body = answer.body.map_or_else(Vec::new, |body| body.get().into());
-            recorder.note(Recorded { operation, method: "GET", path: format!("/{version}{url}"), status, body });
+            recorder.note(Recorded {
+                operation,
+                method: "GET",
+                path: format!("/{version}{url}"),
+                status,
+                body,
+            });
         }
     }
 }

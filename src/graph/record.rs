@@ -63,12 +63,18 @@ mod tests {
     #[test]
     fn a_recorder_has_an_end() {
         let recorder = Recorder::default();
-        let answer = |size| Answer { operation: "a", method: "GET", path: "/a".to_owned(), status: 200, body: vec![0; size] };
+        let answer = |size| Answer {
+            operation: "a",
+            method: "GET",
+            path: "/a".to_owned(),
+            status: 200,
+            body: vec![0; size],
+        };
         recorder.note(answer(MOST_BYTES - 1));
         recorder.note(answer(2));
         recorder.note(answer(1));
-        let recorded = recorder.take();
-        assert_eq!((recorded.answers.len(), recorded.left_out), (2, 1));
+        let Recorded { answers, left_out, .. } = recorder.take();
+        assert_eq!((answers.len(), left_out), (2, 1));
         assert_eq!(recorder.take(), Recorded::default());
     }
 

@@ -84,17 +84,24 @@ impl Replay {
     pub fn load(directory: &Path) -> io::Result<Self> {
         let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
         let index = fs::read(directory.join("capture.json"))?;
-        let index: Index = serde_json::from_slice(&index).map_err(|error| invalid(format!("capture.json: {error}")))?;
+        let index: Index =
+            serde_json::from_slice(&index).map_err(|error| invalid(format!("capture.json: {error}")))?;
         if index.format != FORMAT {
-            return Err(invalid(format!("its format is {}, and {FORMAT} is the one that is known", index.format)));
+            return Err(invalid(format!(
+                "its format is {}, and {FORMAT} is the one that is known",
+                index.format
+            )));
         }
-        let moment = index.moment.parse().map_err(|error| invalid(format!("capture.json: moment: {error}")))?;
+        let moment =
+            index.moment.parse().map_err(|error| invalid(format!("capture.json: moment: {error}")))?;
         let (answers, items, sources) = (HashMap::new(), HashMap::new(), HashSet::new());
         let mut replay = Self { moment, answers, items, sources };
         for entry in &index.requests {
             let body = match &entry.file {
                 // A name with a separator would lead out of the directory.
-                Some(file) if file.contains(['/', '\\']) => return Err(invalid(format!("`{file}` is no file name"))),
+                Some(file) if file.contains(['/', '\\']) => {
+                    return Err(invalid(format!("`{file}` is no file name")));
+                }
                 Some(file) => Body::Json(fs::read_to_string(directory.join(file))?.trim_end().to_owned()),
                 None => stand_in(&entry.body),
             };
@@ -104,7 +111,7 @@ impl Replay {
     }
 
     /// How many answers it has.
-    pub fn len(&self) -> usize {
+    pub fn answers(&self) -> usize {
         self.answers.len()
     }
 
@@ -125,7 +132,9 @@ impl Replay {
             #[serde(borrow)]
             value: Vec<&'a RawValue>,
         }
-        let items = serde_json::from_str::<List<'_>>(text.trim_start_matches('\u{feff}')).map(|list| list.value).unwrap_or_default();
+        let items = serde_json::from_str::<List<'_>>(text.trim_start_matches('\u{feff}'))
+            .map(|list| list.value)
+            .unwrap_or_default();
         for item in items {
             let value: Value = serde_json::from_str(item.get()).unwrap_or_default();
             if let Some(key) = value.get(key).and_then(Value::as_str) {
@@ -136,14 +145,17 @@ impl Replay {
 
     /// The answer to a request of Graph, with dates as if the capture had been made at `start`.
     pub(super) fn answer(&self, request: &GraphRequest<'_>, start: Timestamp) -> Reply {
-        let question = QUESTIONS.iter().find(|(end, ..)| request.method == "POST" && request.path.ends_with(end));
+        let question =
+            QUESTIONS.iter().find(|(end, ..)| request.method == "POST" && request.path.ends_with(end));
         let found = match question {
             Some(question) => self.put_together(question, request),
             None => self.answers.get(&spelled(request.method, request.path, request.query)).cloned(),
         };
         let Some(Answer { status, body }) = found else { return self.missing(request) };
         match body {
-            Body::Json(text) => Reply::raw(moved(&text.replace(ROOT, request.root), self.shift(start))).with_status(status),
+            Body::Json(text) => {
+                Reply::raw(moved(&text.replace(ROOT, request.root), self.shift(start))).with_status(status)
+            }
             Body::Other(content_type, text) => Reply::text(content_type, text).with_status(status),
         }
     }
@@ -153,7 +165,11 @@ impl Replay {
     }
 
     /// The items that are asked for. A mailbox that refused to be asked through refuses again.
-    fn put_together(&self, (end, list, _): &(&'static str, &str, &str), request: &GraphRequest<'_>) -> Option<Answer> {
+    fn put_together(
+        &self,
+        (end, list, _): &(&'static str, &str, &str),
+        request: &GraphRequest<'_>,
+    ) -> Option<Answer> {
         let captured = self.answers.get(&spelled(request.method, request.path, ""));
         if let Some(refusal) = captured.filter(|answer| answer.status >= 400) {
             return Some(refusal.clone());
@@ -173,7 +189,13 @@ impl Replay {
         let operation = routes::operation(request.path);
         let is_captured = self.sources.contains(routes::noun(request.path));
         let (status, code) = if is_captured { (404, "ResourceNotFound") } else { (403, "Forbidden") };
-        tracing::warn!(method = request.method, path = request.path, query = request.query, status, "not in the capture");
+        tracing::warn!(
+            method = request.method,
+            path = request.path,
+            query = request.query,
+            status,
+            "not in the capture"
+        );
         Reply::error(status, code, format!("The capture has no answer to {} {operation}.", request.method))
     }
 }
@@ -245,7 +267,8 @@ fn moved_date(text: &str, seconds: i64) -> Option<String> {
     let is_suffix = suffix.bytes().all(|b| b.is_ascii_digit() || b"Z.+-:".contains(&b));
     let whole: Option<DateTime> = format!("{day}{time}").parse().ok().filter(|_| time.len() == 9);
     if let Some(moment) = whole.filter(|_| is_suffix) {
-        let moved = moment.to_zoned(TimeZone::UTC).ok()?.checked_add(jiff::Span::new().seconds(seconds)).ok()?;
+        let moved =
+            moment.to_zoned(TimeZone::UTC).ok()?.checked_add(jiff::Span::new().seconds(seconds)).ok()?;
         return Some(format!("{}{suffix}", moved.strftime("%Y-%m-%dT%H:%M:%S")));
     }
     // A day alone, or a time that is written in no common way: whole days must do.
@@ -273,10 +296,18 @@ mod tests {
     #[test]
     fn requests_are_found_however_they_are_written() {
         let check = |one: (&str, &str), other: (&str, &str), is_same: bool| {
-            assert_eq!(spelled("GET", one.0, one.1) == spelled("GET", other.0, other.1), is_same, "{one:?} {other:?}");
+            assert_eq!(
+                spelled("GET", one.0, one.1) == spelled("GET", other.0, other.1),
+                is_same,
+                "{one:?} {other:?}"
+            );
         };
         let list = "/beta/teamwork/devices";
-        check((list, "$filter=deviceType%20eq%20'sip'&$top=50"), (list, "$top=20&$filter=deviceType eq %27sip%27"), true);
+        check(
+            (list, "$filter=deviceType%20eq%20'sip'&$top=50"),
+            (list, "$top=20&$filter=deviceType eq %27sip%27"),
+            true,
+        );
         check(("/v1.0/users/a%40b", ""), ("/v1.0/users/A@b", "$select=id"), true);
         check((list, "$skiptoken=a%2Bb"), (list, "$skiptoken=a+b"), true);
         check((list, "$skiptoken=a"), (list, "$skiptoken=A"), false);

@@ -13,8 +13,21 @@ use crate::golden::compare_text;
 
 /// The readers of a `Node` that take the name of a member.
 const READERS: [&str; 15] = [
-    "has", "node", "nodes", "text", "word", "whole_text", "is_list", "texts", "id", "flag", "number", "count", "size",
-    "time", "state",
+    "has",
+    "node",
+    "nodes",
+    "text",
+    "word",
+    "whole_text",
+    "is_list",
+    "texts",
+    "id",
+    "flag",
+    "number",
+    "count",
+    "size",
+    "time",
+    "state",
 ];
 
 /// Names of camel case that are no members: values, parts of answers, codes.
@@ -54,9 +67,12 @@ fn the_table_has_every_member_that_is_read_and_no_other() {
             wrong.push(format!("{path} reads `{name}`: give it a row in src/collectors/evidence.rs"));
         }
         let selected: BTreeSet<String> = literals.iter().flat_map(|literal| selected(literal)).collect();
-        let is_there = |name: &&&str| literals.iter().any(|literal| literal == **name) || selected.contains(**name);
+        let is_there =
+            |name: &&&str| literals.iter().any(|literal| literal == **name) || selected.contains(**name);
         for name in known.iter().filter(|name| !is_there(name)) {
-            wrong.push(format!("{path} does not read `{name}`: its row in src/collectors/evidence.rs is stale"));
+            wrong.push(format!(
+                "{path} does not read `{name}`: its row in src/collectors/evidence.rs is stale"
+            ));
         }
     }
     wrong.extend(files.keys().map(|file| format!("{file}: there is no such file in src/collectors")));
@@ -81,8 +97,17 @@ fn every_way_to_read_a_member_is_found() {
         }
     "#;
     let expected = [
-        "activity", "hardwareDetail", "healthStatus", "id", "latitude", "model", "osVersion", "roomCameraHealth", "skuId",
-        "status", "userId",
+        "activity",
+        "hardwareDetail",
+        "healthStatus",
+        "id",
+        "latitude",
+        "model",
+        "osVersion",
+        "roomCameraHealth",
+        "skuId",
+        "status",
+        "userId",
     ];
     assert_eq!(read_names(code).iter().map(String::as_str).collect::<Vec<_>>(), expected);
 }
@@ -93,7 +118,8 @@ fn the_page_of_evidence_is_that_of_the_table() {
     for resource in RESOURCES {
         let paths: Vec<String> = resource.paths.iter().map(|path| format!("`{path}`")).collect();
         let paths = if paths.is_empty() { "pushed to the exporter".to_owned() } else { paths.join(", ") };
-        write!(page, "\n## {}\n\n{paths}\n\n| member | evidence |\n|---|---|\n", resource.name).expect("memory");
+        write!(page, "\n## {}\n\n{paths}\n\n| member | evidence |\n|---|---|\n", resource.name)
+            .expect("memory");
         for (member, evidence) in resource.members {
             let evidence = match evidence {
                 Evidence::SeenLive(which) => format!("seen live: {which}"),
@@ -139,7 +165,9 @@ fn sources() -> Vec<String> {
             let name = path.strip_prefix(&root).expect("below the root").display().to_string();
             if path.is_dir() {
                 folders.push(path);
-            } else if !["mod.rs", "wire.rs", "evidence.rs"].contains(&name.as_str()) && !name.ends_with("tests.rs") {
+            } else if !["mod.rs", "wire.rs", "evidence.rs"].contains(&name.as_str())
+                && !name.ends_with("tests.rs")
+            {
                 found.push(name);
             }
         }
@@ -203,10 +231,14 @@ fn selected(literal: &str) -> Vec<String> {
     };
     let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic());
     let names: Vec<&str> = list.split(',').collect();
-    if names.iter().all(|name| is_name(name)) { names.into_iter().map(str::to_owned).collect() } else { Vec::new() }
+    if names.iter().all(|name| is_name(name)) {
+        names.into_iter().map(str::to_owned).collect()
+    } else {
+        Vec::new()
+    }
 }
 
 fn is_camel_case(literal: &str) -> bool {
-    let is_inner_capital = |pair: &[u8]| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase();
+    let is_inner_capital = |pair: &[u8]| matches!(pair, [before, after] if before.is_ascii_lowercase() && after.is_ascii_uppercase());
     literal.bytes().all(|b| b.is_ascii_alphabetic()) && literal.as_bytes().windows(2).any(is_inner_capital)
 }

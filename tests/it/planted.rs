@@ -21,12 +21,13 @@ use crate::capture::{captured, with_every_source};
 use crate::exporter::{client, spawn, start_tenant, tenant};
 
 /// What planted texts consist of: a person, an employer, an id, a telephone number. None of it is in any word list.
-const PARTS: [&str; 6] = ["quixotberg", "zanzibarova", "facade00cafe4bad", "97314026", "kwyjibo", "xyzzyplugh"];
+const PARTS: [&str; 6] =
+    ["quixotberg", "zanzibarova", "facade00cafe4bad", "97314026", "kwyjibo", "xyzzyplugh"];
 
 #[derive(Default)]
 struct Planted {
     /// From the original to what is planted, and in lower case back.
-    planted: HashMap<String, String>,
+    instead: HashMap<String, String>,
     originals: HashMap<String, String>,
     /// How often.
     texts: usize,
@@ -49,10 +50,10 @@ impl Planted {
         }
         self.texts += 1;
         self.members.insert(member.to_owned());
-        if let Some(known) = self.planted.get(text) {
+        if let Some(known) = self.instead.get(text) {
             return known.clone();
         }
-        let number = self.planted.len();
+        let number = self.instead.len();
         let planted = match kind(text) {
             Kind::Id => format!("facade00-cafe-4bad-8bad-{number:012x}"),
             Kind::Address => format!("Quixotberg.{}@kwyjibo{number}.Zanzibarova.example", letters(number)),
@@ -60,7 +61,7 @@ impl Planted {
             Kind::Word => format!("xyzzyPlugh{}", letters(number)),
             Kind::Text => format!("Quixotberg {} (Zanzibarova), +47 9731 4026 {number}", letters(number)),
         };
-        self.planted.insert(text.to_owned(), planted.clone());
+        self.instead.insert(text.to_owned(), planted.clone());
         self.originals.insert(planted.to_lowercase(), text.to_owned());
         planted
     }
@@ -194,7 +195,8 @@ impl Gateway {
             let path = target.split('?').next().unwrap_or_default();
             let link = format!("{}{path}?$skiptoken=kwyjibo-page-Quixotberg%20Zanzibarova", self.url);
             members.insert("@odata.nextLink".to_owned(), link.into());
-            let context = format!("{}/v1.0/$metadata#users('Quixotberg@Zanzibarova.example')/kwyjibo", self.url);
+            let context =
+                format!("{}/v1.0/$metadata#users('Quixotberg@Zanzibarova.example')/kwyjibo", self.url);
             members.insert("@odata.context".to_owned(), context.into());
         }
     }
@@ -241,7 +243,8 @@ fn response(status: u16, body: String) -> Response<Full<Bytes>> {
 
 /// All files of a capture, by name.
 fn files(directory: &Path) -> Vec<(String, String)> {
-    let entries = std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("readable").path());
+    let entries =
+        std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("readable").path());
     entries.map(|path| (path.display().to_string(), std::fs::read_to_string(&path).expect("UTF-8"))).collect()
 }
 
@@ -259,8 +262,12 @@ async fn nothing_personal_is_in_a_capture() {
     assert!(capture.is_some(), "{told}");
 
     // It has read all there is, down to single devices, mailboxes and users.
-    let asked: BTreeSet<String> =
-        sim.requests().into_iter().filter(|request| request.status == 200).map(|request| request.operation).collect();
+    let asked: BTreeSet<String> = sim
+        .requests()
+        .into_iter()
+        .filter(|request| request.status == 200)
+        .map(|request| request.operation)
+        .collect();
     for operation in [
         "/beta/teamwork/devices",
         "/beta/teamwork/devices/{id}/health",
@@ -285,12 +292,20 @@ async fn nothing_personal_is_in_a_capture() {
     let mut shown = files(&directory);
     assert!(shown.len() > 40, "{} files", shown.len());
     shown.push(("what is printed".to_owned(), told.replace(&directory.display().to_string(), "")));
-    let squeeze = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
-    let secrets = [sim.secret(), sim::IDENTITY_HEADER, gateway.url.trim_start_matches("http://"), "Bearer", "authorization"];
+    let squeeze =
+        |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+    let secrets = [
+        sim.secret(),
+        sim::IDENTITY_HEADER,
+        gateway.url.trim_start_matches("http://"),
+        "Bearer",
+        "authorization",
+    ];
     for (name, text) in &shown {
         let squeezed = squeeze(text);
         for part in PARTS {
-            let found = squeezed.match_indices(part).map(|(at, _)| squeezed.get(at.saturating_sub(80)..at + 20));
+            let found =
+                squeezed.match_indices(part).map(|(at, _)| squeezed.get(at.saturating_sub(80)..at + 20));
             assert_eq!(found.collect::<Vec<_>>(), [], "{part} is in {name}");
         }
         let lower = text.to_lowercase();
