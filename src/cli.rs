@@ -142,6 +142,9 @@ pub struct SimulateArgs {
         default_value_t = format!("127.0.0.1:{DEFAULT_SIMULATE_PORT}")
     )]
     pub listen_address: String,
+    /// Answer from this capture of `check --capture`, instead of from a simulated world
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["rooms", "seed"])]
+    pub replay: Option<PathBuf>,
     #[command(flatten)]
     pub world: WorldArgs,
     #[command(flatten)]
@@ -160,6 +163,13 @@ pub struct CheckArgs {
     /// The same, and print it with its defaults and without its secrets
     #[arg(long)]
     pub print_config: bool,
+    /// Read each granted source once and write what Graph answers to this new directory, with every name, id, address
+    /// and text replaced by a pseudonym: safe to attach to a public issue
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["wait", "config_only", "print_config"])]
+    pub capture: Option<PathBuf>,
+    /// Tenant to capture, where several are configured
+    #[arg(long, value_name = "NAME", requires = "capture")]
+    pub tenant: Option<String>,
     #[command(flatten)]
     pub config: ConfigArgs,
     #[command(flatten)]
@@ -449,6 +459,7 @@ mod tests {
             panic!("not simulate")
         };
         assert_eq!(simulate.listen_address, "127.0.0.1:10065");
+        assert_eq!(simulate.replay, None);
         let changed =
             WorldArgs { rooms: 5, seed: 7, profile: Profile::Real, speed: 60.0, start: None, faults: vec![] };
         assert_eq!(simulate.world, changed);
@@ -466,6 +477,11 @@ mod tests {
         assert_eq!(
             parsed("check --config.file x"),
             Command::Check(CheckArgs { config: config.clone(), ..CheckArgs::default() })
+        );
+        let Command::Check(check) = parsed("check --capture d --tenant contoso") else { panic!("not check") };
+        assert_eq!((check.capture, check.tenant), (Some("d".into()), Some("contoso".to_owned())));
+        assert!(
+            matches!(parsed("simulate --replay d"), Command::Simulate(args) if args.replay == Some("d".into()))
         );
         assert_eq!(
             parsed("login --browser --tenant contoso --config.file=x"),
@@ -508,6 +524,9 @@ mod tests {
         refused("simulate --web.listen-address=:1", ErrorKind::UnknownArgument, 2);
         refused("simulate --intake.listen-address=:1", ErrorKind::UnknownArgument, 2);
         refused("--config.file=x demo", ErrorKind::ArgumentConflict, 2);
+        refused("check --capture=x --wait=1h", ErrorKind::ArgumentConflict, 2);
+        refused("check --tenant=contoso", ErrorKind::MissingRequiredArgument, 2);
+        refused("simulate --replay=x --rooms=5", ErrorKind::ArgumentConflict, 2);
         for speed in ["-1", "nan", "inf", "fast"] {
             refused(&format!("demo --speed={speed}"), ErrorKind::ValueValidation, 2);
         }

@@ -40,6 +40,7 @@
 //! * [`otlp`]: the same facts, log events and spans, pushed to receivers of OpenTelemetry.
 //! * [`app`]: builds the parts of each tenant, runs them, exchanges them at a reload and stops them. [`commands`]: what
 //!   prints something and ends.
+//! * [`capture`]: what Graph answers, without the tenant: pseudonyms, and closed lists of what stays.
 //! * [`systemd`]: sockets that the service manager hands over, and the word that we are ready.
 //! * [`sim`]: a simulated tenant that speaks OAuth2 and Graph over HTTP, for `demo`, `simulate` and the tests.
 //!
@@ -68,7 +69,8 @@
 //!     what the program prints.
 //! 11. What strangers reach is a listener of its own: [`serve::intake`] knows no metrics, [`intake`] believes nobody without
 //!     a secret, and of what it is told no free text is kept (`tests/it/intake.rs`).
-//! 12. Unknown is absent, never 0: nothing that is missing reads as healthy (`tests/golden` shows each situation).
+//! 12. A capture holds nothing of a tenant but structure, Microsoft's words, sizes and ages (`tests/it/planted.rs`).
+//! 13. Unknown is absent, never 0: nothing that is missing reads as healthy (`tests/golden` shows each situation).
 //!
 //! # Where a new thing goes
 //!
@@ -93,6 +95,7 @@ pub mod serve;
 
 // The program around it.
 pub mod app;
+pub mod capture;
 pub mod certificate;
 pub mod cli;
 pub mod clock;

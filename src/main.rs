@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -10,7 +12,7 @@ use futures_util::stream::{self, Stream};
 use teams_rooms_exporter::app::{self, Listeners, Reload, Tuning};
 use teams_rooms_exporter::cli::{self, Command};
 use teams_rooms_exporter::clock::Clock;
-use teams_rooms_exporter::commands::{check, healthcheck, login, metrics, rooms};
+use teams_rooms_exporter::commands::{capture, check, healthcheck, login, metrics, rooms};
 use teams_rooms_exporter::config::{self, Config, Secret};
 use teams_rooms_exporter::metrics::catalogue::FAMILIES;
 use teams_rooms_exporter::model::Timestamp;
@@ -79,7 +81,16 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             let wait = args.wait.as_deref().map(config::wait).transpose()?;
             let waiting = wait.map(|at_most| check::Waiting { at_most, every: check::ASK_EVERY });
             start_logging(&quiet(&args.log), Vec::new())?;
-            runtime.block_on(check::run(&config, &clock, waiting, &mut io::stdout())).map(exit_code)
+            match &args.capture {
+                Some(directory) => {
+                    let order = capture_order(directory, args.tenant.as_deref())?;
+                    let captured = runtime.block_on(capture::run(&config, &clock, order, &mut io::stdout()));
+                    captured.map(|capture| exit_code(capture.is_some()))
+                }
+                None => {
+                    runtime.block_on(check::run(&config, &clock, waiting, &mut io::stdout())).map(exit_code)
+                }
+            }
         }
         Command::Login(args) => {
             let config = load(&cli::ServeArgs { config: args.config, ..cli::ServeArgs::default() })?;
@@ -168,6 +179,18 @@ async fn serve(
     app::run(config, listeners, telemetry, clock, Tuning::default(), reload, stop).await
 }
 
+/// A capture that `simulate --replay` lets the exporter read.
+fn capture_order<'o>(directory: &'o Path, tenant: Option<&'o str>) -> anyhow::Result<capture::Order<'o>> {
+    Ok(capture::Order {
+        directory,
+        tenant,
+        key: capture::draw_key()?,
+        tenant_id: sim::TENANT_ID,
+        client_id: sim::CLIENT_ID,
+        secret: sim::CLIENT_SECRET,
+    })
+}
+
 /// Each SIGHUP; of several that come while one is looked after, one.
 fn hangups() -> anyhow::Result<impl Stream<Item = ()> + Send> {
     let hangups = signal(SignalKind::hangup())?;
@@ -190,7 +213,8 @@ async fn demo(
     sockets: Sockets,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let (tenant, world) = start_world(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &args.world).await?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let (tenant, world) = start_world(address, &args.world, None).await?;
     let world_clock = tenant.clone();
     let clock = Clock::new(move || Timestamp::from_seconds(world_clock.now().as_second()));
     let secret = Secret::new(tenant.secret());
@@ -226,13 +250,17 @@ async fn simulate(args: cli::SimulateArgs, stop: impl Future<Output = ()>) -> an
             args.listen_address
         ))
     })?;
-    let (tenant, world) = start_world(address, &args.world).await?;
+    let replay = args.replay.as_deref().map(load_capture).transpose()?;
+    let served = match &replay {
+        Some(replay) => format!("{} answers of a capture", replay.answers()),
+        None => format!("{} simulated rooms", args.world.rooms),
+    };
+    let (tenant, world) = start_world(address, &args.world, replay).await?;
     write!(
         io::stdout(),
-        "{} simulated rooms; configuration for the exporter:\n\n\
+        "{served}; configuration for the exporter:\n\n\
          tenants:\n  - name: simulated\n    tenant_id: {}\n    client_id: {}\n    auth: {{ client_secret: {} }}\n    \
          cloud: {{ authority: {url}, graph: {url} }}\n\nbreak something: curl {url}/_sim/\n",
-        args.world.rooms,
         sim::TENANT_ID,
         sim::CLIENT_ID,
         tenant.secret(),
@@ -245,11 +273,17 @@ async fn simulate(args: cli::SimulateArgs, stop: impl Future<Output = ()>) -> an
     Ok(())
 }
 
+fn load_capture(directory: &Path) -> anyhow::Result<Arc<sim::Replay>> {
+    let replay = sim::Replay::load(directory);
+    replay.map(Arc::new).with_context(|| format!("--replay: {} is not a capture", directory.display()))
+}
+
 /// A world that begins now unless told otherwise, so that its times make sense beside a real Prometheus.
 #[expect(clippy::disallowed_methods, reason = "the world starts with the machine's time")]
 async fn start_world(
     address: SocketAddr,
     args: &cli::WorldArgs,
+    replay: Option<Arc<sim::Replay>>,
 ) -> anyhow::Result<(sim::Sim, impl Future<Output = ()> + Send)> {
     let faults =
         args.faults.iter().map(|fault| fault.parse().map_err(|error| Misuse(format!("--fault: {error}"))));
@@ -260,6 +294,7 @@ async fn start_world(
         speed: args.speed,
         faults: faults.collect::<Result<_, _>>()?,
         start: args.start.unwrap_or_else(jiff::Timestamp::now),
+        replay,
         ..sim::Settings::default()
     };
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;

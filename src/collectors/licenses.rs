@@ -45,6 +45,11 @@ const KNOWN: [(&str, &str, Tier); 15] = [
 #[derive(Clone, Debug)]
 pub struct Skus(BTreeMap<Arc<str>, Tier>);
 
+/// The ids of the products that are known: Microsoft's, the same in each tenant.
+pub fn known_ids() -> impl Iterator<Item = &'static str> {
+    KNOWN.iter().map(|(_, id, _)| *id)
+}
+
 /// A product of the tenant whose licence makes a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Product {

@@ -8,6 +8,7 @@ pub mod calendar;
 pub mod credentials;
 pub mod device_health;
 pub mod devices;
+pub mod evidence;
 pub mod incidents;
 pub mod intune;
 pub mod licenses;

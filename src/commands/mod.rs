@@ -1,5 +1,6 @@
 //! The subcommands that print something and end.
 
+pub mod capture;
 pub mod check;
 pub mod healthcheck;
 pub mod login;

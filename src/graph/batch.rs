@@ -15,11 +15,15 @@ use crate::graph::auth::Token;
 use crate::graph::error::Error;
 use crate::graph::operation::Operation;
 use crate::graph::page::shape;
+use crate::graph::record::Answer as Recorded;
 use crate::graph::retry::{self, Decision, Failure};
 use crate::graph::send::{Outgoing, Reply};
 
 /// Graph refuses more in one request.
 pub const MAX_ITEMS: usize = 20;
+
+/// The operation of an envelope.
+pub(super) const OPERATION: &str = "batch";
 
 /// What is asked, and what of it is settled.
 struct Batch<'u> {
@@ -115,11 +119,38 @@ impl Client {
             open.iter().filter_map(|place| batch.urls.get(*place)).map(String::as_str).collect();
         let body = encode(&urls);
         let url = self.url(&format!("/{}/$batch", batch.version))?;
-        let operation = Operation { name: "batch", ..operation };
-        let outgoing = Outgoing { operation, url, body: Some(&body), items: urls.len() };
+        let outgoing = Outgoing {
+            operation: Operation { name: OPERATION, ..operation },
+            url,
+            body: Some(&body),
+            items: urls.len(),
+        };
         let now = self.clock.now().seconds();
-        let read = |reply: Reply| Ok((decode(&reply.body, urls.len(), now)?, reply.token));
+        let read = |reply: Reply| {
+            self.note_items(operation.name, batch.version, &urls, &reply.body);
+            Ok((decode(&reply.body, urls.len(), now)?, reply.token))
+        };
         self.exchange(&outgoing, deadline, read).await
+    }
+
+    /// Records the items of a batch one by one, if answers are recorded.
+    fn note_items(&self, operation: &'static str, version: &str, urls: &[&str], body: &[u8]) {
+        let Some(recorder) = &self.recorder else { return };
+        let answers: Responses = serde_json::from_slice(body).unwrap_or(Responses { responses: Vec::new() });
+        for answer in
+            answers.responses.iter().filter_map(|answer| serde_json::from_str::<Answer>(answer.get()).ok())
+        {
+            let url = answer.place().and_then(|place| urls.get(place));
+            let (Some(url), Some(status)) = (url, answer.status()) else { continue };
+            let body = answer.body.map_or_else(Vec::new, |body| body.get().into());
+            recorder.note(Recorded {
+                operation,
+                method: "GET",
+                path: format!("/{version}{url}"),
+                status,
+                body,
+            });
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod http;
 mod operation;
 pub mod page;
 mod rate;
+pub mod record;
 mod retry;
 mod send;
 
@@ -34,6 +35,7 @@ pub use error::{Cause, Error};
 pub use operation::{Operation, Workload};
 use page::Pages;
 use rate::Rate;
+use record::Recorder;
 use retry::{Decision, Failure};
 use send::Outgoing;
 
@@ -86,6 +88,7 @@ pub struct Client {
     limits: Limits,
     stats: TenantStats,
     clock: Clock,
+    recorder: Option<Arc<Recorder>>,
 }
 
 /// Requests of one operation in flight per tenant; more gains nothing at 25 items a second, and Outlook allows four. Each
@@ -125,7 +128,13 @@ impl Client {
             limits,
             stats,
             clock,
+            recorder: None,
         })
+    }
+
+    /// Records every answer from now on.
+    pub fn record(&mut self, recorder: Arc<Recorder>) {
+        self.recorder = Some(recorder);
     }
 
     /// Signs in now, if that has not been done, and gives the token's lifetime and what it says.

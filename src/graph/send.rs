@@ -10,8 +10,9 @@ use url::Url;
 use crate::graph::auth::Token;
 use crate::graph::error::{Cause, Error};
 use crate::graph::operation::{Operation, Workload};
+use crate::graph::record::{self, Answer};
 use crate::graph::retry::{self, Decision, Failure, LONGEST_PAUSE};
-use crate::graph::{Client, body, challenge};
+use crate::graph::{Client, batch, body, challenge};
 use crate::model::Timestamp;
 
 /// A request before it is sent.
@@ -144,7 +145,7 @@ impl Client {
     async fn send(&self, outgoing: &Outgoing<'_>, token: &Token, attempt: u32) -> Result<Vec<u8>, Failure> {
         let (began, Operation { name, workload }) = (Instant::now(), outgoing.operation);
         let (status, mut outcome) = match self.request(outgoing, token).send().await {
-            Ok(response) => self.receive(response).await,
+            Ok(response) => self.receive(response, outgoing).await,
             Err(error) => (None, Err(Error::from_transport(&error).into())),
         };
         self.stats.observe(name, began.elapsed());
@@ -177,7 +178,11 @@ impl Client {
     }
 
     /// The status of a response, and its body if that is good.
-    async fn receive(&self, mut response: reqwest::Response) -> (Option<u16>, Result<Vec<u8>, Failure>) {
+    async fn receive(
+        &self,
+        mut response: reqwest::Response,
+        outgoing: &Outgoing<'_>,
+    ) -> (Option<u16>, Result<Vec<u8>, Failure>) {
         let status = response.status().as_u16();
         self.note_headers(response.headers());
         if let Some(id) = header(response.headers(), "request-id").filter(|id| id.len() <= MAX_REQUEST_ID) {
@@ -186,12 +191,29 @@ impl Client {
         let retry_after = header(response.headers(), "retry-after")
             .and_then(|value| retry::retry_after(value, self.clock.now().seconds()));
         let challenge = if status == 401 { challenge::in_headers(response.headers()) } else { None };
-        let outcome = match body::read(&mut response).await {
+        let body = body::read(&mut response).await;
+        self.note_answer(outgoing, status, body.as_deref().unwrap_or_default());
+        let outcome = match body {
             Ok(body) if (200..300).contains(&status) => Ok(body),
             Ok(body) => Err(Failure { error: Error::from_status(status, &body), retry_after, challenge }),
             Err(error) => Err(error.into()),
         };
         (Some(status), outcome)
+    }
+
+    /// Records an answer, if answers are recorded; a batch records its items.
+    fn note_answer(&self, outgoing: &Outgoing<'_>, status: u16, body: &[u8]) {
+        let Some(recorder) = self.recorder.as_ref().filter(|_| outgoing.operation.name != batch::OPERATION)
+        else {
+            return;
+        };
+        recorder.note(Answer {
+            operation: outgoing.operation.name,
+            method: if outgoing.body.is_some() { "POST" } else { "GET" },
+            path: record::path_below(&self.root, &outgoing.url),
+            status,
+            body: body.to_vec(),
+        });
     }
 
     /// `Deprecation` (RFC 9745) and `Sunset` (RFC 8594) say when Graph withdraws what was read.

@@ -20,6 +20,7 @@ mod places;
 mod presence;
 mod profile;
 mod proofs;
+mod replay;
 mod reply;
 mod requests;
 mod routes;
@@ -45,6 +46,7 @@ use uuid::Uuid;
 
 pub use faults::{Fault, FaultError, fault_table};
 pub use profile::Profile;
+pub use replay::Replay;
 pub use requests::RecordedRequest;
 use tenant::Tenant;
 pub use webhooks::Webhook;
@@ -73,6 +75,8 @@ pub struct Settings {
     pub roles: Option<Vec<String>>,
     /// How long it takes until the truth shows in what devices report. Presence follows the truth.
     pub device_lag: Duration,
+    /// Answers of Graph are those of a capture; the world has no rooms.
+    pub replay: Option<Arc<Replay>>,
 }
 
 impl Default for Settings {
@@ -87,6 +91,7 @@ impl Default for Settings {
             faults: Vec::new(),
             roles: None,
             device_lag: Duration::ZERO,
+            replay: None,
         }
     }
 }

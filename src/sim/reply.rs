@@ -18,6 +18,8 @@ pub(super) struct Reply {
 #[derive(Clone, Debug)]
 pub(super) enum Body {
     Json(Value),
+    /// JSON as it is written, members in their order.
+    Raw(String),
     /// Content type and text.
     Text(&'static str, String),
     /// Code and message of a Graph error; the ids of the request are added when it is sent.
@@ -35,6 +37,10 @@ pub(super) struct Stamp {
 impl Reply {
     pub(super) fn json(value: Value) -> Self {
         Self { status: 200, headers: Vec::new(), body: Body::Json(value) }
+    }
+
+    pub(super) fn raw(json: String) -> Self {
+        Self { status: 200, headers: Vec::new(), body: Body::Raw(json) }
     }
 
     pub(super) fn text(content_type: &'static str, text: impl Into<String>) -> Self {
@@ -70,6 +76,7 @@ impl Reply {
     pub(super) fn value(&self, stamp: &Stamp) -> Value {
         match &self.body {
             Body::Json(value) => value.clone(),
+            Body::Raw(text) => serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.as_str())),
             Body::Text(_, text) => Value::from(text.as_str()),
             Body::Error(code, message) => error_body(self.status, code, message, stamp),
         }
@@ -77,7 +84,7 @@ impl Reply {
 
     pub(super) fn bytes(&self, stamp: &Stamp) -> Vec<u8> {
         match &self.body {
-            Body::Text(_, text) => text.clone().into_bytes(),
+            Body::Text(_, text) | Body::Raw(text) => text.clone().into_bytes(),
             Body::Json(value) => value.to_string().into_bytes(),
             Body::Error(..) => self.value(stamp).to_string().into_bytes(),
         }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -11,6 +12,7 @@ use super::clock::Clock;
 use super::edits::{Edits, Patch};
 use super::faults::{Active, Fault, Kind};
 use super::proofs::Proofs;
+use super::replay::Replay;
 use super::reply::Stamp;
 use super::requests::Requests;
 use super::token::{self, Tokens};
@@ -31,6 +33,8 @@ pub(super) struct Tenant {
     pub(super) stopped: watch::Sender<bool>,
     /// How far what devices report lies behind, in milliseconds.
     pub(super) device_lag: i64,
+    /// What is served instead of the world, and when that began.
+    pub(super) replay: Option<(Arc<Replay>, Timestamp)>,
     roles: RwLock<Arc<[String]>>,
     faults: Mutex<Arc<Active>>,
     answered: AtomicI64,
@@ -39,18 +43,20 @@ pub(super) struct Tenant {
 impl Tenant {
     pub(super) fn new(url: String, settings: Settings) -> Self {
         let start = settings.start;
+        let rooms = if settings.replay.is_some() { 0 } else { settings.rooms };
         let roles = settings.roles.unwrap_or_else(|| token::ROLES.map(str::to_owned).into());
         Self {
             url,
             profile: settings.profile,
             clock: Clock::new(start, settings.speed),
-            world: World::new(settings.seed, settings.rooms, start),
+            world: World::new(settings.seed, rooms, start),
             edits: Edits::default(),
             tokens: Tokens::default(),
             proofs: Proofs::default(),
             requests: Requests::default(),
             stopped: watch::Sender::new(false),
             device_lag: i64::try_from(settings.device_lag.as_millis()).unwrap_or(i64::MAX),
+            replay: settings.replay.map(|replay| (replay, start)),
             roles: RwLock::new(roles.into()),
             faults: Mutex::new(Arc::new(Active::new(settings.faults, start.as_millisecond(), 0))),
             answered: AtomicI64::new(0),

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use mutate::Mutator;
-use targets::{configuration, graph, intake, requests, web_configuration};
+use targets::{capture, configuration, graph, intake, requests, web_configuration};
 
 /// Of each target, where nobody says how long.
 const USUAL_SECONDS: u64 = 2;
@@ -28,6 +28,11 @@ const USUAL_SECONDS: u64 = 2;
 #[test]
 fn graph_answers() {
     fuzz("graph", &graph::corpus(), graph::run);
+}
+
+#[test]
+fn captures() {
+    fuzz("capture", &capture::corpus(), capture::run);
 }
 
 #[test]

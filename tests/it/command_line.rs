@@ -14,12 +14,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use teams_rooms_exporter::clock::Clock;
 use teams_rooms_exporter::commands::check;
-use teams_rooms_exporter::config::{Config, MetricsFilter, Protection, Web};
 use teams_rooms_exporter::model::Timestamp;
-use teams_rooms_exporter::model::shard::Shard;
 use teams_rooms_exporter::sim::{CLIENT_ID, CLIENT_SECRET, IDENTITY_HEADER, Sim, TENANT_ID};
 
-use crate::exporter::{parse, start_tenant, tenant};
+use crate::exporter::{config, parse, start_tenant, tenant};
 use crate::pki::{TLS, WebFolder};
 
 /// How long a program is waited for; far more than it takes.
@@ -82,6 +80,14 @@ impl Program {
         let out = Stream::of(child.stdout.take().expect("piped"));
         let err = Stream::of(child.stderr.take().expect("piped"));
         Self { child, line: line.to_owned(), out, err, tells_secret: line.starts_with("simulate") }
+    }
+
+    /// The configuration that `simulate` prints.
+    fn settings(&mut self) -> Settings {
+        self.out.wait_for(&["break something"]);
+        let lines = self.out.text.lines().skip_while(|line| !line.starts_with("tenants:"));
+        let file: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+        Settings::new(&file.join("\n"))
     }
 
     fn signal(&self, name: &str) {
@@ -393,10 +399,7 @@ fn largest_buffer() -> u64 {
 #[test]
 fn what_simulate_prints_lets_every_command_read_it() {
     let mut simulate = Program::start("simulate --rooms 7 --speed 0 --listen-address 127.0.0.1:0");
-    simulate.out.wait_for(&["break something"]);
-    let lines = simulate.out.text.lines().skip_while(|line| !line.starts_with("tenants:"));
-    let file: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
-    let settings = Settings::new(&file.join("\n"));
+    let settings = simulate.settings();
 
     let check = run(&settings.line("check"), 0).out;
     contains(&check, &["tenant simulated", "sign-in ok", "ok: 14 records"]);
@@ -417,6 +420,33 @@ fn what_simulate_prints_lets_every_command_read_it() {
     simulate.signal("TERM");
     let ended = simulate.end();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
+}
+
+/// From a tenant to a capture, and from the capture to a tenant that every command reads.
+#[test]
+fn a_capture_is_written_once_and_can_be_replayed() {
+    let mut simulate = Program::start("simulate --rooms 4 --speed 0 --listen-address 127.0.0.1:0");
+    let settings = simulate.settings();
+    let directory = settings.folder.path().join("capture").display().to_string();
+    let line = settings.line(&format!("check --capture {directory}"));
+    let captured = run(&line, 0);
+    contains(&captured.out, &["devices         ok", "written: ", &directory, "please share the capture"]);
+    assert!(!captured.out.contains("room-"), "no room is named:\n{}", captured.out);
+    contains(&run(&line, 1).err, &["--capture", &directory, "it is not empty; name a new directory"]);
+    simulate.signal("TERM");
+    assert_eq!(simulate.end().code, Some(0));
+
+    let mut replay = Program::start(&format!("simulate --replay {directory} --listen-address 127.0.0.1:0"));
+    let settings = replay.settings();
+    contains(&replay.out.text, &[" answers of a capture; configuration for the exporter:"]);
+    contains(&run(&settings.line("check"), 0).out, &["credential client_secret expires", "all is well"]);
+    let table = run(&settings.line("rooms"), 0).out;
+    assert!(table.lines().count() > 4 && !table.contains("room-") && !table.contains("contoso"), "{table}");
+    replay.signal("TERM");
+    assert_eq!(replay.end().code, Some(0));
+
+    let folder = settings.folder.path().display().to_string();
+    contains(&run(&format!("simulate --replay {folder}"), 1).err, &["--replay", &folder, "is not a capture"]);
 }
 
 /// No file at all: where its authority is one of Microsoft's, the environment is enough.
@@ -571,23 +601,7 @@ impl Write for Consent {
 async fn check_waits_for_a_consent_that_is_on_its_way() {
     drop(rustls::crypto::ring::default_provider().install_default());
     let sim = start_tenant(8, &["forbidden"]).await;
-    let config = Config {
-        tenants: vec![tenant("contoso", &sim)],
-        web: Web {
-            listen_addresses: Vec::new(),
-            systemd_socket: false,
-            config_file: None,
-            protection: Protection::default(),
-            telemetry_path: "/metrics".to_owned(),
-            external_url: None,
-            lifecycle: false,
-        },
-        intake_addresses: Vec::new(),
-        shard: Shard::default(),
-        storage_path: None,
-        idle_after: None,
-        metrics: MetricsFilter::default(),
-    };
+    let config = config(tenant("contoso", &sim));
     let clock = Clock::new(|| Timestamp::from_seconds(1_795_244_591));
     drop(rustls::crypto::ring::default_provider().install_default()); // as main does; another test may have been first
     for (at_most, expected) in [(Duration::ZERO, false), (PATIENCE, true)] {

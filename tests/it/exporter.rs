@@ -163,23 +163,9 @@ impl Exporter {
         let web = web_file.as_deref().map(|file| WebConfig::load(file).expect("sound"));
         let scheme = if web.is_some_and(|web| web.tls.is_some()) { "https" } else { "http" };
         let url = format!("{scheme}://{}", listener.local_addr().expect("bound"));
-        let mut config = Config {
-            tenants: vec![tenant(scenario.tenant, &sim)],
-            intake_addresses: Vec::new(),
-            web: Web {
-                listen_addresses: Vec::new(),
-                systemd_socket: false,
-                config_file: web_file,
-                protection: Protection::default(),
-                telemetry_path: "/metrics".to_owned(),
-                external_url: None,
-                lifecycle: true,
-            },
-            shard: Shard::default(),
-            storage_path: scenario.storage_path,
-            idle_after: None,
-            metrics: MetricsFilter::default(),
-        };
+        let mut config = config(tenant(scenario.tenant, &sim));
+        config.web.config_file = web_file;
+        config.storage_path = scenario.storage_path;
         (scenario.configure)(&mut config);
         let (world, ahead) = (sim.clone(), Arc::new(AtomicI64::new(0)));
         let of_machine = ahead.clone();
@@ -507,6 +493,27 @@ pub(crate) async fn start_world(settings: sim::Settings) -> Sim {
 
 pub(crate) fn parse(faults: &[&str]) -> Vec<sim::Fault> {
     faults.iter().map(|fault| fault.parse().expect("a known fault")).collect()
+}
+
+/// The settings of an exporter that reads one tenant.
+pub(crate) fn config(tenant: Tenant) -> Config {
+    Config {
+        tenants: vec![tenant],
+        intake_addresses: Vec::new(),
+        web: Web {
+            listen_addresses: Vec::new(),
+            systemd_socket: false,
+            config_file: None,
+            protection: Protection::default(),
+            telemetry_path: "/metrics".to_owned(),
+            external_url: None,
+            lifecycle: true,
+        },
+        shard: Shard::default(),
+        storage_path: None,
+        idle_after: None,
+        metrics: MetricsFilter::default(),
+    }
 }
 
 /// One tenant, read many times a second.

@@ -12,7 +12,7 @@ use teams_rooms_exporter::sim::{self, Profile, Webhook};
 use crate::exporter::{Exporter, Scenario, Scrape, standing, start_world};
 
 /// Families whose values depend on the machine or the moment.
-const UNSTEADY: [&str; 13] = [
+pub(crate) const UNSTEADY: [&str; 13] = [
     "process_",
     "teams_rooms_collector_duration_seconds",
     "teams_rooms_collector_interval_seconds",
@@ -29,7 +29,7 @@ const UNSTEADY: [&str; 13] = [
 ];
 
 /// Left out: whether a change of state was seen depends on the moment at which the rooms were looked at before.
-const LEFT_OUT: &str = "teams_rooms_room_state_since_timestamp_seconds";
+pub(crate) const LEFT_OUT: &str = "teams_rooms_room_state_since_timestamp_seconds";
 
 /// Compares a scrape with the file at `path`, which begins at the root of the repository, or writes it.
 #[track_caller]

@@ -9,11 +9,15 @@ mod accounts;
 mod api;
 /// When rooms are booked, how long they are used, and what may not be known of that.
 mod calendar;
+/// What a capture holds, that it is the tenant without its data, and that a replay of it gives the same metrics.
+mod capture;
 mod catalogue;
 /// The binary itself: arguments, exit codes, signals, logs.
 mod command_line;
 /// When the secret expires, and who says so.
 mod credentials;
+/// How well each member of Graph is known, and that no member is missing.
+mod evidence;
 /// One test for each way in which Graph misbehaves.
 mod faults;
 /// Whole scrapes, compared with files.
@@ -42,6 +46,8 @@ mod parts;
 mod permissions;
 /// Certificates for the tests.
 mod pki;
+/// A Graph that puts personal data into each text of each answer.
+mod planted;
 /// Any snapshot makes an exposition that every scraper takes.
 mod properties;
 /// Rules, dashboards and documents ask for what is there.

@@ -1,5 +1,7 @@
 //! One target for each door that strangers or careless hands reach. Each goes through what the product itself calls.
 
+/// What Graph answers, written without the tenant.
+pub(crate) mod capture;
 /// The configuration file.
 pub(crate) mod configuration;
 /// What Graph and sign-in answer, read by every collector.
