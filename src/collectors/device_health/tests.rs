@@ -121,3 +121,12 @@ fn new_changed_and_unhealthy_devices_are_due_at_once() {
     listing.take(&[Arc::new(changed), Arc::new(sick)], Timestamp::from_seconds(1));
     assert_eq!(due_ids(&listing, &details), ["d010", "d011", "d012", "d000", "d001"]);
 }
+
+/// A 404 after a good answer is doubted once: the next cycle asks again.
+#[test]
+fn a_detail_that_was_denied_once_is_due_at_once() {
+    let (listing, mut details) = fleet(30);
+    let denied = Reading { denied: true, ..details["d012"].clone() };
+    details.insert("d012".into(), denied);
+    assert_eq!(due_ids(&listing, &details), ["d012", "d000", "d001"]);
+}
