@@ -12,6 +12,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 from http.client import HTTPConnection
 from pathlib import Path
 from subprocess import Popen
@@ -31,6 +32,8 @@ DEVICES_PER_ROOM = 1.75
 ROOM_DEVICES = {"teamsRoom", "collaborationBar", "surfaceHub", "teamsPanel", "touchConsole"}
 # Of a real tenant, in a steady state.
 CHANGED_SHARE, UNHEALTHY_SHARE = 0.01, 0.03
+# Longer than from one heartbeat of a device to the next.
+BEAT_SECONDS = 600
 TENANT_ID, CLIENT_ID = "11111111-2222-4333-8444-555555555555", "22222222-3333-4444-8555-666666666666"
 CLIENT_SECRET = "simulated~Secret.Never-Log_This+1"
 ALL_SOURCES = ["devices", "device_health", "presence", "places", "calendar", "accounts", "intune", "service_health", "credentials"]
@@ -40,6 +43,7 @@ def options(text: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary", nargs="?", default=ROOT / "target/release/teams-rooms-exporter", type=Path, help="a release build")
     parser.add_argument("--quick", action="store_true", help="a small try-out that is only printed")
+    parser.add_argument("--only", type=int, metavar="SIZE", help="the cases of this size alone; only printed")
     given = parser.parse_args()
     # A plain kill must still take the children along.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -48,10 +52,10 @@ def options(text: str) -> argparse.Namespace:
 
 
 class Tenant:
-    """A simulated tenant that stands still but for what is changed here."""
+    """A simulated tenant that stands still but for what is changed here, and for heartbeats."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, port: int, beats: bool) -> None:
+        self.port, self.beats = port, beats
         self.connection = HTTPConnection("127.0.0.1", port, timeout=60)
         self.changes = 0
 
@@ -106,6 +110,17 @@ class Tenant:
             self.edit(self.healthy[at % len(self.healthy)], {"activityState": activity, "lastModifiedDateTime": now})
         self.changes += count
 
+    def become_quiet(self) -> None:
+        """Goes to the noon of a Saturday, when nobody meets."""
+        now = datetime.now(timezone.utc)
+        noon = now.replace(hour=12, minute=0, second=0) + timedelta(days=(5 - now.weekday()) % 7 or 7)
+        self.ask("POST", f"/_sim/advance?seconds={int((noon - now).total_seconds())}")
+
+    def beat(self) -> None:
+        """Lets time pass in which every connected device shows a sign of life."""
+        if self.beats:
+            self.ask("POST", f"/_sim/advance?seconds={BEAT_SECONDS}")
+
     def edit(self, device: str, patch: dict[str, str]) -> None:
         self.ask("PATCH", f"/_sim/devices/{device}", json.dumps({"device": patch}))
 
@@ -115,13 +130,18 @@ class Tenant:
 
 
 @contextmanager
-def tenant(binary: Path, folder: Path, size: int, milliseconds: int = 0) -> Iterator[Tenant]:
+def tenant(
+    binary: Path, folder: Path, size: int, milliseconds: int = 0, profile: str = "real", beats: bool = False
+) -> Iterator[Tenant]:
     (port,) = free_ports(1)
     rooms = math.ceil(size / DEVICES_PER_ROOM)
     command = [str(binary), "simulate", f"--rooms={rooms}", "--speed=0", f"--listen-address=127.0.0.1:{port}"]
+    command.append(f"--profile={profile}")
     with running(command, folder / "tenant.log") as child:
         wait("the tenant", child, lambda: get(port, "/_sim/faults")[0] == 200)
-        world = Tenant(port)
+        world = Tenant(port, beats)
+        if beats:
+            world.become_quiet()
         world.become(size)
         world.slow_down(milliseconds)
         world.pid = child.pid

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::sim::Profile;
+
 /// The port of `/metrics` where no `--web.listen-address` is given.
 pub const DEFAULT_PORT: u16 = 10_064;
 
@@ -324,6 +326,9 @@ pub struct WorldArgs {
     /// Seed of the simulated world; the same seed gives the same rooms and events
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Shape of the answers: as real tenants send them, or as Microsoft documents them
+    #[arg(long, value_name = "real|documented", default_value_t = Profile::DEFAULT)]
+    pub profile: Profile,
     /// Simulated seconds per second; at 0 nothing changes
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,
@@ -434,14 +439,22 @@ mod tests {
             panic!("not demo")
         };
         let faults = vec!["throttle:0.1=5s".to_owned(), "slow".to_owned()];
-        assert_eq!(demo.world, WorldArgs { rooms: 60, seed: 1, speed: 1.0, start: None, faults });
+        let usual =
+            WorldArgs { rooms: 60, seed: 1, profile: Profile::DEFAULT, speed: 1.0, start: None, faults };
+        assert_eq!(demo.world, usual);
         assert_eq!(demo.web.listen_addresses, [":0"]);
 
-        let Command::Simulate(simulate) = parsed("simulate --rooms 5 --seed=7 --speed 60") else {
+        let Command::Simulate(simulate) = parsed("simulate --rooms 5 --seed=7 --speed 60 --profile real")
+        else {
             panic!("not simulate")
         };
         assert_eq!(simulate.listen_address, "127.0.0.1:10065");
-        assert_eq!(simulate.world, WorldArgs { rooms: 5, seed: 7, speed: 60.0, start: None, faults: vec![] });
+        let changed =
+            WorldArgs { rooms: 5, seed: 7, profile: Profile::Real, speed: 60.0, start: None, faults: vec![] };
+        assert_eq!(simulate.world, changed);
+        assert!(
+            matches!(parsed("demo --profile=documented"), Command::Demo(demo) if demo.world.profile == Profile::Documented)
+        );
         assert!(
             matches!(parsed("demo --speed 0"), Command::Demo(demo) if demo.world.speed.abs() < f64::EPSILON)
         );
@@ -491,6 +504,7 @@ mod tests {
         refused("--storage.path=", ErrorKind::InvalidValue, 2);
         refused("rooms --json --csv", ErrorKind::ArgumentConflict, 2);
         refused("demo --config.file=x", ErrorKind::UnknownArgument, 2);
+        refused("demo --profile=Real", ErrorKind::ValueValidation, 2);
         refused("simulate --web.listen-address=:1", ErrorKind::UnknownArgument, 2);
         refused("simulate --intake.listen-address=:1", ErrorKind::UnknownArgument, 2);
         refused("--config.file=x demo", ErrorKind::ArgumentConflict, 2);

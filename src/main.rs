@@ -256,6 +256,7 @@ async fn start_world(
     let settings = sim::Settings {
         rooms: usize::try_from(args.rooms)?,
         seed: args.seed,
+        profile: args.profile,
         speed: args.speed,
         faults: faults.collect::<Result<_, _>>()?,
         start: args.start.unwrap_or_else(jiff::Timestamp::now),

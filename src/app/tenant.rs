@@ -14,8 +14,10 @@ use crate::config::{self, Auth, Credential, Enabled, Trust};
 use crate::graph::{Client, Limits, auth};
 use crate::keep::Keeper;
 use crate::model::collector::{Collector, CollectorState, Status};
+use crate::model::identity::{self, Registry};
+use crate::model::rooms_file::Rooms;
 use crate::model::shard::Shard;
-use crate::model::{Snapshot, State, Timestamp, identity, record};
+use crate::model::{Snapshot, State, Timestamp, record};
 use crate::observe::Observer;
 use crate::poll::{self, Pace, Poller, Readers};
 use crate::render::Renderer;
@@ -180,7 +182,10 @@ fn store(mut snapshot: Snapshot, settings: &config::Tenant, shard: Shard) -> Arc
     let sources = sources(settings, shard, poll::PROBE);
     let first = |collector| first_status(collector, &snapshot, &sources);
     snapshot.status = Arc::new(Collector::ALL.iter().map(|one| (*one, first(*one))).collect());
-    snapshot.rooms_file = Arc::default();
+    snapshot.set_rooms_file(Rooms::default());
+    if settings.room_lists.is_empty() {
+        Registry::narrow(&mut Arc::make_mut(&mut snapshot.memory).rooms, false);
+    }
     let store = Arc::new(Store::new(snapshot));
     // Whoever it excludes must not show for a moment.
     match settings.rooms_file.as_deref().map(rooms_file::read) {
@@ -342,7 +347,7 @@ fn text_of(credential: &Credential) -> Result<String, String> {
 /// The trust in accounts on room devices, as the model has it.
 fn trust(settings: &config::Tenant) -> identity::Trust {
     match settings.trust_device_accounts {
-        Trust::Auto => identity::Trust::UntilListed,
+        Trust::Auto => identity::Trust::UnlessPerson,
         Trust::Yes => identity::Trust::Always,
         Trust::No => identity::Trust::Never,
     }

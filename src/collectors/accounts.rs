@@ -24,7 +24,8 @@ use crate::model::identity::Room;
 const OPERATION: Operation = Operation { name: "accounts", workload: Workload::Directory };
 
 /// What is read of a user, and no more.
-const SELECT: &str = "id,displayName,userPrincipalName,mail,proxyAddresses,accountEnabled,assignedLicenses";
+const SELECT: &str =
+    "id,displayName,givenName,surname,userPrincipalName,mail,proxyAddresses,accountEnabled,assignedLicenses";
 /// The most that Graph gives.
 const PAGE_SIZE: usize = 999;
 /// A mailbox may have some hundreds of addresses; a room is found by its first.
@@ -160,6 +161,7 @@ fn user(node: Node<'_>, skus: &Skus) -> Option<User> {
         email,
         other_names,
         name: node.text("displayName"),
+        has_personal_name: node.text("givenName").is_some() || node.text("surname").is_some(),
         account: RoomAccount {
             enabled: node.flag("accountEnabled"),
             license: license(node, skus),
@@ -224,6 +226,7 @@ mod tests {
             email: Some("oslo@meet.example".into()),
             other_names: vec!["mtr-oslo@contoso.example".into(), "old@contoso.example".into()],
             name: Some("Oslo".into()),
+            has_personal_name: false,
             account: RoomAccount {
                 enabled: Some(false),
                 license: Some(Tier::None),
@@ -247,7 +250,7 @@ mod tests {
             (Some("2"), "bergen@contoso.example"),
             (None, "rome@contoso.example"),
         ] {
-            let claim = Claim { object_id, ..Claim::of_file(email) };
+            let claim = Claim::of_file(email, object_id);
             Registry::assign(&mut registry, &claim);
         }
         let mut missing = missing(registry.rooms().map(|room| &**room), &users);

@@ -35,6 +35,8 @@ pub struct Outcome {
     /// Records that could not be used, with the reason of each.
     pub skipped: Vec<String>,
     pub unknown_values: Vec<UnknownValue>,
+    /// The fact that is missing for a request; Graph was not asked.
+    pub idle: Option<&'static str>,
 }
 
 impl Outcome {
@@ -47,6 +49,7 @@ impl Outcome {
         self.missing += other.missing;
         self.skipped.extend(other.skipped);
         self.unknown_values.extend(other.unknown_values);
+        self.idle = self.idle.or(other.idle);
         self
     }
 
@@ -96,7 +99,7 @@ impl Outcome {
         let told = grouped.iter().take(MAX_TOLD).map(|(parts, error)| format!("{}: {error}", named(parts)));
         let short = (self.missing > 0).then(|| format!("{} records are missing", self.missing));
         let told: Vec<String> = told.chain(short).collect();
-        (!told.is_empty()).then(|| told.join("; "))
+        if told.is_empty() { self.idle.map(str::to_owned) } else { Some(told.join("; ")) }
     }
 }
 

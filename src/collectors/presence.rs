@@ -27,7 +27,8 @@ pub async fn collect(
     deadline: Instant,
     take: &(dyn Fn(Vec<(Arc<str>, Presence)>) + Send + Sync),
 ) -> Outcome {
-    let mut outcome = Outcome { expected: Some(ids.len()), ..Outcome::default() };
+    let idle = ids.is_empty().then_some("no room is known by the object id of its account");
+    let mut outcome = Outcome { expected: Some(ids.len()), idle, ..Outcome::default() };
     for ids in ids.chunks(MAX_IDS) {
         let body = json!({ "ids": ids });
         match client.ask(OPERATION, "/v1.0/communications/getPresencesByUserId", &body, deadline).await {

@@ -110,6 +110,10 @@ impl<'a> Node<'a> {
         Timestamp::parse(self.value(name)?.as_str()?)
     }
 
+    pub(super) fn date(self, name: &str) -> Option<Timestamp> {
+        Timestamp::parse_date(self.value(name)?.as_str()?)
+    }
+
     /// The state that a member names, in any case; a name that is not documented is noted under `field`.
     pub(super) fn state<S: State>(
         self,

@@ -12,7 +12,7 @@ use crate::config::{Auth, Config, Enabled, Tenant};
 use crate::graph::auth::claims::Claims;
 use crate::graph::{Error, batch};
 use crate::model::collector::{Collector, CollectorState, Facts, Status};
-use crate::model::coverage;
+use crate::model::coverage::{self, Coverage};
 use crate::model::device::Device;
 use crate::model::fleet::Fleet;
 use crate::model::{Snapshot, Span, State};
@@ -58,7 +58,12 @@ fn tell(found: &[Findings<'_>], out: &mut (dyn Write + Send)) -> anyhow::Result<
         findings.tell(out)?;
     }
     let good = found.iter().all(Findings::is_good);
-    writeln!(out, "{}", if good { "all is well" } else { "not all is well; see above" })?;
+    match found.iter().map(Findings::count).sum::<usize>() {
+        _ if !good => writeln!(out, "not all is well; see above")?,
+        0 => writeln!(out, "all is well")?,
+        1 => writeln!(out, "sources are healthy, 1 finding; see above")?,
+        count => writeln!(out, "sources are healthy, {count} findings; see above")?,
+    }
     Ok(good)
 }
 
@@ -101,6 +106,14 @@ impl<'a> Findings<'a> {
             !required || (works && !status.refused)
         };
         signed_in.snapshot.status.iter().all(works) && signed_in.tells_room_state()
+    }
+
+    /// Counts the rooms and devices with a finding.
+    fn count(&self) -> usize {
+        let Ok(signed_in) = &self.sign_in else { return 0 };
+        let fleet = Fleet::at(&signed_in.snapshot, self.clock.now());
+        let gaps = coverage::gaps(&signed_in.snapshot, &fleet);
+        gaps.iter().filter(|gap| gap.is_finding).map(|gap| gap.of.len()).sum()
     }
 
     /// The sources that are refused although their permission is in the token, or required: consent is on its way.
@@ -241,16 +254,22 @@ impl<'a> Findings<'a> {
 
     fn tell_coverage(&self, signed_in: &SignedIn, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
         let fleet = Fleet::at(&signed_in.snapshot, self.clock.now());
-        writeln!(
-            out,
-            "\n  coverage: {} rooms, {} devices",
-            fleet.own_rooms().count(),
-            fleet.own_devices().count()
-        )?;
-        for gap in coverage::gaps(&signed_in.snapshot, &fleet) {
+        let gaps = coverage::gaps(&signed_in.snapshot, &fleet);
+        if !gaps.is_empty() {
+            writeln!(out, "\n  gaps:")?;
+        }
+        for gap in gaps {
             let named = gap.of.iter().take(MAX_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
             let more = if gap.of.len() > MAX_NAMED { ", ..." } else { "" };
             writeln!(out, "    {} {}: {named}{more}", gap.of.len(), gap.what)?;
+        }
+        let Coverage { rooms, buildings, devices, with_verdict } = Coverage::of(&fleet);
+        writeln!(
+            out,
+            "\n  coverage: {rooms} rooms in {buildings} buildings, {devices} devices, {with_verdict} rooms with a verdict"
+        )?;
+        for sentence in coverage::advice(&signed_in.snapshot, &fleet) {
+            writeln!(out, "    {sentence}")?;
         }
         writeln!(out)?;
         Ok(())
@@ -284,7 +303,8 @@ impl Findings<'_> {
         let said = match status.state {
             CollectorState::Disabled if is_off(status) => "off by configuration".to_owned(),
             CollectorState::Disabled if !status.refused => {
-                format!("off: not offered; unknown without it: {}", facts.brings)
+                let reason = status.reason.as_deref().unwrap_or("not offered");
+                format!("off: {reason}; unknown without it: {}", facts.brings)
             }
             CollectorState::Disabled if permitted => {
                 "REFUSED, though the token has the permission: consent may take two hours to spread"

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use crate::metrics::Out;
 use crate::model::State;
-use crate::model::detail::{Connection, Detail, Login, Peripheral, Software};
+use crate::model::detail::{Connection, Detail, Link, Login, Peripheral, Software};
 use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
 
-pub fn info(out: &mut Out<'_>, fleet: &Fleet<'_>, device: &FleetDevice<'_>) {
+pub fn info<'f>(out: &mut Out<'_>, fleet: &Fleet<'f>, device: &FleetDevice<'f>) {
     let (facts, room) = (device.device, fleet.room_of(device));
     let text = |text: &Option<Arc<str>>| text.as_deref().unwrap_or_default().to_owned();
     let extra = [
         ("room_id", device.room.map_or("", |room| &room.id)),
         ("device_type", facts.device_type.label()),
         ("role", device.role().label()),
-        ("manufacturer", &text(&facts.manufacturer)),
-        ("model", &text(&facts.model)),
+        ("manufacturer", fleet.manufacturer(device)),
+        ("model", fleet.model(device)),
         ("serial_number", &text(&facts.serial_number)),
         ("asset_tag", &text(&facts.asset_tag)),
         ("building", room.and_then(FleetRoom::building).unwrap_or_default()),
@@ -68,7 +68,7 @@ pub fn connected(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevice<'_>) {
 }
 
 pub fn connection_changed(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevice<'_>) {
-    out.known(device.detail().and_then(|detail| detail.connection.changed));
+    out.known(device.detail().and_then(|detail| device.since(Link::Connection, detail.connection)));
 }
 
 pub fn detail_read(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevice<'_>) {
@@ -83,7 +83,7 @@ pub fn login(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevice<'_>) {
 
 pub fn login_changed(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevice<'_>) {
     for (login, connection) in logins(device) {
-        let changed = connection.connected.and(connection.changed);
+        let changed = device.since(Link::Login(*login), *connection);
         out.known_with(&[("login", login.label())], changed);
     }
 }
@@ -102,7 +102,7 @@ pub fn peripheral_optional(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevic
 
 pub fn peripheral_changed(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevice<'_>) {
     for peripheral in peripherals(device) {
-        let changed = peripheral.connection.connected.and(peripheral.connection.changed);
+        let changed = device.since(Link::Peripheral(peripheral.slot), peripheral.connection);
         out.known_with(&[("peripheral", &peripheral.slot.label())], changed);
     }
 }

@@ -12,6 +12,14 @@ pub fn last_sync(out: &mut Out<'_>, device: &ManagedDevice) {
     out.known(device.last_sync);
 }
 
+pub fn security_patch(out: &mut Out<'_>, device: &ManagedDevice) {
+    out.known(device.security_patch);
+}
+
+pub fn certificate_expiry(out: &mut Out<'_>, device: &ManagedDevice) {
+    out.known(device.certificate_expiry);
+}
+
 pub fn storage_free(out: &mut Out<'_>, device: &ManagedDevice) {
     out.known(device.storage_free);
 }

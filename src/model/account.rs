@@ -30,6 +30,8 @@ pub struct User {
     /// The name it signs in with and its other addresses, lower case.
     pub other_names: Vec<Arc<str>>,
     pub name: Option<Arc<str>>,
+    /// It has a given name or a surname. Mailboxes of rooms have neither.
+    pub has_personal_name: bool,
     pub account: RoomAccount,
 }
 
@@ -75,6 +77,12 @@ impl User {
     /// Whether a licence says that this is a room.
     pub fn is_licensed_room(&self) -> bool {
         self.account.license.is_some_and(Tier::is_for_rooms)
+    }
+
+    /// Returns true if the directory leaves no doubt: a license for people, none for rooms, and the name of a person.
+    /// Without one of these the account can be that of a room that lost its license.
+    pub fn is_person(&self) -> bool {
+        self.has_personal_name && self.account.license == Some(Tier::Other)
     }
 
     /// Everything that it is found by, the best first.

@@ -117,7 +117,7 @@ impl Collector {
                 expiry: Duration::from_secs(6 * HOUR),
                 lag: "up to 8 h",
                 resource: "/v1.0/deviceManagement/managedDevices",
-                brings: "compliance, last contact, storage and operating system of room devices",
+                brings: "compliance, last contact, certificate, security patches, storage and operating system of room devices",
             },
             Self::ServiceHealth => Facts {
                 permissions: &["ServiceHealth.Read.All"],

@@ -3,8 +3,10 @@
 //! <https://learn.microsoft.com/graph/api/resources/teamworkdevicehealth?view=graph-rest-beta>
 
 use std::borrow::Cow;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use foldhash::quality::FixedState;
 use serde::{Deserialize, Serialize};
 
 use crate::model::device::{Activity, Device, Health};
@@ -24,7 +26,8 @@ pub struct Detail {
 pub struct Connection {
     /// `None` where Graph does not know.
     pub connected: Option<bool>,
-    /// When it last *changed*; never a sign of freshness.
+    /// The stamp that Graph gives: when it last *changed*, or a heartbeat ([`crate::model::stamp`]); never a sign of
+    /// freshness.
     pub changed: Option<Timestamp>,
 }
 
@@ -114,6 +117,54 @@ pub struct Basis {
     pub last_modified: Option<Timestamp>,
     pub health: Health,
     pub activity: Activity,
+    /// A number for the account that is signed in; `None` in older files.
+    #[serde(default)]
+    pub account: Option<u64>,
+}
+
+/// Something of a device that is connected or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Link {
+    Connection,
+    Login(Login),
+    Peripheral(Slot),
+}
+
+impl Detail {
+    /// Every link that was reported.
+    pub fn links(&self) -> impl Iterator<Item = (Link, Connection)> + '_ {
+        let logins = self.logins.iter().map(|(login, connection)| (Link::Login(*login), *connection));
+        let peripherals = self.peripherals.iter().map(|one| (Link::Peripheral(one.slot), one.connection));
+        [(Link::Connection, self.connection)].into_iter().chain(logins).chain(peripherals)
+    }
+
+    /// Returns true if the other detail differs in nothing but times.
+    pub fn has_values_of(&self, other: &Self) -> bool {
+        let values = |detail: &Self| {
+            let timeless = |connection: &mut Connection| connection.changed = None;
+            let mut detail = detail.clone();
+            timeless(&mut detail.connection);
+            detail.logins.iter_mut().for_each(|(_, connection)| timeless(connection));
+            detail.peripherals.iter_mut().for_each(|one| timeless(&mut one.connection));
+            detail
+        };
+        self == other || values(self) == values(other)
+    }
+}
+
+impl Basis {
+    /// Returns true if the list says the same of the device, but for its stamp.
+    pub fn is_state_of(&self, device: &Device) -> bool {
+        let now = Self::from(device);
+        let account = self.account.or(now.account);
+        Self { last_modified: now.last_modified, account, ..*self } == now
+    }
+
+    /// Returns true if the stamp of the device in the list is still the same.
+    pub fn is_stamp_of(&self, device: &Device) -> bool {
+        self.last_modified == device.last_modified
+    }
 }
 
 impl Slot {
@@ -167,6 +218,12 @@ impl State for SoftwareKind {
 
 impl From<&Device> for Basis {
     fn from(device: &Device) -> Self {
-        Self { last_modified: device.last_modified, health: device.health, activity: device.activity }
+        let account = device.account.as_ref().map(|account| (&account.id, &account.email));
+        Self {
+            last_modified: device.last_modified,
+            health: device.health,
+            activity: device.activity,
+            account: Some(FixedState::default().hash_one(account)),
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::product_names::Product;
 use crate::model::{State, Timestamp, shared};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -86,6 +87,12 @@ pub enum Activity {
     Busy,
     Unavailable,
     Unknown,
+}
+
+impl Device {
+    pub fn product(&self) -> Product {
+        Product { manufacturer: self.manufacturer.clone(), model: self.model.clone() }
+    }
 }
 
 impl DeviceType {

@@ -98,6 +98,15 @@ impl Listing {
         }
     }
 
+    /// Replaces what is held of listed devices.
+    pub fn replace(&mut self, devices: &[Arc<Device>]) {
+        for device in devices {
+            if let Some(row) = self.rows.get_mut(&device.id) {
+                row.device = device.clone();
+            }
+        }
+    }
+
     /// Ends a listing: drops what a complete type no longer lists, or holds it while the fall is not confirmed.
     pub fn settle(&mut self, census: &Census) -> Settled {
         if census.seen.is_empty() {

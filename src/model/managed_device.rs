@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::device::Account;
+use crate::model::device::{Account, Device};
+use crate::model::product_names::Product;
 use crate::model::{Snapshot, State, Timestamp, shared};
 
 /// Who is its primary user is not kept: that may be a person.
@@ -19,6 +20,12 @@ pub struct ManagedDevice {
     /// `None` where Intune does not know, or another system manages the device.
     pub compliant: Option<bool>,
     pub last_sync: Option<Timestamp>,
+    /// The level of Android's security patches, which is a date.
+    #[serde(default)]
+    pub security_patch: Option<Timestamp>,
+    /// The end of the certificate by which Intune knows the device.
+    #[serde(default)]
+    pub certificate_expiry: Option<Timestamp>,
     /// Bytes.
     pub storage_free: Option<u64>,
     /// Bytes.
@@ -34,15 +41,18 @@ pub struct ManagedDevice {
 pub enum Os {
     Windows,
     Android,
+    /// A system that is not known yet.
+    Unknown,
 }
 
 impl State for Os {
-    const ALL: &'static [Self] = &[Self::Windows, Self::Android];
+    const ALL: &'static [Self] = &[Self::Windows, Self::Android, Self::Unknown];
 
     fn label(self) -> &'static str {
         match self {
             Self::Windows => "windows",
             Self::Android => "android",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -50,21 +60,31 @@ impl State for Os {
 /// Tells the devices of rooms from those of people.
 pub struct Sieve<'a> {
     snapshot: &'a Snapshot,
-    serials: Serials<()>,
+    serials: Serials<&'a Device>,
 }
 
 impl<'a> Sieve<'a> {
     pub fn new(snapshot: &'a Snapshot) -> Self {
-        let fleet = snapshot.devices.rows.values().map(|row| (row.device.serial_number.as_deref(), ()));
-        Self { snapshot, serials: Serials::new(fleet) }
+        let fleet = snapshot.devices.rows.values().map(|row| &*row.device);
+        let numbered = fleet.map(|device| (device.serial_number.as_deref(), device));
+        Self { snapshot, serials: Serials::new(numbered) }
     }
 
     /// The device with its room, if it is one of the fleet or its primary user is a room.
     pub fn keep(&self, user: Option<&Account>, device: ManagedDevice) -> Option<ManagedDevice> {
         let room = user.and_then(|user| self.snapshot.memory.rooms.find(user.email.iter().chain(&user.id)));
         let room_id = room.filter(|room| !self.snapshot.is_excluded(room)).map(|room| room.id.clone());
-        let is_of_fleet = || self.serials.find(device.serial_number.as_deref()?);
-        (room_id.is_some() || is_of_fleet().is_some()).then_some(ManagedDevice { room_id, ..device })
+        (room_id.is_some() || self.listed(&device).is_some()).then_some(ManagedDevice { room_id, ..device })
+    }
+
+    /// The names that Intune spells for people and the row of the same serial number does not.
+    pub fn spellings(&self, device: &ManagedDevice, product: &Product) -> Vec<Arc<str>> {
+        let listed = self.listed(device).map(Device::product);
+        listed.map_or_else(Vec::new, |listed| listed.spelled_by(product))
+    }
+
+    fn listed(&self, device: &ManagedDevice) -> Option<&'a Device> {
+        self.serials.find(device.serial_number.as_deref()?)
     }
 }
 
@@ -117,6 +137,8 @@ fn normal(serial: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::device::DeviceType;
+    use crate::model::listing::tests::device;
 
     #[test]
     fn serial_numbers_join_in_any_spelling() {
@@ -131,6 +153,35 @@ mod tests {
         ] {
             assert_eq!(serials.find(serial), expected, "{serial:?}");
         }
+    }
+
+    #[test]
+    fn names_are_learned_by_serial_number_alone() {
+        let mut snapshot = Snapshot::default();
+        let listed = Device {
+            serial_number: Some("ha1".into()),
+            manufacturer: Some("yealink".into()),
+            model: Some("meetingbara30".into()),
+            ..(*device("a", DeviceType::CollaborationBar)).clone()
+        };
+        Arc::make_mut(&mut snapshot.devices).take(&[Arc::new(listed)], Timestamp::from_seconds(0));
+        let sieve = Sieve::new(&snapshot);
+        let product = Product { manufacturer: Some("Yealink".into()), model: Some("MeetingBar A30".into()) };
+        let spellings = |serial: Option<&str>| {
+            let managed = ManagedDevice { serial_number: serial.map(Into::into), ..ManagedDevice::default() };
+            sieve.spellings(&managed, &product)
+        };
+        assert_eq!(spellings(Some("HA1")), ["Yealink".into(), "MeetingBar A30".into()]);
+        assert!(spellings(Some("HA2")).is_empty() && spellings(None).is_empty());
+    }
+
+    /// Records of an older version have neither date.
+    #[test]
+    fn an_old_record_can_be_read() {
+        let old = r#"{"serial_number":"HA1","room_id":null,"compliant":true,"last_sync":7,"storage_free":5,"storage":9,"os":"android","os_version":"12"}"#;
+        let read: ManagedDevice = serde_json::from_str(old).expect("a record");
+        assert_eq!((read.os, read.last_sync), (Some(Os::Android), Some(Timestamp::from_seconds(7))));
+        assert_eq!((read.security_patch, read.certificate_expiry), (None, None));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::model::calendar::Booked;
 use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
+use crate::model::identity::Tie;
 use crate::model::room::{Judgement, Problem, Vote};
 use crate::model::{Snapshot, State, Timestamp};
 
@@ -31,6 +32,8 @@ pub struct RoomReport {
     pub site: Option<Arc<str>>,
     pub owner: Option<Arc<str>>,
     pub tier: Option<Arc<str>>,
+    /// The evidence that the mailbox of the room and the account of its devices are one; null while only one is known.
+    pub joined_by: Option<&'static str>,
     /// Seats.
     pub capacity: Option<u32>,
     pub problems: Vec<ProblemReport>,
@@ -103,6 +106,7 @@ fn report(tenant: &Arc<str>, fleet: &Fleet<'_>, room: &FleetRoom<'_>, judgement:
         site: room.site.map(|site| site.name.clone()),
         owner: owned(room.owner()),
         tier: owned(room.tier()),
+        joined_by: room.room.tie.map(Tie::label),
         capacity: room.place.and_then(|place| place.capacity),
         problems: judgement.problems.iter().map(ProblemReport::from).collect(),
         votes: judgement.votes.iter().map(VoteReport::from).collect(),

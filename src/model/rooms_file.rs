@@ -1,12 +1,12 @@
-//! What an operator says of rooms in a table: `email,building,floor,city,country,site,owner,tier,exclude`.
+//! The operator's table of rooms: `email,object_id,building,floor,city,country,site,owner,tier,exclude`.
 //!
 //! Text in, facts out; `crate::rooms_file` reads the file.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use csv::{ReaderBuilder, StringRecord};
+use uuid::Uuid;
 
 use crate::spelling;
 
@@ -16,6 +16,8 @@ pub type Rooms = BTreeMap<Arc<str>, RoomFacts>;
 /// What the table says of one room; what it leaves empty is left to other sources.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RoomFacts {
+    /// Entra object id of the account, lower case: joins devices whose rows name no mail address.
+    pub object_id: Option<Arc<str>>,
     pub building: Option<Arc<str>>,
     pub floor: Option<Arc<str>>,
     pub city: Option<Arc<str>>,
@@ -43,8 +45,8 @@ pub const MAX_ROWS: usize = 100_000;
 /// What a message shows of a cell.
 const MAX_SHOWN: usize = 64;
 
-const COLUMNS: [&str; 9] =
-    ["email", "building", "floor", "city", "country", "site", "owner", "tier", "exclude"];
+const COLUMNS: [&str; 10] =
+    ["email", "object_id", "building", "floor", "city", "country", "site", "owner", "tier", "exclude"];
 
 /// Reads the table. Its first line names the columns in any order; only `email` must be there.
 ///
@@ -59,7 +61,7 @@ pub fn parse(text: &str) -> Result<Rooms, Error> {
         .from_reader(text.as_bytes());
     let mut columns = None;
     let mut rooms = Rooms::new();
-    let mut lines: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+    let mut lines = Lines::default();
     for record in reader.records() {
         let record = record.map_err(|error| Error { line: 1, column: None, reason: error.to_string() })?;
         let line = line(text, &record);
@@ -75,21 +77,29 @@ pub fn parse(text: &str) -> Result<Rooms, Error> {
             let reason = format!("more than {MAX_ROWS} rooms; split the tenant's rooms over several tenants");
             return Err(Error { line, column: None, reason });
         }
-        match rooms.entry(email.clone()) {
-            Entry::Vacant(vacant) => vacant.insert(facts),
-            Entry::Occupied(_) => {
-                let first = lines.get(&email).copied().unwrap_or_default();
-                let reason = format!("{} stands in line {first} already; keep one of them", shown(&email));
-                return Err(Error { line, column: Some("email"), reason });
-            }
-        };
-        lines.insert(email, line);
+        lines.note("email", &email, line)?;
+        if let Some(object_id) = &facts.object_id {
+            lines.note("object_id", object_id, line)?;
+        }
+        rooms.insert(email, facts);
     }
     if columns.is_none() {
         let reason = format!("is empty; the first line names the columns: {}", COLUMNS.join(","));
         return Err(Error { line: 1, column: None, reason });
     }
     Ok(rooms)
+}
+
+/// The line of each name that was read.
+#[derive(Default)]
+struct Lines(BTreeMap<Arc<str>, u64>);
+
+impl Lines {
+    fn note(&mut self, column: &'static str, name: &Arc<str>, line: u64) -> Result<(), Error> {
+        let Some(first) = self.0.insert(name.clone(), line) else { return Ok(()) };
+        let reason = format!("{} is in line {first} already; keep one of them", shown(name));
+        Err(Error { line, column: Some(column), reason })
+    }
 }
 
 /// The first separator of the first line that is not empty.
@@ -147,6 +157,7 @@ fn row(record: &StringRecord, columns: &[&'static str], line: u64) -> Result<(Ar
         let text = Some(cell).filter(|cell| !cell.is_empty()).map(Arc::from);
         match *column {
             "email" if !cell.is_empty() => email = check_email(cell),
+            "object_id" if !cell.is_empty() => facts.object_id = Some(check_object_id(cell).map_err(wrong)?),
             "building" => facts.building = text,
             "floor" => facts.floor = text,
             "city" => facts.city = text,
@@ -167,6 +178,14 @@ fn check_email(cell: &str) -> Result<Arc<str>, String> {
         return Ok(cell.to_lowercase().into());
     }
     Err(format!("{} is no e-mail address; write it like oslo@contoso.example", shown(cell)))
+}
+
+fn check_object_id(cell: &str) -> Result<Arc<str>, String> {
+    if let Ok(id) = Uuid::try_parse(cell) {
+        return Ok(id.to_string().into());
+    }
+    let example = "11111111-2222-4333-8444-555555555555";
+    Err(format!("{} is not the object id of an account in Entra; write it like {example}", shown(cell)))
 }
 
 /// Whether this looks like an e-mail address; only Exchange knows whether it is one.
@@ -202,11 +221,12 @@ mod tests {
 
     #[test]
     fn a_full_table() {
-        let text = "email,building,floor,city,country,site,owner,tier,exclude\n\
-                    Oslo@contoso.example,\"Main, \"\"A\"\"\",3,Oslo,NO,oslo,av-emea,gold,\n\
-                    bergen@contoso.example,,,,,,,,YES\n";
+        let text = "email,object_id,building,floor,city,country,site,owner,tier,exclude\n\
+                    Oslo@contoso.example,11111111-2222-4333-8444-55555555555A,\"Main, \"\"A\"\"\",3,Oslo,NO,oslo,av-emea,gold,\n\
+                    bergen@contoso.example,,,,,,,,,YES\n";
         let said = |text: &str| Some(Arc::from(text));
         let oslo = RoomFacts {
+            object_id: said("11111111-2222-4333-8444-55555555555a"),
             building: said("Main, \"A\""),
             floor: said("3"),
             city: said("Oslo"),
@@ -245,7 +265,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_with_line_column_and_cure() {
-        const ALL: &str = "email,building,floor,city,country,site,owner,tier,exclude";
+        const ALL: &str = "email,object_id,building,floor,city,country,site,owner,tier,exclude";
         check_error("", &format!("line 1: is empty; the first line names the columns: {ALL}"));
         check_error("\u{feff}\n", &format!("line 1: is empty; the first line names the columns: {ALL}"));
         check_error(
@@ -280,7 +300,17 @@ mod tests {
         );
         check_error(
             "email\noslo@contoso.example\nx@contoso.example\n\nOSLO@contoso.example\n",
-            "line 5, column email: `oslo@contoso.example` stands in line 2 already; keep one of them",
+            "line 5, column email: `oslo@contoso.example` is in line 2 already; keep one of them",
+        );
+        let id = "11111111-2222-4333-8444-555555555555";
+        check_error(
+            &format!("email,object_id\noslo@contoso.example,{id}\nx@contoso.example,{{{id}}}\n"),
+            &format!("line 3, column object_id: `{id}` is in line 2 already; keep one of them"),
+        );
+        check_error(
+            "email,object_id\noslo@contoso.example,oslo\n",
+            "line 2, column object_id: `oslo` is not the object id of an account in Entra; \
+             write it like 11111111-2222-4333-8444-555555555555",
         );
         check_error(
             "email,owner\noslo@contoso.example,\"av\nbergen@contoso.example,av\n",

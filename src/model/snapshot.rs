@@ -1,6 +1,6 @@
 //! Everything that is held of one tenant: parts that are replaced whole, one at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::model::calendar::Calendar;
 use crate::model::collector::{Collector, CollectorState, Status};
 use crate::model::credential::Credential;
 use crate::model::detail::Reading;
-use crate::model::identity::{Registry, Room};
+use crate::model::identity::{Registry, Room, United};
 use crate::model::incident::Incidents;
 use crate::model::license::License;
 use crate::model::listing::{Falls, Listing};
@@ -54,6 +54,10 @@ pub struct Snapshot {
     pub incidents: Arc<Incidents>,
     /// By e-mail, from the rooms file.
     pub rooms_file: Arc<Rooms>,
+    /// Mail addresses and object ids that it excludes.
+    pub excluded_names: Arc<[Arc<str>]>,
+    /// The rooms that these are, by room id.
+    pub excluded: Arc<BTreeSet<Arc<str>>>,
     /// As configured; the first that matches a room is its site.
     pub sites: Arc<[Site]>,
     /// As configured.
@@ -102,25 +106,51 @@ impl Snapshot {
         }
     }
 
-    /// Whether the rooms file says that this is none, by its address or the name it was first known by.
+    /// Returns true if the rooms file says that this is not a room, by any of its names.
     pub fn is_excluded(&self, room: &Room) -> bool {
-        let mut names = room.email.iter().chain([&room.id]);
-        names.any(|name| self.rooms_file.get(name).is_some_and(|facts| facts.exclude))
+        self.excluded.contains(&room.id)
     }
 
-    /// Where two rooms proved to be one, what is held under the id that went follows to the one that stayed. The homes of
-    /// devices need not: the registry finds a room by its old id, too.
-    pub fn follow_united_rooms(&mut self) {
-        if !self.memory.rooms.has_united() {
+    /// Replaces what the rooms file says.
+    pub fn set_rooms_file(&mut self, rooms: Rooms) {
+        let excluded = rooms.iter().filter(|(_, facts)| facts.exclude);
+        let names = excluded.flat_map(|(email, facts)| [Some(email), facts.object_id.as_ref()]);
+        self.excluded_names = names.flatten().cloned().collect();
+        self.rooms_file = Arc::new(rooms);
+        self.find_excluded();
+    }
+
+    /// Finds the rooms that the rooms file excludes: any source may have brought another name of one.
+    pub fn find_excluded(&mut self) {
+        let rooms = self.excluded_names.iter().filter_map(|name| self.memory.rooms.known(name));
+        let rooms: BTreeSet<Arc<str>> = rooms.map(|room| room.id.clone()).collect();
+        if rooms != *self.excluded {
+            self.excluded = Arc::new(rooms);
+        }
+    }
+
+    /// Moves what is held under the id of a room that was united with another, or parted from it. The homes of devices of
+    /// united rooms need not follow: the registry finds a room by its old id, too.
+    pub fn follow_rooms(&mut self) {
+        if !self.memory.rooms.has_changes() {
             return;
         }
         let memory = Arc::make_mut(&mut self.memory);
-        for (old, id) in Registry::take_united(&mut memory.rooms) {
-            record::rename(&mut self.presence, &old, &id);
-            record::rename(&mut self.places, &old, &id);
-            record::rename(&mut self.calendar, &old, &id);
-            record::rename(&mut self.accounts, &old, &id);
-            memory.follow_united_room(&old, &id);
+        let (united, parted) = Registry::take_changes(&mut memory.rooms);
+        for United { gone, id } in united {
+            record::rename(&mut self.presence, &gone, &id);
+            record::rename(&mut self.places, &gone, &id);
+            record::rename(&mut self.calendar, &gone, &id);
+            record::rename(&mut self.accounts, &gone, &id);
+            memory.follow_united_room(&gone, &id);
+            Usage::follow_united_room(&mut self.usage, &gone, &id);
+        }
+        for parted in parted {
+            record::rename(&mut self.presence, &parted.shared, &parted.account);
+            record::rename(&mut self.places, &parted.shared, &parted.mailbox);
+            record::rename(&mut self.calendar, &parted.shared, &parted.mailbox);
+            record::rename(&mut self.accounts, &parted.shared, &parted.mailbox);
+            memory.follow_parted_room(&parted);
         }
     }
 

@@ -13,6 +13,9 @@ pub struct Timestamp(i64);
 /// 2000-01-01. Services write year 1 or 1601 where they mean "never"; nothing here is older than Teams.
 const OLDEST: i64 = 946_684_800;
 
+/// 9999-01-01. Services write the last year of their calendar for "never", too.
+const LATEST: i64 = 253_370_764_800;
+
 impl Timestamp {
     pub const fn from_seconds(seconds: i64) -> Self {
         Self(seconds)
@@ -21,7 +24,13 @@ impl Timestamp {
     /// Parses RFC 3339 as Graph writes it. `None` for anything else, and for the "never" of .NET and Windows.
     pub fn parse(text: &str) -> Option<Self> {
         let parsed: jiff::Timestamp = text.trim().parse().ok()?;
-        (parsed.as_second() >= OLDEST).then(|| Self(parsed.as_second()))
+        (OLDEST..LATEST).contains(&parsed.as_second()).then(|| Self(parsed.as_second()))
+    }
+
+    /// Parses a date, as midnight UTC. `None` for anything else, and for "never".
+    pub fn parse_date(text: &str) -> Option<Self> {
+        let date: jiff::civil::Date = text.trim().parse().ok()?;
+        Self::parse(&format!("{date}T00:00:00Z"))
     }
 
     pub const fn seconds(self) -> i64 {
@@ -93,9 +102,25 @@ mod tests {
         check("2021-06-19T12-01-03.45Z", None);
         check("0001-01-01T00:00:00Z", None);
         check("1601-01-01T00:00:00Z", None);
+        check("9999-01-01T00:00:00Z", None);
+        check("9999-12-31T23:59:59.9999999Z", None);
         check("2026-11-21", None);
         check("", None);
         check("yesterday", None);
+    }
+
+    #[track_caller]
+    fn check_date(text: &str, expected: Option<i64>) {
+        assert_eq!(Timestamp::parse_date(text).map(Timestamp::seconds), expected, "{text}");
+    }
+
+    #[test]
+    fn a_date_is_its_midnight() {
+        check_date("2025-05-05", Some(1_746_403_200));
+        check_date(" 2025-05-05 ", Some(1_746_403_200));
+        for text in ["", "2025-05", "2025-02-30", "May 5, 2025", "5/5/2025", "0001-01-01", "9999-12-31"] {
+            check_date(text, None);
+        }
     }
 
     #[test]

@@ -133,6 +133,7 @@ impl Poller {
             self.poll_devices(&listed),
             self.poll_details(listed.subscribe()),
             join_all(sources.map(|source| self.poll_source(source))),
+            self.settle_rooms(),
             self.follow_rooms_file(),
             self.watch_readers(),
         );

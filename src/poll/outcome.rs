@@ -39,6 +39,7 @@ impl Poller {
             // A source that never worked and may be left out is off, not broken.
             let never = status.last_success.is_none() && finished.items == 0;
             let is_normal = shown == CollectorState::Forbidden
+                || finished.outcome.idle.is_some()
                 || (shown == CollectorState::Retired && collector.is_often_absent());
             if is_normal && enabled == Enabled::Auto && never {
                 shown = CollectorState::Disabled;
@@ -116,6 +117,14 @@ impl Poller {
                     collector = name,
                     error,
                     "off: this tenant does not have it; it is looked for again"
+                );
+            }
+            CollectorState::Disabled if finished.outcome.idle.is_some() => {
+                tracing::info!(
+                    tenant,
+                    collector = name,
+                    reason = finished.outcome.idle,
+                    "off: nothing to ask for"
                 );
             }
             CollectorState::Disabled => tracing::info!(

@@ -8,22 +8,25 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::collectors::intune::Enrolled;
-use crate::collectors::{self, Outcome, accounts, licenses};
+use crate::collectors::{self, Outcome, UnknownValue, accounts, licenses};
 use crate::config::Enabled;
 use crate::graph::auth::Expiry;
 use crate::model::Snapshot;
-use crate::model::account::{Tier, User};
+use crate::model::account::User;
 use crate::model::calendar::Calendar;
 use crate::model::collector::{Collector, CollectorState};
 use crate::model::credential::{CERTIFICATE, CLIENT_SECRET};
 use crate::model::fleet::Fleet;
 use crate::model::identity::Room;
 use crate::model::listing::Settled;
-use crate::model::managed_device::Sieve;
+use crate::model::managed_device::{ManagedDevice, Sieve};
 use crate::model::presence::Presence;
 use crate::poll::outcome::Finished;
 use crate::poll::{PATIENCE, Poller, deadline as patience};
 use crate::rooms_file::RoomsFile;
+
+/// The sources that know which accounts are rooms.
+const IDENTITY: [Collector; 3] = [Collector::Devices, Collector::Places, Collector::Accounts];
 
 /// What an attempt brought.
 struct Read {
@@ -40,6 +43,32 @@ impl Read {
     }
 }
 
+/// A device by Intune's id of it.
+type Managed = (Arc<str>, ManagedDevice);
+
+/// The enrolments that one reading of Intune has kept.
+#[derive(Default)]
+struct Kept {
+    ids: HashSet<Arc<str>>,
+    unknown_values: Vec<UnknownValue>,
+}
+
+impl Kept {
+    /// Returns the devices of a page that are new and belong to rooms, and the names that are spelled for people there.
+    fn take(&mut self, sieve: &Sieve<'_>, page: Vec<Enrolled>) -> (Vec<Managed>, Vec<Arc<str>>) {
+        let (mut devices, mut spellings) = (Vec::new(), Vec::new());
+        for Enrolled { id, user, device, product, unknown_values } in page {
+            let Some(device) = sieve.keep(user.as_ref(), device) else { continue };
+            if self.ids.insert(id.clone()) {
+                self.unknown_values.extend(unknown_values);
+                spellings.extend(sieve.spellings(&device, &product));
+                devices.push((id, device));
+            }
+        }
+        (devices, spellings)
+    }
+}
+
 impl Poller {
     /// Polls a source that stands by itself.
     pub(super) async fn poll_source(&self, collector: Collector) {
@@ -47,7 +76,7 @@ impl Poller {
             return;
         }
         if matches!(collector, Collector::Presence | Collector::Calendar | Collector::Intune) {
-            self.ended_first(&[Collector::Devices, Collector::Places, Collector::Accounts]).await;
+            self.ended_first(&IDENTITY).await;
         }
         loop {
             let began = Instant::now();
@@ -102,12 +131,18 @@ impl Poller {
         drop(snapshots.wait_for(ended).await); // the sender lives in the store
     }
 
+    /// Lets the ids of rooms change until the sources that know their names have ended their first attempt.
+    pub(super) async fn settle_rooms(&self) {
+        self.ended_first(&IDENTITY).await;
+        self.store.settle_rooms();
+    }
+
     pub(super) async fn read_source(&self, collector: Collector, began: Instant) -> CollectorState {
         let deadline = began + PATIENCE;
         let Read { outcome, found, settled } = match collector {
             Collector::Presence => self.read_presence(deadline).await,
             Collector::Places => self.read_places(deadline).await,
-            Collector::Intune => self.read_intune(deadline).await,
+            Collector::Intune => self.read_intune().await,
             Collector::Calendar => self.read_calendars(began).await,
             Collector::Accounts => self.read_accounts(deadline).await,
             Collector::ServiceHealth => self.read_service_health(deadline).await,
@@ -173,29 +208,28 @@ impl Poller {
         let lists = &self.settings.room_lists;
         let (outcome, places) = collectors::places::collect(&self.client, lists, deadline).await;
         let (whole, complete, found) = (outcome.is_whole(), outcome.is_complete(), places.len());
-        let settled = self.store.take_places(places, whole, complete, self.clock.now());
+        let narrows = whole && !lists.is_empty();
+        let settled = self.store.take_places(places, narrows, complete, self.clock.now());
         Read { outcome, found, settled }
     }
 
     /// Keeps only what belongs to rooms, as they are known now; others come with the next reading.
-    async fn read_intune(&self, deadline: Instant) -> Read {
+    async fn read_intune(&self) -> Read {
         let snapshot = self.store.snapshot();
         let sieve = Sieve::new(&snapshot);
-        let kept = Mutex::new(HashSet::new());
+        let kept = Mutex::new(Kept::default());
         let take = |enrolled: Vec<Enrolled>| {
-            let of_room = |(id, user, device): Enrolled| Some((id, sieve.keep(user.as_ref(), device)?));
-            let devices: Vec<_> = enrolled.into_iter().filter_map(of_room).collect();
-            kept.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .extend(devices.iter().map(|(id, _)| id.clone()));
-            self.store.take_managed_devices(devices, self.clock.now());
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let (devices, spellings) = kept.take(&sieve, enrolled);
+            self.store.take_managed_devices(devices, &spellings, self.clock.now());
         };
-        let outcome = collectors::intune::collect(&self.client, deadline, &take).await;
+        let mut outcome = collectors::intune::collect(&self.client, PATIENCE, &take).await;
         let kept = kept.into_inner().unwrap_or_else(PoisonError::into_inner);
+        outcome.unknown_values.extend(kept.unknown_values);
         if outcome.is_complete() {
-            self.store.settle_managed_devices(&kept, self.clock.now());
+            self.store.settle_managed_devices(&kept.ids, self.clock.now());
         }
-        Read::whole(outcome, kept.len())
+        Read::whole(outcome, kept.ids.len())
     }
 
     /// Reads the licences, the users that have one, and the rooms that are not among these.
@@ -227,12 +261,6 @@ impl Poller {
         // Where room lists say what a room is, a licence does not.
         let by_license = self.settings.room_lists.is_empty();
         self.store.take_accounts(&users, by_license, self.clock.now());
-        // Shared devices may all be phones: they alone do not tell that every room has been listed.
-        let has_rooms =
-            users.iter().any(|user| user.account.license.is_some_and(|tier| tier < Tier::SharedDevice));
-        if by_license && has_rooms && outcome.is_whole() {
-            self.store.note_rooms_listed();
-        }
         if outcome.parts_read == 0 && !outcome.failures.is_empty() {
             return (outcome, users); // what refuses the list refuses each
         }
@@ -245,12 +273,14 @@ impl Poller {
         (outcome.and(of_others), users)
     }
 
-    /// Only what is confirmed to be a room is asked for: whoever is signed in on a device may be a person.
+    /// The rooms that are not among these users, and the people who were found signed in on devices of rooms: what the
+    /// directory says of them may have changed.
     fn rooms_missing_among(&self, users: &[User]) -> Vec<Arc<str>> {
         let snapshot = self.store.snapshot();
         let fleet = Fleet::at(&snapshot, self.clock.now());
-        let rooms = fleet.own_rooms().map(|room| room.room).filter(|room| room.is_confirmed());
-        accounts::missing(rooms, users)
+        let mut names = accounts::missing(fleet.own_rooms().map(|room| room.room), users);
+        names.extend(snapshot.memory.rooms.people().cloned());
+        names
     }
 
     async fn read_service_health(&self, deadline: Instant) -> Read {

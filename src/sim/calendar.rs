@@ -5,8 +5,10 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::chance::Chance;
 use super::faults::Kind;
 use super::pages;
+use super::profile::Profile;
 use super::reply::Reply;
 use super::routes::{Call, Route};
 use super::spoil;
@@ -173,19 +175,49 @@ fn failed(address: &str, message: &str, code: &str) -> Value {
 }
 
 fn of_room(call: &Call<'_>, question: &Question, address: &str, mailbox: &Mailbox) -> Value {
-    let bookings = call.tenant.world.bookings(mailbox, question.window);
-    let items: Vec<Value> = bookings.iter().map(|booking| item(booking, &mailbox.room.name)).collect();
-    let Some(patch) = call.tenant.edits_of(mailbox.room.account.id) else {
-        return readable(question, address, &items);
-    };
-    let mut edited = json!({"scheduleItems": items});
-    patch.apply("schedule", &mut edited);
+    let mut edited = json!({"scheduleItems": items(call, question, mailbox)});
+    if let Some(patch) = call.tenant.edits_of(mailbox.room.account.id) {
+        patch.apply("schedule", &mut edited);
+    }
     if let Some(error) = edited.get("error") {
         return json!({"scheduleId": address, "error": error});
     }
     let items = edited.get("scheduleItems").and_then(Value::as_array).cloned().unwrap_or_default();
-    let in_window = items.into_iter().filter(|item| touches(item, question.window));
-    readable(question, address, &in_window.collect::<Vec<_>>())
+    let in_window: Vec<Value> = items.into_iter().filter(|item| touches(item, question.window)).collect();
+    let mut schedule = readable(question, address, &in_window);
+    let lacks_hours = mailbox.room.chance.named("no working hours").happens(0.2);
+    if let (Profile::Real, true, Some(members)) = (call.tenant.profile, lacks_hours, schedule.as_object_mut())
+    {
+        members.remove("workingHours");
+    }
+    schedule
+}
+
+fn items(call: &Call<'_>, question: &Question, mailbox: &Mailbox) -> Vec<Value> {
+    let mut bookings = call.tenant.world.bookings(mailbox, question.window);
+    if call.tenant.profile == Profile::Documented {
+        return bookings.iter().map(|booking| item(booking, &mailbox.room.name)).collect();
+    }
+    bookings.extend(mailbox.elsewhere(question.window));
+    bookings.sort_by_key(|booking| (booking.from, booking.until));
+    let draw = mailbox.room.chance.named("flags");
+    bookings.iter().map(|booking| real_item(booking, draw.number(booking.from))).collect()
+}
+
+/// An item with the flags that Learn does not name, and without a location.
+fn real_item(booking: &Booking, draw: Chance) -> Value {
+    let mut item = item(booking, "");
+    let is_recurring = draw.named("recurring").happens(0.3);
+    let flags = json!({
+        "isMeeting": draw.named("meeting").happens(0.9),
+        "isRecurring": is_recurring,
+        "isException": is_recurring && draw.named("exception").happens(0.2),
+        "isReminderSet": draw.named("reminder").happens(0.5),
+    });
+    if let (Some(members), Value::Object(flags)) = (item.as_object_mut(), flags) {
+        members.extend(flags);
+    }
+    item
 }
 
 fn item(booking: &Booking, room: &str) -> Value {
@@ -193,6 +225,7 @@ fn item(booking: &Booking, room: &str) -> Value {
         BookingStatus::Tentative => "tentative",
         BookingStatus::Busy => "busy",
         BookingStatus::OutOfOffice => "oof",
+        BookingStatus::WorkingElsewhere => "workingElsewhere",
     };
     json!({
         "isPrivate": booking.is_private,
@@ -253,6 +286,7 @@ fn taken(item: &Value) -> Option<(Episode, char)> {
         "tentative" => '1',
         "busy" => '2',
         "oof" => '3',
+        // Free and working elsewhere.
         _ => '0',
     };
     Some((Episode { from: instant(item, "start").ok()?, until: instant(item, "end").ok()? }, digit))

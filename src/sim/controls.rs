@@ -69,8 +69,9 @@ pub(super) fn answer(method: &str, path: &str, query: &str, body: &[u8], tenant:
 
 fn manual(tenant: &Tenant) -> String {
     let mut text = format!(
-        "Simulated Microsoft 365 tenant\n\nauthority and Graph  {}\ntenant id            {TENANT_ID}\nclient id            {CLIENT_ID}\nclient secret        {CLIENT_SECRET}\nsimulated time       {}\nspeed                {}\nactive faults        {}\n\nControls\n",
+        "Simulated Microsoft 365 tenant\n\nauthority and Graph  {}\ntenant id            {TENANT_ID}\nclient id            {CLIENT_ID}\nclient secret        {CLIENT_SECRET}\nprofile              {}\nsimulated time       {}\nspeed                {}\nactive faults        {}\n\nControls\n",
         tenant.url,
+        tenant.profile,
         tenant.clock.now(),
         tenant.clock.speed(),
         tenant.faults().names().join(" "),

@@ -52,6 +52,7 @@ faults! {
     BadTime "bad_time" "times as 2021-06-19T12-01-03.45Z; =percent of the members, 50 if not given"
     BadRecord "bad_record" "the first row of a list is damaged; =string, no_id or types, in turn if not given"
     NoHealth "no_health" "404 for the health of a device; the rate is the share of devices"
+    BeatingConnections "beating_connections" "every lastModifiedDateTime of a health document moves like a heartbeat; the rate is the share of devices"
     BatchMissingItem "batch_missing_item" "one answer is left out of every $batch reply"
     TokenError "token_error" "the token endpoint refuses; =AADSTS code, 7000215 if not given"
     TokenHtml "token_html" "the token endpoint answers 200 with an HTML page"

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::faults::Kind;
 use super::odata::Filter;
 use super::pages::{self, List, MostTop};
+use super::profile::{Profile, whole_seconds};
 use super::reply::Reply;
 use super::routes::{Call, Route};
 use super::world::{
@@ -29,14 +30,17 @@ const PROPERTIES: &[&str] = &[
     "id",
     "androidSecurityPatchLevel",
     "azureADDeviceId",
+    "complianceGracePeriodExpirationDateTime",
     "complianceState",
     "deviceEnrollmentType",
     "deviceName",
+    "easActivationDateTime",
     "emailAddress",
     "enrolledDateTime",
     "ethernetMacAddress",
     "freeStorageSpaceInBytes",
     "isEncrypted",
+    "jailBroken",
     "lastSyncDateTime",
     "managedDeviceOwnerType",
     "managementAgent",
@@ -46,6 +50,7 @@ const PROPERTIES: &[&str] = &[
     "model",
     "operatingSystem",
     "osVersion",
+    "physicalMemoryInBytes",
     "serialNumber",
     "totalStorageSpaceInBytes",
     "userDisplayName",
@@ -166,6 +171,9 @@ impl Enrolment {
             Self::Room { device, mailbox, is_former } => of_room(call, device, mailbox, *is_former),
             Self::Laptop(user) => of_person(call, user),
         };
+        if let (Profile::Real, Self::Room { device, mailbox, .. }) = (call.tenant.profile, self) {
+            reshape(device, mailbox, &mut row);
+        }
         if let Some(members) = row.as_object_mut() {
             members.insert("id".to_owned(), self.id(call).into());
             members.insert("operatingSystem".to_owned(), self.operating_system(call).into());
@@ -186,7 +194,7 @@ fn of_room(call: &Call<'_>, device: &Device, mailbox: &Mailbox, is_former: bool)
         if is_former { call.tenant.world.started() - 60 * DAY } else { last_sync(call, device, &condition) };
     let version = condition.software.iter().find(|status| status.software == Software::OperatingSystem);
     let state = if is_former { "noncompliant" } else { mailbox.compliance() };
-    let mac = device.mac_address().replace('-', "");
+    let mac = device.mac_address(0).replace('-', "");
     json!({
         "deviceName": format!("MTR-{}", name.trim_start_matches("room-").to_uppercase()),
         "serialNumber": device.serial_number(),
@@ -213,6 +221,30 @@ fn of_room(call: &Call<'_>, device: &Device, mailbox: &Mailbox, is_former: bool)
         "ethernetMacAddress": mac,
         "wiFiMacAddress": null,
     })
+}
+
+/// Turns the record of an Android device of a room into that of real tenants. No capture shows a Windows room.
+fn reshape(device: &Device, mailbox: &Mailbox, row: &mut Value) {
+    let Some(members) = row.as_object_mut().filter(|_| !device.kind.is_windows()) else { return };
+    // Named by the user and the time of the enrolment, in the manner of the United States.
+    let enrolled = timestamp(device.enrolled).strftime("%-m/%-d/%Y_%-I:%M %p");
+    let real = json!({
+        "deviceName": format!("{}_AndroidAOSP_{enrolled}", mailbox.room.account.display_name),
+        "managementAgent": "intuneAosp",
+        "deviceEnrollmentType": "androidAOSPUserOwnedDeviceEnrollment",
+        "jailBroken": "Unknown",
+        // Not reported, though the numbers look like it.
+        "freeStorageSpaceInBytes": 0,
+        "physicalMemoryInBytes": 0,
+        "wiFiMacAddress": "",
+        "ethernetMacAddress": null,
+        "easActivationDateTime": "0001-01-01T00:00:00Z",
+        "complianceGracePeriodExpirationDateTime": "9999-12-31T23:59:59Z",
+    });
+    if let Value::Object(real) = real {
+        members.extend(real);
+    }
+    whole_seconds(row);
 }
 
 /// Regular, but a device that is gone has not reported since.

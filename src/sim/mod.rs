@@ -1,7 +1,7 @@
 //! The simulated tenant: a pretend Microsoft 365 tenant that speaks OAuth2 and Graph over real HTTP.
-//! Written from Microsoft's documentation alone; it shares nothing with the collectors but HTTP, so that a
-//! misread field is caught. The flow: `server` receives, `routes` finds the operation, a file per noun
-//! answers it from `world`, and `faults` get in the way.
+//! Written from Microsoft's documentation and from public captures of real tenants alone, see [`Profile`].
+//! It shares nothing with the collectors but HTTP, so that a misread field is caught. The flow: `server` receives,
+//! `routes` finds the operation, a file per noun answers it from `world`, and `faults` get in the way.
 
 mod applications;
 mod batch;
@@ -18,6 +18,7 @@ mod odata;
 mod pages;
 mod places;
 mod presence;
+mod profile;
 mod proofs;
 mod reply;
 mod requests;
@@ -43,6 +44,7 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 pub use faults::{Fault, FaultError, fault_table};
+pub use profile::Profile;
 pub use requests::RecordedRequest;
 use tenant::Tenant;
 pub use webhooks::Webhook;
@@ -59,6 +61,8 @@ pub struct Settings {
     /// At most 50,000.
     pub rooms: usize,
     pub seed: u64,
+    /// The shape of the answers.
+    pub profile: Profile,
     /// Simulated seconds per real second; 0.0 and the world stands still.
     pub speed: f64,
     /// Simulated time at start-up.
@@ -77,6 +81,7 @@ impl Default for Settings {
         Self {
             rooms: 60,
             seed: 1,
+            profile: Profile::DEFAULT,
             speed: 1.0,
             start,
             faults: Vec::new(),
@@ -204,6 +209,13 @@ impl Sim {
     /// A name that stands in every free text of a push, to search for where it should not be.
     pub fn person(&self) -> &str {
         webhooks::PERSON
+    }
+
+    /// A name of the administrator who last changed some devices, to search for where it should not be.
+    ///
+    /// Only [`Profile::Real`] sends it.
+    pub fn admin(&self) -> &str {
+        devices::ADMIN
     }
 
     /// Deletes the device or the user from the tenant.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::faults::Kind;
 use super::odata::Filter;
 use super::pages::{self, List, MostTop};
+use super::profile::Profile;
 use super::reply::Reply;
 use super::routes::{Call, Route};
 use super::world::Mailbox;
@@ -109,11 +110,16 @@ fn list_of_rooms(call: &Call<'_>, context: &str, is_in: impl Fn(&Mailbox) -> boo
         context,
         properties: ROOM,
         default_top: DEFAULT_TOP,
-        most_top: MostTop::Cut(MOST_TOP),
+        most_top: most_top(call),
         is_linked: is_linked(call),
         count: Some(count),
     };
     pages::answer(call, &list, rooms, |mailbox| place_id(call, mailbox), |mailbox| room(call, mailbox))
+}
+
+/// A real tenant was seen to give a hundred rows at a time.
+fn most_top(call: &Call<'_>) -> MostTop {
+    MostTop::Cut(if call.tenant.profile == Profile::Real { DEFAULT_TOP } else { MOST_TOP })
 }
 
 /// In life a nextLink is often missing; faults about links need one.
@@ -169,6 +175,11 @@ fn room(call: &Call<'_>, mailbox: &Mailbox) -> Value {
         "address": address(room.building.city),
         "geoCoordinates": coordinates(room.building.city, draw.named("has coordinates").happens(0.9)),
     });
+    if let (Profile::Real, true, Some(members)) =
+        (call.tenant.profile, draw.named("no capacity").happens(0.15), place.as_object_mut())
+    {
+        members.remove("capacity");
+    }
     if let Some(patch) = call.tenant.edits_of(room.account.id) {
         patch.apply("place", &mut place);
     }
@@ -216,7 +227,7 @@ fn room_lists(call: &Call<'_>) -> Result<Reply, Reply> {
         context: "places/microsoft.graph.roomList",
         properties: ROOM_LIST,
         default_top: DEFAULT_TOP,
-        most_top: MostTop::Cut(MOST_TOP),
+        most_top: most_top(call),
         is_linked: is_linked(call),
         count: Some(lists.len()),
     };

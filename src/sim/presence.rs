@@ -11,8 +11,8 @@ use super::reply::{Reply, graph_time};
 use super::routes::{Call, Route};
 use super::spoil;
 use super::world::{
-    Activity, BookingStatus, Condition, Device, Episode, LinkStatus, Mailbox, Part, User, UserEntry,
-    UserKind, somebody, timestamp,
+    Activity, BookingStatus, Condition, Device, Episode, Mailbox, Part, User, UserEntry, UserKind, somebody,
+    timestamp,
 };
 
 pub(super) const NOUN: &str = "presence";
@@ -220,20 +220,14 @@ struct Truth {
 
 impl Truth {
     fn of(call: &Call<'_>, device: &Device, condition: &Condition) -> Self {
-        let is_connected = condition.connection.status == LinkStatus::Connected;
+        let patch = call.tenant.edits_of(device.id).unwrap_or_default();
         let mut record = json!({"currentUser": condition.user.as_ref().map(|user| user.id.to_string())});
-        let mut health = json!({"connection": {"connectionStatus": if is_connected { "connected" } else { "disconnected" }}});
-        if let Some(patch) = call.tenant.edits_of(device.id) {
-            patch.apply("device", &mut record);
-            patch.apply("health", &mut health);
-        }
-        let text =
-            |document: &Value, pointer: &str| document.pointer(pointer)?.as_str().map(str::to_lowercase);
-        let connection = text(&health, "/connection/connectionStatus");
-        let is_offline = text(&record, "/healthStatus").is_some_and(|status| status == "offline")
-            || connection.is_none_or(|status| status != "connected");
+        patch.apply("device", &mut record);
         let is_signed_in = record.get("currentUser").is_some_and(|user| !user.is_null());
-        let is_busy = text(&record, "/activityState").map(|state| state == "busy");
-        Self { is_online: !is_offline && is_signed_in, is_busy }
+        let activity = record.get("activityState").and_then(Value::as_str);
+        Self {
+            is_online: devices::is_connected(condition.connection.status, &patch) && is_signed_in,
+            is_busy: activity.map(|state| state.eq_ignore_ascii_case("busy")),
+        }
     }
 }

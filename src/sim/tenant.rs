@@ -7,7 +7,6 @@ use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::Settings;
 use super::clock::Clock;
 use super::edits::{Edits, Patch};
 use super::faults::{Active, Fault, Kind};
@@ -16,10 +15,12 @@ use super::reply::Stamp;
 use super::requests::Requests;
 use super::token::{self, Tokens};
 use super::world::World;
+use super::{Profile, Settings};
 
 pub(super) struct Tenant {
     /// Root of both authority and Graph.
     pub(super) url: String,
+    pub(super) profile: Profile,
     pub(super) clock: Clock,
     pub(super) world: World,
     pub(super) edits: Edits,
@@ -41,6 +42,7 @@ impl Tenant {
         let roles = settings.roles.unwrap_or_else(|| token::ROLES.map(str::to_owned).into());
         Self {
             url,
+            profile: settings.profile,
             clock: Clock::new(start, settings.speed),
             world: World::new(settings.seed, settings.rooms, start),
             edits: Edits::default(),

@@ -16,7 +16,7 @@ use crate::model::collector::{Collector, Status};
 use crate::model::credential::Credential;
 use crate::model::detail::{Basis, Detail, Reading};
 use crate::model::device::{Account, Device};
-use crate::model::identity::{Claim, Registry, Trust};
+use crate::model::identity::{self, Claim, Registry, Trust};
 use crate::model::incident::{Event as IncidentEvent, Receipt, Reporter};
 use crate::model::license::License;
 use crate::model::listing::{Census, Settled};
@@ -80,7 +80,7 @@ impl Store {
 
     /// Ends a listing: devices that a complete listing no longer has leave, or are held.
     pub fn settle_devices(&self, census: &Census, now: Timestamp) -> Settled {
-        self.change(|snapshot| {
+        let settled = self.change(|snapshot| {
             let settled = Arc::make_mut(&mut snapshot.devices).settle(census);
             if !settled.removed.is_empty() {
                 let details = Arc::make_mut(&mut snapshot.details);
@@ -88,7 +88,9 @@ impl Store {
             }
             Arc::make_mut(&mut snapshot.memory).part_with(&settled.removed, now);
             settled
-        })
+        });
+        self.join_by_name();
+        settled
     }
 
     /// Takes details that were read; `None` is a device of which Graph reports none.
@@ -97,6 +99,8 @@ impl Store {
             let moment = Moment { now, expiry: snapshot.expiry(Collector::DeviceHealth) };
             let details = Arc::make_mut(&mut snapshot.details);
             let mut read = Vec::with_capacity(found.len());
+            let memory = Arc::make_mut(&mut snapshot.memory);
+            let stamps = Arc::make_mut(&mut memory.stamps);
             for (asked, detail) in found {
                 // The list may have moved on while the detail was read.
                 let Some(row) = snapshot.devices.rows.get(&asked.id) else { continue };
@@ -108,10 +112,17 @@ impl Store {
                 }
                 let basis = Basis::from(&*asked);
                 let reading = Reading { read_at: now, basis, detail: detail.clone(), denied: false };
-                let last_read = details.insert(device.id.clone(), reading).map(|last| last.read_at);
+                let last = details.insert(device.id.clone(), reading);
+                if let (Some(last), Some(detail)) = (&last, &detail)
+                    && let Some(before) = &last.detail
+                {
+                    let moved = last.basis.is_state_of(&asked) && !last.basis.is_stamp_of(&asked);
+                    stamps.learn(device.device_type, [before, detail], moved, now.since(last.read_at));
+                }
+                let last_read = last.map(|last| last.read_at);
                 read.extend(detail.map(|detail| Sighting { value: (device, detail), last_read }));
             }
-            Arc::make_mut(&mut snapshot.memory).observe_details(&read, moment)
+            memory.observe_details(&read, moment)
         })
     }
 
@@ -145,10 +156,10 @@ impl Store {
         });
     }
 
-    /// Takes a listing of places. A `complete` one is believed about the rooms it lacks; `whole`, which may have unreadable
-    /// rooms in it, about who is no room at all.
-    pub fn take_places(&self, places: Vec<Place>, whole: bool, complete: bool, now: Timestamp) -> Settled {
-        self.change(|snapshot| {
+    /// Takes a listing of places. A `complete` one removes the rooms it lacks. One that `narrows` has all lists of
+    /// rooms that the operator named: no other account is a room.
+    pub fn take_places(&self, places: Vec<Place>, narrows: bool, complete: bool, now: Timestamp) -> Settled {
+        let settled = self.change(|snapshot| {
             let memory = Arc::make_mut(&mut snapshot.memory);
             let records = Arc::make_mut(&mut snapshot.places);
             let mut seen = BTreeSet::new();
@@ -158,10 +169,10 @@ impl Store {
                     records.insert(room_id, Record::new(place, now));
                 }
             }
-            if whole && !seen.is_empty() {
-                Registry::note_listing(&mut memory.rooms);
+            if narrows && !seen.is_empty() {
+                Registry::narrow(&mut memory.rooms, true);
             }
-            snapshot.follow_united_rooms();
+            snapshot.follow_rooms();
             let settled = if complete {
                 record::settle(&mut snapshot.places, &seen, &mut snapshot.place_falls)
             } else {
@@ -169,11 +180,13 @@ impl Store {
             };
             forget_unobservable(snapshot);
             settled
-        })
+        });
+        self.join_by_name();
+        settled
     }
 
-    /// Takes users of the directory that are rooms: by their licence, where `licensed` ones are believed, or because another
-    /// source has confirmed it. Nothing is kept of anybody else.
+    /// Takes users of the directory that are rooms: by their license, if `licensed` is true, or because another source knows
+    /// them as a room. The object id is all that is kept of a person.
     pub fn take_accounts(&self, users: &[User], licensed: bool, now: Timestamp) {
         self.change(|snapshot| {
             let moment = Moment { now, expiry: snapshot.expiry(Collector::Accounts) };
@@ -181,8 +194,15 @@ impl Store {
             let records = Arc::make_mut(&mut snapshot.accounts);
             for user in users {
                 let by_license = licensed && user.is_licensed_room();
-                let known = memory.rooms.find(user.names()).is_some_and(|room| room.is_confirmed());
-                if !by_license && !known {
+                let known = memory.rooms.find(user.names());
+                let is_confirmed = by_license || known.is_some_and(|room| room.is_confirmed());
+                if user.is_person() && !is_confirmed {
+                    Registry::note_person(&mut memory.rooms, user);
+                    continue;
+                }
+                let is_room = is_confirmed || known.is_some();
+                Registry::note_room(&mut memory.rooms, user);
+                if !is_room {
                     continue;
                 }
                 if let Some(room_id) = Registry::assign(&mut memory.rooms, &Claim::of_user(user, by_license))
@@ -193,6 +213,7 @@ impl Store {
                     records.insert(room_id, Record::new(account, now));
                 }
             }
+            forget_people(snapshot);
         });
     }
 
@@ -201,17 +222,29 @@ impl Store {
         self.change(|snapshot| {
             let rooms = users.iter().filter_map(|user| snapshot.memory.rooms.find(user.names()));
             let seen = rooms.map(|room| room.id.clone()).collect();
-            Arc::make_mut(&mut snapshot.memory).forget_strangers();
-            forget_unobservable(snapshot);
             record::settle(&mut snapshot.accounts, &seen, &mut snapshot.account_falls)
         })
     }
 
-    /// Licences tell who is a room: from now on only what a listing confirms is one.
-    pub fn note_rooms_listed(&self) {
+    /// Every source of identity has ended its first attempt: from now on the ids of rooms stay.
+    pub fn settle_rooms(&self) {
+        self.change(|snapshot| Registry::settle(&mut Arc::make_mut(&mut snapshot.memory).rooms));
+    }
+
+    /// Joins the accounts of devices with places that have the same name.
+    fn join_by_name(&self) {
+        // Comparing all names takes too long to keep readers waiting for.
+        let snapshot = self.snapshot();
+        let pairs = identity::pairs(&snapshot);
+        if pairs.is_empty() && !snapshot.memory.rooms.has_open_ids() {
+            return;
+        }
         self.change(|snapshot| {
-            Registry::note_listing(&mut Arc::make_mut(&mut snapshot.memory).rooms);
-            forget_unobservable(snapshot);
+            let memory = Arc::make_mut(&mut snapshot.memory);
+            for (account, place) in &pairs {
+                Registry::join_by_name(&mut memory.rooms, account, place);
+            }
+            Registry::fix_ids(&mut memory.rooms);
         });
     }
 
@@ -237,20 +270,32 @@ impl Store {
     pub fn take_rooms_file(&self, rooms: Rooms) {
         self.change(|snapshot| {
             let memory = Arc::make_mut(&mut snapshot.memory);
-            for email in rooms.iter().filter(|(_, facts)| !facts.exclude).map(|(email, _)| email) {
-                Registry::assign(&mut memory.rooms, &Claim::of_file(email));
+            for (email, facts) in rooms.iter().filter(|(_, facts)| !facts.exclude) {
+                let claim = Claim::of_file(email, facts.object_id.as_deref());
+                Registry::assign(&mut memory.rooms, &claim);
             }
-            snapshot.rooms_file = Arc::new(rooms);
+            snapshot.set_rooms_file(rooms);
             forget_unobservable(snapshot);
         });
     }
 
-    /// Takes devices of rooms that Intune manages, by its id of each.
-    pub fn take_managed_devices(&self, devices: Vec<(Arc<str>, ManagedDevice)>, now: Timestamp) {
+    /// Takes devices of rooms that Intune manages, by its id of each, and the names that it spells for people.
+    pub fn take_managed_devices(
+        &self,
+        devices: Vec<(Arc<str>, ManagedDevice)>,
+        spellings: &[Arc<str>],
+        now: Timestamp,
+    ) {
         if devices.is_empty() {
             return; // pages and pages of laptops
         }
         self.change(|snapshot| {
+            if spellings.iter().any(|spelling| snapshot.memory.product_names.lacks(spelling)) {
+                let names = &mut Arc::make_mut(&mut snapshot.memory).product_names;
+                for spelling in spellings {
+                    names.learn(spelling);
+                }
+            }
             let records = devices.into_iter().map(|(id, device)| (id, Record::new(device, now)));
             Arc::make_mut(&mut snapshot.intune).extend(records);
         });
@@ -336,7 +381,8 @@ impl Store {
         let mut result = None;
         self.cell.send_modify(|snapshot| {
             result = change.take().map(|change| change(snapshot));
-            snapshot.follow_united_rooms();
+            snapshot.follow_rooms();
+            snapshot.find_excluded();
         });
         let span = Span::current();
         if !span.is_none() {
@@ -346,19 +392,29 @@ impl Store {
     }
 }
 
-/// Of whoever is signed in and is no room, nothing is kept but that somebody is.
+/// Drops the person who is signed in; only the fact that someone is stays.
 fn without_person(device: &Arc<Device>, rooms: &Registry) -> Arc<Device> {
-    let person = device.account.as_ref().filter(|account| {
-        let names = || account.email.iter().chain(&account.id);
-        rooms.find(names()).is_none() && !rooms.may_be_room(names())
-    });
-    match person {
-        Some(_) => {
-            let account = Some(Account { id: None, name: None, email: None });
-            Arc::new(Device { account, ..(**device).clone() })
-        }
-        None => device.clone(),
+    let is_person = |account: &Account| rooms.is_person(account.email.iter().chain(&account.id));
+    if device.account.as_ref().is_some_and(is_person) {
+        let account = Some(Account { id: None, name: None, email: None });
+        Arc::new(Device { account, ..(**device).clone() })
+    } else {
+        device.clone()
     }
+}
+
+/// Drops what is held of people that the directory has just named.
+fn forget_people(snapshot: &mut Snapshot) {
+    let rooms = &snapshot.memory.rooms;
+    let changed = snapshot.devices.rows.values().map(|row| &row.device);
+    let changed: Vec<Arc<Device>> = changed
+        .filter_map(|device| Some(without_person(device, rooms)).filter(|kept| !Arc::ptr_eq(kept, device)))
+        .collect();
+    if !changed.is_empty() {
+        Arc::make_mut(&mut snapshot.devices).replace(&changed);
+    }
+    Arc::make_mut(&mut snapshot.memory).forget_people();
+    forget_unobservable(snapshot);
 }
 
 /// Drops what tells of the use of rooms of which it may not be known, and of accounts that have proved to be none.
@@ -403,6 +459,7 @@ mod tests {
             email: Some(email.into()),
             other_names: Vec::new(),
             name: None,
+            has_personal_name: false,
             account: RoomAccount { enabled: Some(true), license: Some(license), ..RoomAccount::default() },
         }
     }
@@ -422,7 +479,7 @@ mod tests {
         let store = Store::new(Snapshot::default());
         let account = Account { id: Some("id-1".into()), email: Some(SIGN_IN.into()), name: None };
         let device = Device { account: Some(account), ..(*device("d", DeviceType::TeamsRoom)).clone() };
-        store.take_devices(&[Arc::new(device)], Trust::UntilListed, at(0));
+        store.take_devices(&[Arc::new(device)], Trust::UnlessPerson, at(0));
         show(&store, SIGN_IN, Availability::Available, 0);
         show(&store, SIGN_IN, Availability::Offline, 60);
         store.take_places(vec![place(MAIL)], false, false, at(60));
@@ -483,10 +540,10 @@ mod tests {
     #[test]
     fn nothing_is_kept_of_a_user_who_is_no_room() {
         let store = Store::new(Snapshot::default());
-        let person = user("id-9", "person@contoso.example", Tier::Other);
+        let person = User { has_personal_name: true, ..user("id-9", "person@contoso.example", Tier::Other) };
         let account = Account { id: Some("id-9".into()), email: person.email.clone(), name: None };
         let device = Device { account: Some(account), ..(*device("d", DeviceType::TeamsRoom)).clone() };
-        store.take_devices(&[Arc::new(device)], Trust::UntilListed, at(0));
+        store.take_devices(&[Arc::new(device)], Trust::UnlessPerson, at(0));
         let (room, known) = (user("id-1", MAIL, Tier::Pro), user("id-2", SIGN_IN, Tier::None));
         store.take_places(vec![place(SIGN_IN)], false, true, at(0));
         store.take_accounts(&[person, room, known], true, at(0));
@@ -517,6 +574,20 @@ mod tests {
         assert_eq!(issues(2, 1, true), (2, 1));
         assert_eq!(issues(0, 3, false), (2, 3));
         assert_eq!(issues(0, 3, true), (0, 3));
+    }
+
+    #[test]
+    fn the_first_spelling_of_a_product_is_kept() {
+        let store = Store::new(Snapshot::default());
+        let take = |spelling: &str| {
+            let device = ("1".into(), ManagedDevice::default());
+            store.take_managed_devices(vec![device], &[spelling.into()], at(0));
+            store.snapshot().memory
+        };
+        let first = take("MeetingBar A30");
+        assert_eq!(first.product_names.spelling("meetingbara30"), "MeetingBar A30");
+        let second = take("Meetingbar A30");
+        assert!(Arc::ptr_eq(&first, &second), "nothing was learned, nothing is copied");
     }
 
     #[test]

@@ -215,7 +215,9 @@ mod tests {
         Arc::make_mut(&mut snapshot.devices).take(&devices, NOW);
         let moment = Moment { now: NOW, expiry: Duration::from_mins(30) };
         let sightings = devices.map(|value| Sighting { value, last_read: None });
-        Arc::make_mut(&mut snapshot.memory).observe_devices(&sightings, Trust::UntilListed, moment);
+        let memory = Arc::make_mut(&mut snapshot.memory);
+        memory.observe_devices(&sightings, Trust::UnlessPerson, moment);
+        memory.product_names.learn(&"MeetingBar A30".into());
         snapshot
     }
 
@@ -232,6 +234,21 @@ mod tests {
         let mode = fs::metadata(&storage.file).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(fs::read_dir(&storage.directory).expect("listed").count(), 1, "no temporary file stays");
+    }
+
+    /// As an earlier version wrote it.
+    #[test]
+    fn a_file_without_the_names_of_products_is_read() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let storage = Storage::open(directory.path(), "contoso", Shard::default(), "id-1").expect("opened");
+        storage.save(&snapshot(), NOW).expect("written");
+        let text = fs::read_to_string(&storage.file).expect("written");
+        let names = ",\"product_names\":{\"meetingbara30\":\"MeetingBar A30\"}";
+        assert!(text.contains(names), "{text}");
+        fs::write(&storage.file, text.replace(names, "")).expect("written");
+        let (restored, _) = storage.restore().expect("readable").expect("saved");
+        assert_eq!(restored.memory.product_names.spelling("meetingbara30"), "meetingbara30");
+        assert_eq!(restored.devices, snapshot().devices);
     }
 
     /// As what a killed run left: it is in nobody's way, and the next write takes its place.

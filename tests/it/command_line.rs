@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use teams_rooms_exporter::clock::Clock;
 use teams_rooms_exporter::commands::check;
 use teams_rooms_exporter::config::{Config, MetricsFilter, Protection, Web};
@@ -399,7 +400,7 @@ fn what_simulate_prints_lets_every_command_read_it() {
 
     let check = run(&settings.line("check"), 0).out;
     contains(&check, &["tenant simulated", "sign-in ok", "ok: 14 records"]);
-    assert!(check.ends_with("all is well\n"), "{check}");
+    assert!(check.ends_with("sources are healthy, 1 finding; see above\n"), "{check}");
 
     let table = run(&settings.line("rooms"), 0).out;
     assert_eq!(table.lines().count(), 12, "seven rooms and four panels at entrances:\n{table}");
@@ -460,14 +461,24 @@ async fn check_says_what_is_wrong_and_what_to_do() {
         0,
         &[
             "  devices         TeamworkDevice.Read.All                       ok: ",
-            "coverage: ",
-            "all is well",
+            "coverage: 12 rooms in 4 buildings, 15 devices, 12 rooms with a verdict",
+            "4 rooms without a building: set it in Exchange (Set-Place) or in `rooms_file`.",
+            "1 rooms without a license for rooms: LON3 1.02 Franklin",
+            "sources are healthy, 1 finding; see above",
         ],
     );
     check(&sim, &[], good, 0, &["credential client_secret expires 2027-01-04T08:00:00Z"]);
-    check(&sim, &["no_intune"], good, 0, &["off: not offered; unknown without it: compliance"]);
+    check(
+        &sim,
+        &["no_intune"],
+        good,
+        0,
+        &[
+            "off: Windows, Android, every system: Graph has no such resource (400); unknown without it: compliance",
+        ],
+    );
     check(&sim, &["forbidden_source=applications"], good, 0, &["client_secret_expires: 2027-01-31"]);
-    let mailbox = ["calendar: { mailbox: .. }", "all is well"];
+    let mailbox = ["calendar: { mailbox: .. }", "sources are healthy"];
     check(&sim, &["forbidden@calendar"], good, 0, &mailbox);
     check(
         &sim,
@@ -480,13 +491,18 @@ async fn check_says_what_is_wrong_and_what_to_do() {
     check(&sim, &["forbidden"], good, 1, &refused);
     let retired = ["FAILED (retired)", "deprecated this API without a successor", "ok: 12 records; 1 min"];
     check(&sim, &["retired"], good, 0, &retired); // the accounts tell whom to ask for the presence
-    let nobody = ["FAILED (retired)", "no room account is known to ask for", "neither devices nor presence"];
+    let nobody = [
+        "FAILED (retired)",
+        "off: no room is known by the object id of its account",
+        "neither devices nor presence",
+        "8 rooms without a verdict: User.Read.All, LicenseAssignment.Read.All adds more.",
+    ];
     check(&sim, &["retired", "forbidden_source=users"], good, 1, &nobody);
     let refused = ["in part: ", "\n                  subscribedSkus: ", "LicenseAssignment.Read.All"];
     check(&sim, &["forbidden_source=licenses"], good, 0, &refused);
     check(&sim, &["html"], good, 1, &["FAILED (malformed)", "HTML"]);
     check(&sim, &["empty"], good, 1, &["FAILED (empty)", "Teams admin center"]);
-    let partial = ["in part: ", "\n                  teamsPanel: ", "all is well"];
+    let partial = ["in part: ", "\n                  teamsPanel: ", "sources are healthy"];
     check(&sim, &["broken_type=teamsPanel"], good, 0, &partial);
 
     let consent = format!("{}/{TENANT_ID}/adminconsent?client_id={CLIENT_ID}\n", sim.url());
@@ -502,8 +518,26 @@ async fn check_says_what_is_wrong_and_what_to_do() {
     ];
     check(&sim, &[], good, 1, &missing);
     sim.set_roles(&["TeamworkDevice.Read.All", "Calendars.Read"]);
-    let wide = ["surplus: Calendars.Read; Calendars.ReadBasic.All is enough", "all is well"];
+    let wide = [
+        "surplus: Calendars.Read; Calendars.ReadBasic.All is enough",
+        "coverage: 8 rooms in 0 buildings, 15 devices, 8 rooms with a verdict",
+        "8 rooms without a building: Place.Read.All or `rooms_file` adds it.",
+        "off: no room is known by its mail address; unknown without it: ",
+        "all is well",
+    ];
     check(&sim, &[], good, 0, &wide);
+
+    // Names that do not join: the trap that a permission can still set.
+    let room = sim.rooms().remove(0);
+    sim.edit_room(&room.upn, json!({"place": {"displayName": "Renamed"}}));
+    sim.set_roles(&["TeamworkDevice.Read.All", "Place.Read.All"]);
+    let twice = "1 account of devices and 1 place may be the same rooms, but their names differ or are not unique: \
+                 User.Read.All, LicenseAssignment.Read.All or the column `object_id` of `rooms_file` joins them.";
+    check(&sim, &[], good, 0, &["coverage: 9 rooms", twice]);
+    sim.set_roles(&["Presence.Read.All", "Place.Read.All"]);
+    let no_ids =
+        "8 rooms without a verdict: TeamworkDevice.Read.All or User.Read.All, LicenseAssignment.Read.All";
+    check(&sim, &[], good, 1, &[no_ids]);
 
     sim.set_faults(parse(&["forbidden"]));
     let settings = Settings::tenant(&sim.url(), good);
@@ -711,7 +745,7 @@ async fn pushes_are_taken_where_an_address_and_a_secret_say_so() {
     let ended = serve.end();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     assert!(!ended.err.contains(SECRET) && !ended.err.contains("/intake/pro-management"), "{}", ended.err);
-    contains(&run(&settings.line("check"), 0).out, &["all is well"]);
+    contains(&run(&settings.line("check"), 0).out, &["sources are healthy"]);
 }
 
 /// What `healthcheck` says of an exporter at an address, and its exit code.

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use serde_json::json;
 use teams_rooms_exporter::config::{Config, Enabled};
-use teams_rooms_exporter::sim::Webhook;
+use teams_rooms_exporter::sim::{self, Profile, Webhook};
 
-use crate::exporter::{Exporter, Scenario, Scrape, standing};
+use crate::exporter::{Exporter, Scenario, Scrape, standing, start_world};
 
 /// Families whose values depend on the machine or the moment.
 const UNSTEADY: [&str; 13] = [
@@ -184,19 +184,32 @@ async fn partial() {
 }
 
 /// Every source, each read once: their default intervals are longer than any test.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_source() {
+async fn check_every_source(profile: Profile, name: &str) {
     let configure = |config: &mut Config| {
         for source in standing(&mut config.tenants[0].collectors) {
             source.enabled = Enabled::Yes;
         }
     };
     // Fewer rooms, as each has more series.
-    let scenario = Scenario { rooms: 9, configure: Box::new(configure), ..Scenario::default() };
+    let settings = sim::Settings { rooms: 9, speed: 0.0, profile, ..sim::Settings::default() };
+    let sim = Some(start_world(settings).await);
+    let scenario = Scenario { sim, configure: Box::new(configure), ..Scenario::default() };
     let exporter = Exporter::start(scenario).await;
     exporter.wait_for_every_source().await;
-    compare_both("every_source", &exporter).await;
+    compare_both(name, &exporter).await;
     exporter.stop().await;
+}
+
+/// As real tenants answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_source() {
+    check_every_source(Profile::Real, "every_source").await;
+}
+
+/// As Microsoft documents the answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_source_as_documented() {
+    check_every_source(Profile::Documented, "documented").await;
 }
 
 /// A room whose device is dead, one with a lesser fault, one that is well again, and an incident of nobody.

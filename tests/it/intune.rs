@@ -5,14 +5,22 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use teams_rooms_exporter::config::{Config, Enabled};
-use teams_rooms_exporter::sim::RoomFacts;
+use teams_rooms_exporter::sim::{self, Profile, RoomFacts};
 
-use crate::exporter::{Exporter, Scenario, Scrape, label, parse, seconds};
+use crate::exporter::{Exporter, Scenario, Scrape, label, parse, seconds, start_world};
 use crate::sources::{configured, pass};
 
 const COMPLIANT: &str = "teams_rooms_intune_compliant";
 const LAST_SYNC: &str = "teams_rooms_intune_last_sync_timestamp_seconds";
 const INFO: &str = "teams_rooms_intune_info";
+const STORAGE: &str = "teams_rooms_intune_storage_bytes";
+const FREE: &str = "teams_rooms_intune_storage_free_bytes";
+const PATCH: &str = "teams_rooms_intune_security_patch_timestamp_seconds";
+const EXPIRY: &str = "teams_rooms_intune_management_certificate_expiry_timestamp_seconds";
+const DEVICE: &str = "teams_rooms_device_info";
+const UNKNOWN: &str = "teams_rooms_unknown_values_total";
+/// In [`UNKNOWN`].
+const SYSTEM: &str = "field=\"managedDevice.operatingSystem\"";
 const ALL: &[&str] = &["devices", "places", "intune"];
 
 /// What the simulated Graph lists, as anybody with the permission gets it.
@@ -72,9 +80,11 @@ async fn the_devices_of_rooms_and_no_other() {
             .await;
     let scrape = exporter.wait_for_every_source().await;
     let rows = enrolments(&exporter).await;
-    let mut newest: BTreeMap<&str, &Value> = BTreeMap::new();
+    // Intune writes serial numbers in capitals, the list of devices does not.
+    let serial = |number: &str| number.to_lowercase();
+    let mut newest: BTreeMap<String, &Value> = BTreeMap::new();
     for row in rows.iter().filter(|row| !is_laptop(row)) {
-        let known = newest.entry(text(row, "serialNumber")).or_insert(row);
+        let known = newest.entry(serial(text(row, "serialNumber"))).or_insert(row);
         if text(row, "lastSyncDateTime") > text(known, "lastSyncDateTime") {
             *known = row;
         }
@@ -82,7 +92,7 @@ async fn the_devices_of_rooms_and_no_other() {
     let (mut managed, mut states) = (0, BTreeSet::new());
     for (key, _) in scrape.family("teams_rooms_device_info") {
         let device = of_device(label(key, "device_id"));
-        let Some(row) = newest.get(label(key, "serial_number")) else {
+        let Some(row) = newest.get(&serial(label(key, "serial_number"))) else {
             assert_eq!(value(&scrape, INFO, &device), None, "{key} is not managed");
             continue;
         };
@@ -96,12 +106,16 @@ async fn the_devices_of_rooms_and_no_other() {
         assert_eq!(value(&scrape, COMPLIANT, &device), compliant, "{row}");
         let last_sync: jiff::Timestamp = text(row, "lastSyncDateTime").parse().expect("a time");
         assert_eq!(value(&scrape, LAST_SYNC, &device), Some(last_sync.as_second().to_string().as_str()));
-        for (family, member) in [
-            ("teams_rooms_intune_storage_bytes", "totalStorageSpaceInBytes"),
-            ("teams_rooms_intune_storage_free_bytes", "freeStorageSpaceInBytes"),
-        ] {
-            assert_eq!(value(&scrape, family, &device), Some(row[member].to_string().as_str()));
+        for (family, member) in [(STORAGE, "totalStorageSpaceInBytes"), (FREE, "freeStorageSpaceInBytes")] {
+            // Android rooms do not report what is free.
+            let told = row[member].as_i64().filter(|bytes| *bytes > 0).map(|bytes| bytes.to_string());
+            assert_eq!(value(&scrape, family, &device), told.as_deref());
         }
+        let expiry: jiff::Timestamp =
+            text(row, "managementCertificateExpirationDate").parse().expect("a time");
+        assert_eq!(value(&scrape, EXPIRY, &device), Some(expiry.as_second().to_string().as_str()));
+        let patch = row["androidSecurityPatchLevel"].as_str().map(|_| "1785888000"); // 2026-08-05
+        assert_eq!(value(&scrape, PATCH, &device), patch, "{row}");
         let info = scrape.family(INFO).find(|(key, _)| key.contains(&device)).expect("managed").0;
         assert_eq!(label(info, "os"), text(row, "operatingSystem").to_lowercase());
         assert_eq!(label(info, "os_version"), text(row, "osVersion"));
@@ -129,6 +143,168 @@ async fn the_devices_of_rooms_and_no_other() {
         assert!(!word.is_empty() && !kept.contains(word), "{word} is kept");
         assert!(shown.iter().all(|text| !text.contains(word)), "{word} is shown");
     }
+}
+
+/// Rooms on Android report no free storage, and their system in several spellings. Only the list of every system has most of
+/// these.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_on_android_as_real_tenants_send_them() {
+    let exporter = Exporter::start(Scenario { rooms: 24, ..Scenario::every_source() }).await;
+    let before = exporter.wait_for_every_source().await;
+    let rooms = rooms_with_core(&exporter, &before, &enrolments(&exporter).await);
+    let systems = ["AndroidEnterprise", "AndroidForWork", "AndroidAOSP", "Android (AOSP)", "android aosp"];
+    assert!(rooms.len() > systems.len(), "{} rooms", rooms.len());
+    for ((_, core), system) in rooms.iter().zip(systems) {
+        let real = json!({
+            "operatingSystem": system, "managementAgent": "intuneAosp", "freeStorageSpaceInBytes": 0,
+            "androidSecurityPatchLevel": "2025-05-05", "managementCertificateExpirationDate": "2027-02-03T04:05:06Z",
+        });
+        exporter.sim.edit(core, json!({"managedDevice": real}));
+    }
+    let never = json!({
+        "operatingSystem": "Android", "androidSecurityPatchLevel": "0001-01-01",
+        "managementCertificateExpirationDate": "9999-12-31T23:59:59.9999999Z",
+    });
+    let (_, undated) = &rooms[systems.len()];
+    exporter.sim.edit(undated, json!({"managedDevice": never}));
+    exporter.wait_until("the edit", |scrape| value(scrape, EXPIRY, &of_device(undated)).is_none()).await;
+    let after = pass(&exporter, Duration::from_secs(1), ALL).await;
+    for ((_, core), system) in rooms.iter().zip(systems) {
+        let device = of_device(core);
+        let info = after.family(INFO).find(|(key, _)| key.contains(&device)).unwrap_or_default().0;
+        assert_eq!(label(info, "os"), "android", "{system}");
+        let free = value(&after, FREE, &device);
+        assert!(free.is_none() && value(&after, STORAGE, &device).is_some(), "{free:?} is free");
+        assert_eq!(value(&after, PATCH, &device), Some("1746403200"));
+        assert_eq!(value(&after, EXPIRY, &device), Some("1801627506"));
+    }
+    assert_eq!(value(&after, PATCH, &of_device(undated)), None);
+    assert!(value(&after, INFO, &of_device(undated)).is_some());
+    assert_eq!(after.total(UNKNOWN, &[SYSTEM]), 0, "each is known");
+    let items = |scrape: &Scrape| scrape.collector("items", "contoso", "intune");
+    assert_eq!(items(&after), items(&before), "one that comes in two lists is one");
+    exporter.stop().await;
+}
+
+/// A new system on a room's device is kept and counted, once in each reading; nothing is counted of people's devices.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn systems_that_are_not_known_count_for_rooms_alone() {
+    let exporter = Exporter::start(Scenario { rooms: 24, ..Scenario::every_source() }).await;
+    let before = exporter.wait_for_every_source().await;
+    let rows = enrolments(&exporter).await;
+    let rooms = rooms_with_core(&exporter, &before, &rows);
+    let [(_, by_serial), (of_user, by_account), (_, usual), ..] = &rooms[..] else { panic!("few rooms") };
+    let zephyr = json!({"managedDevice": {"operatingSystem": "Zephyr", "complianceState": "new"}});
+    let laptop = rows.iter().find(|row| is_laptop(row)).expect("a laptop");
+    exporter.sim.edit(text(laptop, "userId"), zephyr.clone());
+    let with_laptop = pass(&exporter, Duration::from_secs(1), ALL).await;
+    assert_eq!(with_laptop.total(UNKNOWN, &["field=\"managedDevice."]), 0);
+    assert_eq!(with_laptop.keys(INFO), before.keys(INFO));
+
+    exporter.sim.edit(by_serial, zephyr.clone());
+    exporter.sim.edit(by_account, zephyr);
+    exporter.sim.edit(by_account, json!({"managedDevice": {"serialNumber": "OTHER1"}}));
+    exporter.sim.edit(usual, json!({"managedDevice": {"complianceState": "new"}}));
+    let is_kept = |scrape: &Scrape| {
+        let of = |part: &str| {
+            scrape.family(INFO).find(|(key, _)| key.contains(part)).map(|(key, _)| label(key, "os"))
+        };
+        of(&of_device(by_serial)) == Some("unknown") && of(&of_account(of_user)) == Some("unknown")
+    };
+    exporter.wait_until("both with an unknown system", is_kept).await;
+
+    // A filter that is ignored brings each of them three times.
+    exporter.sim.set_faults(parse(&["ignore_filter@intune"]));
+    let first = pass(&exporter, Duration::from_secs(1), ALL).await;
+    exporter.sim.clear_requests();
+    let lists =
+        || exporter.sim.requests().iter().filter(|it| it.operation.ends_with("/managedDevices")).count();
+    let last = exporter.wait_until("some readings", |_| lists() >= 30).await;
+    let counted = |field: &str| last.total(UNKNOWN, &[field]) - first.total(UNKNOWN, &[field]);
+    let readings = i64::try_from(lists() / 3 + 1).expect("a few");
+    for (field, devices) in [(SYSTEM, 2), ("field=\"managedDevice.complianceState\"", 3)] {
+        let counted = counted(field);
+        assert!((1..=devices * readings).contains(&counted), "{counted} of {field} in {readings} readings");
+    }
+    assert!(is_kept(&last));
+    exporter.stop().await;
+}
+
+/// Names that the list of devices squeezes are spelled as Intune spells one of them, also on devices that Intune does not
+/// manage, and still after a restart without Intune.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn products_are_spelled_for_people() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scenario = || Scenario { storage_path: Some(folder.path().to_owned()), ..Scenario::every_source() };
+    // Its names are as in a shop; here they are what the test says.
+    let settings =
+        sim::Settings { rooms: 12, speed: 0.0, profile: Profile::Documented, ..sim::Settings::default() };
+    let sim = Some(start_world(settings).await);
+    let exporter = Exporter::start(Scenario { sim, ..scenario() }).await;
+    let before = exporter.wait_for_every_source().await;
+    let rooms = rooms_with_core(&exporter, &before, &enrolments(&exporter).await);
+    let [managed, other, unmanaged, by_account, ..] =
+        rooms[..].first_chunk::<4>().expect("rooms").each_ref().map(|it| &it.1);
+    let listed = |core: &str, model: &str| {
+        let hardware = json!({"hardwareDetail": {"manufacturer": "yealink", "model": model}});
+        exporter.sim.edit(core, json!({"device": hardware}));
+    };
+    let spelled = |core: &str, more: Value| {
+        exporter
+            .sim
+            .edit(core, json!({"managedDevice": {"manufacturer": "Yealink", "model": "MeetingBar A30"}}));
+        exporter.sim.edit(core, json!({"managedDevice": more}));
+    };
+    let product = |scrape: &Scrape, core: &str| {
+        let info = scrape.family(DEVICE).find(|(key, _)| key.contains(&of_device(core))).expect("a device").0;
+        format!("{} {}", label(info, "manufacturer"), label(info, "model"))
+    };
+    // A record of the room's account may be of another device.
+    listed(by_account, "meetingbara30");
+    listed(unmanaged, "meetingbara30");
+    spelled(by_account, json!({"serialNumber": "OTHER1"}));
+    exporter.sim.edit(unmanaged, json!({"managedDevice": {"operatingSystem": "iOS"}}));
+    exporter.wait_until("squeezed", |scrape| product(scrape, unmanaged) == "yealink meetingbara30").await;
+    let after = pass(&exporter, Duration::from_secs(1), ALL).await;
+    assert_eq!(product(&after, by_account), "yealink meetingbara30");
+
+    spelled(managed, json!({}));
+    listed(managed, "meetingbara30");
+    let learned = |scrape: &Scrape| product(scrape, managed) == "Yealink MeetingBar A30";
+    let after = exporter.wait_until("the spelling of Intune", learned).await;
+    assert_eq!(product(&after, unmanaged), "Yealink MeetingBar A30");
+    // Another spelling of the same, and a name that Intune does not have.
+    listed(other, "meetingbara30");
+    spelled(other, json!({"model": "Meetingbar-A30"}));
+    listed(by_account, "core2kit");
+    exporter.wait_until("another model", |scrape| product(scrape, by_account) == "Yealink core2kit").await;
+    let after = pass(&exporter, Duration::from_secs(1), ALL).await;
+    assert_eq!([managed, other, unmanaged].map(|core| product(&after, core)), ["Yealink MeetingBar A30"; 3]);
+
+    let sim = exporter.stop().await;
+    sim.set_faults(parse(&["error503@intune"]));
+    let exporter = Exporter::start(Scenario { sim: Some(sim), ..scenario() }).await;
+    let restarted = exporter.wait_for_everything().await;
+    assert_eq!([managed, unmanaged].map(|core| product(&restarted, core)), ["Yealink MeetingBar A30"; 2]);
+    exporter.stop().await;
+}
+
+/// One reading takes a list of each system of rooms and one of every system, and asks for no name of a device or person.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_reading_takes_three_lists() {
+    let exporter = Exporter::start(Scenario::every_source()).await;
+    exporter.wait_for_every_source().await;
+    let requests = exporter.sim.requests();
+    let lists = requests.iter().filter(|request| request.operation.ends_with("/managedDevices"));
+    let lists: BTreeSet<&str> =
+        lists.filter_map(|request| request.path.split_once('?')).map(|it| it.1).collect();
+    let select = "$select=id,serialNumber,userId,userPrincipalName,manufacturer,model,operatingSystem,osVersion,complianceState,\
+                  lastSyncDateTime,androidSecurityPatchLevel,managementCertificateExpirationDate,freeStorageSpaceInBytes,\
+                  totalStorageSpaceInBytes";
+    let of = |system: &str| format!("$filter=operatingSystem%20eq%20%27{system}%27&{select}");
+    let expected = BTreeSet::from([of("Windows"), of("Android"), select.to_owned()]);
+    assert_eq!(lists, expected.iter().map(String::as_str).collect());
+    exporter.stop().await;
 }
 
 /// A serial number that is none, or that of several devices, joins nothing; the account does where it can.
@@ -265,6 +441,10 @@ async fn what_intune_gets_wrong() {
     exporter.sim.set_faults(parse(&["bad_record@intune"]));
     let skipped = |scrape: &Scrape| scrape.collector("skipped_items", "contoso", "intune");
     exporter.wait_until("a record skipped", |scrape| skipped(scrape).is_some_and(|count| count > 0.0)).await;
+    exporter.sim.set_faults(parse(&["bad_record@intune=no_id"]));
+    exporter.wait_until("a record without an id", |scrape| skipped(scrape) == Some(1.0)).await;
+    let still = pass(&exporter, Duration::from_secs(1), ALL).await;
+    assert_eq!(skipped(&still), Some(1.0), "one that comes in two lists is one");
     exporter.sim.set_faults(parse(&["broken_page@intune"]));
     let partial = exporter.wait_for_state("intune", "partial").await;
     assert_eq!(before.keys(INFO), partial.keys(INFO), "what is missing is kept");

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 const LAYERS: [(&str, &[&str]); 26] = [
     ("spelling", &[]),
     ("model", &["spelling"]),
-    ("cli", &[]),
+    ("sim", &[]),
+    ("cli", &["sim::Profile"]),
     ("logging", &[]),
     ("systemd", &[]),
-    ("sim", &[]),
     ("clock", &["model::Timestamp"]),
     ("stats", &["model::Timestamp"]),
     ("store", &["model"]),

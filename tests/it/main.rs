@@ -20,8 +20,12 @@ mod faults;
 mod golden;
 /// TLS, certificates of clients, users, headers, a rate limit, and their change while it runs.
 mod guard;
+/// Time stamps that move by themselves.
+mod heartbeats;
 /// What clients do to keep others from scraping.
 mod hostile_clients;
+/// Devices and the rooms that they belong to.
+mod identity;
 /// What Microsoft's portals push: who may, what is taken, what becomes of it.
 mod intake;
 /// What Intune manages: joined to rooms, and nothing of anybody else.
@@ -34,6 +38,8 @@ mod matrix;
 mod otlp;
 /// A scrape that asks for some of the rooms.
 mod parts;
+/// Sets of permissions, and what is known with each.
+mod permissions;
 /// Certificates for the tests.
 mod pki;
 /// Any snapshot makes an exposition that every scraper takes.

@@ -157,7 +157,7 @@ fn status() -> impl Strategy<Value = Status> {
     )
 }
 
-const TRUST: [Trust; 3] = [Trust::Always, Trust::UntilListed, Trust::Never];
+const TRUST: [Trust; 3] = [Trust::Always, Trust::UnlessPerson, Trust::Never];
 
 /// What came of some polls.
 fn snapshot() -> impl Strategy<Value = Snapshot> {

@@ -345,7 +345,7 @@ async fn a_managed_identity_is_never_asked_for_by_proxy() {
         [("HTTP_PROXY", &*proxy), ("IDENTITY_ENDPOINT", &*endpoint), ("IDENTITY_HEADER", IDENTITY_HEADER)];
     let ended = Program::start_in(&file.line("check --log.level debug"), &environment).end();
     assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
-    contains(&ended.out, &["sign-in ok: by managed identity", CLIENT_ID, "all is well"]);
+    contains(&ended.out, &["sign-in ok: by managed identity", CLIENT_ID, "sources are healthy"]);
     let asked = asked.lock().expect("no test panics here").clone();
     assert!(asked.iter().any(|line| line.contains("/beta/teamwork/devices")), "{asked:?}");
     assert!(!asked.iter().any(|line| line.contains("/msi/token")), "{asked:?}");

@@ -58,7 +58,8 @@ pub async fn collect(
     }
     // No more than Exchange lets one application have under way in one mailbox.
     let mut answers = stream::iter(requests).buffer_unordered(CONCURRENCY);
-    let mut outcome = Outcome { expected: Some(mailboxes.len()), ..Outcome::default() };
+    let idle = mailboxes.is_empty().then_some("no room is known by its mail address");
+    let mut outcome = Outcome { expected: Some(mailboxes.len()), idle, ..Outcome::default() };
     while let Some((asked, answer)) = answers.next().await {
         match answer {
             Ok(schedules) => {

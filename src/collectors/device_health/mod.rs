@@ -4,6 +4,7 @@
 //! turn, so that each is read at least once in a rotation.
 //! <https://learn.microsoft.com/graph/api/teamworkdevicehealth-get?view=graph-rest-beta>
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +18,9 @@ use crate::collectors::Outcome;
 use crate::collectors::wire::{Node, UnknownValue, escape};
 use crate::graph::{CONCURRENCY, Client, Error, Operation, Workload, batch};
 use crate::model::collector::Collector;
-use crate::model::detail::{
-    Basis, Connection, Detail, Login, Peripheral, Product, Slot, Software, SoftwareKind,
-};
-use crate::model::device::{Device, Health};
+use crate::model::detail::{Connection, Detail, Login, Peripheral, Product, Slot, Software, SoftwareKind};
+use crate::model::device::{Device, DeviceType, Health};
+use crate::model::stamp::{Meaning, Stamps};
 use crate::model::{Snapshot, State, Timestamp};
 
 const OPERATION: Operation = Operation { name: "device_health", workload: Workload::Teamwork };
@@ -28,19 +28,25 @@ const OPERATION: Operation = Operation { name: "device_health", workload: Worklo
 /// A device and its detail; `None` where Graph reports none.
 pub type Found = (Arc<Device>, Option<Arc<Detail>>);
 
+/// Details of one device type that are read for their stamp alone, while it is open what that means: twice the samples
+/// that are enough to know.
+const MAX_PROBES: usize = 40;
+
 /// The devices of this process whose detail must be read now: never read, changed, denied once, not healthy, and the
-/// oldest in their turn.
+/// oldest in their turn. A heartbeat is not a change.
 pub fn due(snapshot: &Snapshot, now: Timestamp, interval: Duration, rotation: Duration) -> Vec<Arc<Device>> {
     let mut due = Vec::new();
     let mut rest: Vec<(Timestamp, &Arc<Device>)> = Vec::new();
+    let mut probes = Probes { stamps: &snapshot.memory.stamps, taken: BTreeMap::new() };
     let expiry = snapshot.expiry(Collector::Devices);
     let rows = snapshot.devices.rows.values().filter(|row| now.since(row.seen_at) <= expiry);
     for row in rows.filter(|row| snapshot.owns_device(&row.device.id)) {
         match snapshot.details.get(&row.device.id) {
             Some(reading)
-                if reading.basis == Basis::from(&*row.device)
+                if reading.basis.is_state_of(&row.device)
                     && row.device.health == Health::Healthy
-                    && !reading.denied =>
+                    && !reading.denied
+                    && (reading.basis.is_stamp_of(&row.device) || !probes.takes(&row.device)) =>
             {
                 rest.push((reading.read_at, &row.device));
             }
@@ -58,6 +64,26 @@ pub fn due(snapshot: &Snapshot, now: Timestamp, interval: Duration, rotation: Du
     let turn = ((due.len() + rest.len()) as f64 * share).ceil() as usize;
     due.extend(rest.into_iter().take(turn).map(|(_, device)| device.clone()));
     due
+}
+
+/// Decides if a stamp that moved is a reason to read a detail.
+struct Probes<'s> {
+    stamps: &'s Stamps,
+    taken: BTreeMap<DeviceType, usize>,
+}
+
+impl Probes<'_> {
+    fn takes(&mut self, device: &Device) -> bool {
+        match self.stamps.of_device(device.device_type) {
+            Meaning::Change => true,
+            Meaning::Heartbeat => false,
+            Meaning::Open => {
+                let taken = self.taken.entry(device.device_type).or_default();
+                *taken += 1;
+                *taken <= MAX_PROBES
+            }
+        }
+    }
 }
 
 /// Reads the detail of `devices`; `take` gets each batch as it comes.

@@ -1,12 +1,11 @@
 //! Reading the detail, and which details are due.
 
-use std::collections::BTreeMap;
-
 use super::*;
-use crate::model::detail::Reading;
-use crate::model::device::DeviceType;
+use crate::model::detail::{Basis, Reading};
+use crate::model::device::Account;
 use crate::model::listing::Listing;
 use crate::model::listing::tests::device;
+use crate::model::memory::Memory;
 use serde_json::json;
 
 fn parse(value: &Value) -> Option<Detail> {
@@ -129,4 +128,48 @@ fn a_detail_that_was_denied_once_is_due_at_once() {
     let denied = Reading { denied: true, ..details["d012"].clone() };
     details.insert("d012".into(), denied);
     assert_eq!(due_ids(&listing, &details), ["d012", "d000", "d001"]);
+}
+
+#[test]
+fn another_account_makes_a_detail_due() {
+    let (mut listing, details) = fleet(30);
+    let account = Account { id: Some("id-2".into()), name: None, email: None };
+    let moved = Device { account: Some(account), ..(*listing.rows["d012"].device).clone() };
+    listing.take(&[Arc::new(moved)], Timestamp::from_seconds(1));
+    assert_eq!(due_ids(&listing, &details), ["d012", "d000", "d001"]);
+}
+
+/// Every stamp has moved; `idle` says what the details that were read because of that have shown so far.
+#[track_caller]
+fn check_moved_stamps(idle: Option<bool>, expected: usize) {
+    let (mut listing, details) = fleet(100);
+    let mut memory = Memory::default();
+    let changed =
+        Detail { connection: Connection { connected: Some(true), changed: None }, ..Detail::default() };
+    for idle in idle.into_iter().cycle().take(100) {
+        let after = if idle { Detail::default() } else { changed.clone() };
+        Arc::make_mut(&mut memory.stamps).learn(
+            DeviceType::TeamsRoom,
+            [&Detail::default(), &after],
+            true,
+            Duration::ZERO,
+        );
+    }
+    let moved = listing.rows.values().map(|row| {
+        Arc::new(Device { last_modified: Some(Timestamp::from_seconds(9)), ..(*row.device).clone() })
+    });
+    let moved: Vec<_> = moved.collect();
+    listing.take(&moved, Timestamp::from_seconds(1));
+    let (devices, details, memory) = (Arc::new(listing), Arc::new(details), Arc::new(memory));
+    let snapshot = Snapshot { devices, details, memory, ..Snapshot::default() };
+    let (interval, rotation) = (Duration::from_mins(2), Duration::from_mins(30));
+    let due = due(&snapshot, Timestamp::from_seconds(10_000), interval, rotation);
+    assert_eq!(due.len(), expected, "{idle:?}");
+}
+
+#[test]
+fn a_stamp_that_moves_is_a_reason_while_it_means_a_change() {
+    check_moved_stamps(Some(false), 100);
+    check_moved_stamps(Some(true), 7); // the share of the rotation
+    check_moved_stamps(None, MAX_PROBES + 7);
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::model::account::RoomAccount;
 use crate::model::calendar::{Calendar, Occupancy};
 use crate::model::collector::Collector;
-use crate::model::detail::{Basis, Detail, Reading, Software, SoftwareKind};
+use crate::model::detail::{Connection, Detail, Link, Reading, Software, SoftwareKind};
 use crate::model::device::{Activity, Device, DeviceType, Role};
 use crate::model::identity::Room;
 use crate::model::incident::{Incident, Target};
@@ -18,9 +18,11 @@ use crate::model::managed_device::{ManagedDevice, Serials};
 use crate::model::memory::{self, DeviceMemory, PresenceMemory, StateMemory};
 use crate::model::place::Place;
 use crate::model::presence::Presence;
+use crate::model::product_names::ProductNames;
 use crate::model::room::Judgement;
 use crate::model::rooms_file::RoomFacts;
 use crate::model::site::{self, InService, Site};
+use crate::model::stamp::{Meaning, Stamps};
 use crate::model::usage::Totals;
 use crate::model::version::{Cohorts, Installed};
 use crate::model::{Snapshot, Timestamp, shard};
@@ -41,6 +43,7 @@ pub struct Fleet<'a> {
     pub incidents_without_room: usize,
     /// As configured.
     pub sites: &'a [Site],
+    product_names: &'a ProductNames,
     /// Whether anything may be known of the use of a room that is not known.
     use_is_known: bool,
     cohorts: OnceLock<Cohorts<Cohort<'a>>>,
@@ -61,6 +64,8 @@ pub struct FleetDevice<'a> {
     pub superseded: bool,
     /// What Intune last said of it, while that has not expired.
     pub managed: Option<&'a ManagedDevice>,
+    /// The meaning of its time stamps.
+    stamps: &'a Stamps,
 }
 
 #[derive(Debug)]
@@ -139,6 +144,7 @@ impl<'a> Fleet<'a> {
                 reading: reading.filter(|reading| until.holds(reading.read_at, detail_expiry)),
                 superseded: false,
                 managed: None,
+                stamps: &snapshot.memory.stamps,
             });
         }
         let mut rooms = rooms_of(snapshot, &devices, &mut until);
@@ -167,6 +173,7 @@ impl<'a> Fleet<'a> {
             until: until.next,
             incidents_without_room,
             sites: &snapshot.sites,
+            product_names: &snapshot.memory.product_names,
             use_is_known,
             cohorts: OnceLock::new(),
         }
@@ -214,6 +221,16 @@ impl<'a> Fleet<'a> {
     pub fn activity(&self, device: &FleetDevice<'_>) -> Option<Activity> {
         let may_observe = self.room_of(device).map_or(self.use_is_known, |room| room.may_observe);
         may_observe.then_some(device.device.activity)
+    }
+
+    /// The manufacturer as people spell it, if that was learned; empty if unknown.
+    pub fn manufacturer(&self, device: &FleetDevice<'a>) -> &'a str {
+        self.product_names.spelling(device.device.manufacturer.as_deref().unwrap_or_default())
+    }
+
+    /// The model as people spell it, if that was learned; empty if unknown.
+    pub fn model(&self, device: &FleetDevice<'a>) -> &'a str {
+        self.product_names.spelling(device.device.model.as_deref().unwrap_or_default())
     }
 
     /// How many newer versions the device's cohort has; `None` where its version is not known.
@@ -293,9 +310,13 @@ impl<'a> FleetDevice<'a> {
 
     /// Whether the device can be used; `None` where nothing tells.
     pub fn is_up(&self) -> Option<bool> {
-        // A detail from before the list changed may contradict it; a new one follows.
-        let current = self.reading.filter(|reading| reading.basis == Basis::from(self.device));
-        let connected = current.and_then(|reading| reading.detail.as_ref()?.connection.connected);
+        let connected =
+            self.reading.filter(|reading| reading.basis.is_state_of(self.device)).and_then(|reading| {
+                let connected = reading.detail.as_ref()?.connection.connected?;
+                // A stamp that moved since the detail was read: the list may know better, or at least the device was heard from.
+                let beats = self.stamps.of_device(self.device.device_type) == Meaning::Heartbeat;
+                (reading.basis.is_stamp_of(self.device) || (connected && beats)).then_some(connected)
+            });
         let signed_out = self.memory.is_some_and(DeviceMemory::signed_out);
         memory::is_up(self.device.health, connected, signed_out)
     }
@@ -304,10 +325,21 @@ impl<'a> FleetDevice<'a> {
     pub fn standing_since(&self) -> Option<Timestamp> {
         let up = self.is_up()?;
         let told = self.detail().filter(|detail| detail.connection.connected == Some(up));
-        let told = told.and_then(|detail| detail.connection.changed);
+        let told = told.and_then(|detail| self.since(Link::Connection, detail.connection));
         let standing = self.memory?.standing.filter(|standing| standing.up == up);
         let seen = standing.and_then(|standing| standing.began);
         if up { told.max(seen) } else { told.or(seen) }
+    }
+
+    /// When a connection took its present value: Graph's own time, unless that is a heartbeat; then the moment at which the
+    /// exporter saw the change.
+    pub fn since(&self, link: Link, connection: Connection) -> Option<Timestamp> {
+        let connected = connection.connected?;
+        if self.stamps.is_beginning(self.device.device_type, link, connected) {
+            connection.changed
+        } else {
+            self.memory?.link_since(link)
+        }
     }
 
     pub fn role(&self) -> Role {

@@ -30,7 +30,8 @@ impl Prints {
     /// `judgements` are those of the fleet's rooms.
     pub fn of(fleet: &Fleet<'_>, judgements: &[Option<Judgement>]) -> Self {
         let alone: Vec<u64> = fleet.devices.iter().map(print_if_own).collect();
-        let whole = print((fleet.frozen, fleet.use_is_known, fleet.cohorts()));
+        let stamps = fleet.devices.first().map(|device| device.stamps);
+        let whole = print((fleet.frozen, fleet.use_is_known, fleet.product_names, fleet.cohorts(), stamps));
         let room = |(room, judgement): (&FleetRoom<'_>, &Option<Judgement>)| {
             let members = room.members.iter().filter_map(|index| alone.get(*index));
             judgement
@@ -51,10 +52,11 @@ fn print_if_own(device: &FleetDevice<'_>) -> u64 {
     if device.own { print(device) } else { 0 }
 }
 
-/// Of the device alone: its room has a print of its own.
+/// Hashes the device alone: its room has its own print, and the meaning of stamps is part of that of the whole.
 impl Hash for FleetDevice<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { device, memory, room: _, own: _, room_index: _, reading, superseded, managed } = self;
+        let Self { device, memory, room: _, own: _, room_index: _, reading, superseded, managed, stamps: _ } =
+            self;
         (device, memory, reading, superseded, managed).hash(state);
     }
 }

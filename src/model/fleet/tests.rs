@@ -1,6 +1,7 @@
 //! Tests of the joined picture of a tenant.
 
 use super::*;
+use crate::model::detail::Basis;
 use crate::model::device::{Account, Health};
 use crate::model::identity::Trust;
 use crate::model::listing::tests::device;
@@ -23,7 +24,7 @@ fn observe(snapshot: &mut Snapshot, devices: &[Arc<Device>], seconds: i64) {
     let sightings: Vec<_> = devices.iter().map(sighting).collect();
     Arc::make_mut(&mut snapshot.memory).observe_devices(
         &sightings,
-        Trust::UntilListed,
+        Trust::UnlessPerson,
         Moment { now, expiry: Duration::from_mins(30) },
     );
 }
@@ -98,6 +99,39 @@ fn of_several_enrolments_the_one_that_synced_last_is_joined() {
 fn check_prints<T: std::hash::Hash>(things: &[T]) {
     let prints: std::collections::HashSet<u64> = things.iter().map(print).collect();
     assert_eq!(prints.len(), things.len());
+}
+
+/// A device without an Intune record is spelled like the others, and its versions are compared as before.
+#[test]
+fn a_spelling_that_is_learned_serves_every_device_and_changes_its_print() {
+    let named = |id: &str, model: &str| {
+        let (manufacturer, model) = (Some("yealink".into()), Some(model.into()));
+        Arc::new(Device { manufacturer, model, ..(*core(id, Health::Healthy)).clone() })
+    };
+    let mut snapshot = Snapshot::default();
+    observe(
+        &mut snapshot,
+        &[named("a", "meetingbara30"), named("b", "MEETINGBARA30"), named("c", "core2kit")],
+        0,
+    );
+    let before = snapshot.clone();
+    Arc::make_mut(&mut snapshot.memory).product_names.learn(&"MeetingBar A30".into());
+    let look = |snapshot: &Snapshot| {
+        let fleet = Fleet::at(snapshot, Timestamp::from_seconds(0));
+        let models = fleet.devices.iter().map(|device| (fleet.manufacturer(device), fleet.model(device)));
+        let models: Vec<String> = models.map(|(by, model)| format!("{by} {model}")).collect();
+        let cohort = fleet.devices[0]
+            .cohort(SoftwareKind::Firmware)
+            .product
+            .map(|(by, model)| format!("{by} {model}"));
+        (models, Prints::of(&fleet, &fleet.judgements()).devices, cohort)
+    };
+    let (models, prints, cohort) = look(&snapshot);
+    assert_eq!(models, ["yealink MeetingBar A30", "yealink MeetingBar A30", "yealink core2kit"]);
+    let (unlearned, others, same_cohort) = look(&before);
+    assert_eq!(unlearned, ["yealink meetingbara30", "yealink MEETINGBARA30", "yealink core2kit"]);
+    assert!(prints.iter().zip(&others).all(|(print, other)| print != other));
+    assert_eq!((cohort.as_deref(), &cohort), (Some("yealink meetingbara30"), &same_cohort));
 }
 
 #[test]

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::detail::{Detail, Login, Slot, SoftwareKind};
+use crate::model::detail::{Detail, Link, Login, Slot, SoftwareKind};
 use crate::model::device::{Device, Health, Role};
-use crate::model::identity::{Claim, Registry, Trust};
+use crate::model::identity::{Claim, Parted, Registry, Trust};
 use crate::model::presence::{Availability, Presence};
+use crate::model::product_names::ProductNames;
 use crate::model::room::RoomState;
 use crate::model::sight::{Grounds, Sight};
+use crate::model::stamp::Stamps;
 use crate::model::{State, Timestamp, shared};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +29,12 @@ pub struct Memory {
     /// Of the rooms that are there, by room id.
     #[serde(default)]
     pub states: BTreeMap<Arc<str>, StateMemory>,
+    /// The meaning of Graph's time stamps, as learned.
+    #[serde(default)]
+    pub stamps: Arc<Stamps>,
+    /// Learned from Intune.
+    #[serde(default)]
+    pub product_names: ProductNames,
     /// The last pause; what was read before it tells nothing about when something changed.
     #[serde(skip)]
     paused_at: Option<Timestamp>,
@@ -71,6 +79,9 @@ pub struct DeviceMemory {
     pub signed_out_polls: u8,
     /// The last known value of each link.
     links: Vec<(Link, bool)>,
+    /// The time at which the exporter saw a link change to its present value.
+    #[serde(default)]
+    link_since: Vec<(Link, Timestamp)>,
     pub software: Vec<(SoftwareKind, SoftwareMemory)>,
     /// Since when the device is no longer listed.
     gone_since: Option<Timestamp>,
@@ -97,15 +108,6 @@ pub struct SoftwareMemory {
     pub changed: Option<Timestamp>,
     /// When the exporter saw an update become available.
     pub pending_since: Option<Timestamp>,
-}
-
-/// Something of a device that is connected or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Link {
-    Connection,
-    Login(Login),
-    Peripheral(Slot),
 }
 
 /// A monitored event: the label `signal` of `teams_rooms_state_changes_total`.
@@ -196,7 +198,7 @@ impl Memory {
         for Sighting { value: (device, detail), last_read } in details {
             let change = self.change(*last_read, moment);
             let mut memory = self.devices.get(&device.id).map(|known| (**known).clone()).unwrap_or_default();
-            memory.observe_links(&device.id, detail, &mut events);
+            memory.observe_links(&device.id, detail, change, &mut events);
             memory.observe_software(detail, change);
             memory.observe_standing(device, change);
             self.keep(&device.id, memory, &mut events);
@@ -229,21 +231,35 @@ impl Memory {
         }
     }
 
-    /// All rooms are known: of whoever else is or was signed in on a device nothing stays.
-    pub fn forget_strangers(&mut self) {
-        Registry::forget_strangers(&mut self.rooms);
+    /// Drops what is kept of people who are or were signed in on a device.
+    pub fn forget_people(&mut self) {
+        Registry::forget_people(&mut self.rooms);
         let rooms = &self.rooms;
-        let is_strange =
-            |memory: &DeviceMemory| memory.home.as_deref().is_some_and(|home| rooms.room(home).is_none());
-        for memory in self.devices.values_mut().filter(|memory| is_strange(memory)) {
+        let is_lost =
+            |memory: &DeviceMemory| memory.home.as_deref().is_some_and(|home| rooms.known(home).is_none());
+        for memory in self.devices.values_mut().filter(|memory| is_lost(memory)) {
             Arc::make_mut(memory).home = None;
         }
     }
 
-    /// A room proved to be another: what is remembered of its account follows.
+    /// A room proved to be another: what is remembered of it follows.
     pub fn follow_united_room(&mut self, old: &str, id: &Arc<str>) {
         if let Some(memory) = self.presence.remove(old) {
             self.presence.entry(id.clone()).or_insert(memory);
+        }
+        if let Some(memory) = self.states.remove(old) {
+            self.states.entry(id.clone()).or_insert(memory);
+        }
+    }
+
+    /// Two rooms had been treated as one: what is remembered of the account, and its devices, leave the shared id.
+    pub fn follow_parted_room(&mut self, parted: &Parted) {
+        if let Some(memory) = self.presence.remove(&parted.shared) {
+            self.presence.insert(parted.account.clone(), memory);
+        }
+        let is_home = |memory: &DeviceMemory| memory.home.as_ref() == Some(&parted.shared);
+        for memory in self.devices.values_mut().filter(|memory| is_home(memory)) {
+            Arc::make_mut(memory).home = Some(parted.account.clone());
         }
     }
 
@@ -268,6 +284,7 @@ impl Memory {
             }
             // Details are read in turn: what changed in the pause may be seen long after it.
             memory.software.clear();
+            memory.link_since.clear();
         }
         for presence in self.presence.values_mut() {
             (presence.online_since, presence.call_since) = (None, None);
@@ -299,6 +316,7 @@ impl Memory {
         }
         if self.devices.get(id).is_none_or(|known| **known != memory) {
             memory.links.shrink_to_fit();
+            memory.link_since.shrink_to_fit();
             memory.software.shrink_to_fit();
             self.devices.insert(id.clone(), Arc::new(memory));
         }
@@ -351,6 +369,11 @@ impl DeviceMemory {
         self.software.iter().find(|(known, _)| *known == kind).map(|(_, memory)| memory)
     }
 
+    /// The time at which the exporter saw a link change to its present value.
+    pub fn link_since(&self, link: Link) -> Option<Timestamp> {
+        self.link_since.iter().find(|(known, _)| *known == link).map(|(_, since)| *since)
+    }
+
     pub fn signed_out(&self) -> bool {
         self.signed_out_polls >= SIGNED_OUT_POLLS
     }
@@ -365,7 +388,7 @@ impl DeviceMemory {
         self.signed_out_polls = 0;
         let names = || account.email.iter().chain(&account.id);
         let is_trusted =
-            trust == Trust::Always || (trust == Trust::UntilListed && rooms.may_be_room(names()));
+            trust == Trust::Always || (trust == Trust::UnlessPerson && !rooms.is_person(names()));
         let home = if is_trusted && device.device_type.role() != Role::Other {
             Claim::of_device(device, trust).and_then(|claim| Registry::assign(rooms, &claim))
         } else {
@@ -393,12 +416,14 @@ impl DeviceMemory {
         self.observe_standing(device, change);
     }
 
-    fn observe_links(&mut self, id: &Arc<str>, detail: &Detail, events: &mut Vec<Event>) {
-        for (link, connected) in links_of(detail) {
+    fn observe_links(&mut self, id: &Arc<str>, detail: &Detail, change: Change, events: &mut Vec<Event>) {
+        for (link, connected) in detail.links().filter_map(|(link, now)| Some((link, now.connected?))) {
             match self.links.iter_mut().find(|(known, _)| *known == link) {
                 None => self.links.push((link, connected)),
                 Some((_, before)) if *before != connected => {
                     *before = connected;
+                    self.link_since.retain(|(known, _)| *known != link);
+                    self.link_since.extend(change.began.map(|began| (link, began)));
                     if let Some(signal) = link.signal() {
                         self.count(id, signal, link.subject(), word(!connected), word(connected), events);
                     }
@@ -460,15 +485,6 @@ pub fn is_up(health: Health, connected: Option<bool>, signed_out: bool) -> Optio
         return Some(false);
     }
     (health != Health::Unknown || connected.is_some()).then_some(true)
-}
-
-/// Every link of a detail whose state is known.
-fn links_of(detail: &Detail) -> impl Iterator<Item = (Link, bool)> + '_ {
-    let connection = [(Link::Connection, detail.connection)];
-    let logins = detail.logins.iter().map(|(login, connection)| (Link::Login(*login), *connection));
-    let peripherals = detail.peripherals.iter().map(|p| (Link::Peripheral(p.slot), p.connection));
-    let links = connection.into_iter().chain(logins).chain(peripherals);
-    links.filter_map(|(link, connection)| Some((link, connection.connected?)))
 }
 
 fn word(connected: bool) -> &'static str {

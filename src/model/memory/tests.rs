@@ -63,8 +63,8 @@ fn changes(memory: &Memory) -> Vec<(&'static str, u64)> {
 fn a_change_is_an_event_and_a_first_sight_is_not() {
     let mut memory = Memory::default();
     let oslo = Some("oslo@contoso.example");
-    assert_eq!(list(&mut memory, room_device(Health::Healthy, oslo), Trust::UntilListed, 100), []);
-    let events = list(&mut memory, room_device(Health::Offline, oslo), Trust::UntilListed, 200);
+    assert_eq!(list(&mut memory, room_device(Health::Healthy, oslo), Trust::UnlessPerson, 100), []);
+    let events = list(&mut memory, room_device(Health::Offline, oslo), Trust::UnlessPerson, 200);
     let event = events.first().expect("one event");
     assert_eq!((event.signal, event.from, event.to), (Signal::Health, "healthy", "offline"));
     assert_eq!(event.room.as_deref(), Some("Oslo"));
@@ -82,7 +82,7 @@ fn unknown_in_between_is_no_change() {
         (Health::Unknown, 0),
         (Health::Critical, 1),
     ] {
-        list(&mut memory, room_device(health, None), Trust::UntilListed, 100);
+        list(&mut memory, room_device(health, None), Trust::UnlessPerson, 100);
         assert_eq!(changes(&memory), [("health", expected)], "{health:?}");
     }
 }
@@ -102,13 +102,13 @@ fn every_link_that_the_device_has_is_counted_from_zero() {
 #[test]
 fn a_change_seen_after_a_pause_has_no_time() {
     let mut memory = Memory::default();
-    list(&mut memory, room_device(Health::Healthy, None), Trust::UntilListed, 100);
-    list(&mut memory, room_device(Health::Critical, None), Trust::UntilListed, 200);
+    list(&mut memory, room_device(Health::Healthy, None), Trust::UnlessPerson, 100);
+    list(&mut memory, room_device(Health::Critical, None), Trust::UnlessPerson, 200);
     memory.lose_track(Timestamp::from_seconds(250));
     assert_eq!(memory.devices["core"].health_since, None);
-    list_after(&mut memory, room_device(Health::Healthy, None), Trust::UntilListed, 200, 900);
+    list_after(&mut memory, room_device(Health::Healthy, None), Trust::UnlessPerson, 200, 900);
     assert_eq!(memory.devices["core"].health_since, None);
-    list_after(&mut memory, room_device(Health::Critical, None), Trust::UntilListed, 900, 1000);
+    list_after(&mut memory, room_device(Health::Critical, None), Trust::UnlessPerson, 900, 1000);
     assert_eq!(memory.devices["core"].health_since, Some(Timestamp::from_seconds(1000)));
     assert_eq!(changes(&memory), [("health", 3)]);
 }
@@ -116,17 +116,17 @@ fn a_change_seen_after_a_pause_has_no_time() {
 #[test]
 fn a_change_seen_after_an_outage_longer_than_the_expiry_has_no_time() {
     let mut memory = Memory::default();
-    list(&mut memory, room_device(Health::Healthy, None), Trust::UntilListed, 100);
-    list_after(&mut memory, room_device(Health::Critical, None), Trust::UntilListed, 100, 1901);
+    list(&mut memory, room_device(Health::Healthy, None), Trust::UnlessPerson, 100);
+    list_after(&mut memory, room_device(Health::Critical, None), Trust::UnlessPerson, 100, 1901);
     assert_eq!(memory.devices["core"].health_since, None);
 }
 
 #[test]
 fn sign_out_keeps_the_room_and_counts_at_the_second_poll() {
     let mut memory = Memory::default();
-    list(&mut memory, room_device(Health::Healthy, Some("oslo@contoso.example")), Trust::UntilListed, 100);
+    list(&mut memory, room_device(Health::Healthy, Some("oslo@contoso.example")), Trust::UnlessPerson, 100);
     for (poll, signed_out) in [(1, false), (2, true), (3, true)] {
-        list(&mut memory, room_device(Health::Healthy, None), Trust::UntilListed, 100 + poll);
+        list(&mut memory, room_device(Health::Healthy, None), Trust::UnlessPerson, 100 + poll);
         let core = &memory.devices["core"];
         assert_eq!((core.home.as_deref(), core.signed_out()), (Some("oslo@contoso.example"), signed_out));
     }
@@ -140,7 +140,7 @@ fn sign_out_keeps_the_room_and_counts_at_the_second_poll() {
 fn a_device_that_never_had_an_account_is_not_signed_out() {
     let mut memory = Memory::default();
     for poll in 0..5 {
-        list(&mut memory, room_device(Health::Healthy, None), Trust::UntilListed, poll);
+        list(&mut memory, room_device(Health::Healthy, None), Trust::UnlessPerson, poll);
     }
     assert!(!memory.devices["core"].signed_out());
 }
@@ -174,7 +174,7 @@ fn software_is_pending_from_the_change_and_changed_when_the_version_moves() {
 #[test]
 fn a_device_that_returns_finds_its_memory_until_it_is_forgotten() {
     let mut memory = Memory::default();
-    list(&mut memory, room_device(Health::Healthy, Some("oslo@contoso.example")), Trust::UntilListed, 0);
+    list(&mut memory, room_device(Health::Healthy, Some("oslo@contoso.example")), Trust::UnlessPerson, 0);
     memory.part_with(&["core".into()], Timestamp::from_seconds(0));
     memory.part_with(&[], Timestamp::from_seconds(89 * 86_400));
     assert!(memory.devices.contains_key("core"));
@@ -185,12 +185,12 @@ fn a_device_that_returns_finds_its_memory_until_it_is_forgotten() {
 #[test]
 fn counters_do_not_survive_a_restart_and_the_last_value_does() {
     let mut memory = Memory::default();
-    list(&mut memory, room_device(Health::Healthy, None), Trust::UntilListed, 100);
-    list(&mut memory, room_device(Health::Critical, None), Trust::UntilListed, 200);
+    list(&mut memory, room_device(Health::Healthy, None), Trust::UnlessPerson, 100);
+    list(&mut memory, room_device(Health::Critical, None), Trust::UnlessPerson, 200);
     let stored = serde_json::to_string(&memory).expect("plain data");
     let mut memory: Memory = serde_json::from_str(&stored).expect("own format");
     assert_eq!(changes(&memory), [("health", 0)]);
-    let events = list(&mut memory, room_device(Health::Critical, None), Trust::UntilListed, 300);
+    let events = list(&mut memory, room_device(Health::Critical, None), Trust::UnlessPerson, 300);
     assert_eq!(events, []);
     assert_eq!(memory.devices["core"].health_since, Some(Timestamp::from_seconds(200)));
 }

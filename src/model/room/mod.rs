@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::account::RoomAccount;
 use crate::model::calendar::Calendar;
-use crate::model::detail::{Detail, Login, Slot};
+use crate::model::detail::{Detail, Link, Login, Slot};
 use crate::model::device::{Health, Role};
 use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
 use crate::model::memory::{OFFLINE_POLLS, PresenceMemory};
@@ -220,7 +220,7 @@ fn problems_of(device: &FleetDevice<'_>) -> Vec<Problem> {
         }
         Role::Core if down => vec![problem("device_offline", Area::Room)],
         Role::Core => {
-            let inside = device.detail().map(problems_inside).unwrap_or_default();
+            let inside = device.detail().map(|detail| problems_inside(device, detail)).unwrap_or_default();
             // Graph may know of something that its detail does not name, or the detail may be missing.
             let unnamed = inside.is_empty() && device.device.health == Health::Critical;
             if unnamed { vec![problem_since_health(device)] } else { inside }
@@ -245,21 +245,24 @@ fn problem_since_health(device: &FleetDevice<'_>) -> Problem {
 }
 
 /// What is wrong inside a device that is up: lost logins and lost required peripherals.
-fn problems_inside(detail: &Detail) -> Vec<Problem> {
+fn problems_inside(device: &FleetDevice<'_>, detail: &Detail) -> Vec<Problem> {
     let logins = detail.logins.iter().filter_map(|(login, connection)| {
         let name = match login {
             Login::Exchange => "exchange_login",
             Login::Teams => "teams_login",
             Login::Skype => return None, // rooms live without Skype
         };
-        Some((name.to_owned(), Area::Account, connection))
+        Some((name.to_owned(), Area::Account, Link::Login(*login), *connection))
     });
     let peripherals = detail.peripherals.iter().filter_map(|peripheral| {
         let required = peripheral.optional == Some(false) && peripheral.slot != Slot::Compute;
-        required.then(|| (peripheral.slot.label().into_owned(), Area::Room, &peripheral.connection))
+        let link = Link::Peripheral(peripheral.slot);
+        required.then(|| (peripheral.slot.label().into_owned(), Area::Room, link, peripheral.connection))
     });
-    let lost = logins.chain(peripherals).filter(|(_, _, connection)| connection.connected == Some(false));
-    lost.map(|(name, area, connection)| Problem { name, area, since: connection.changed }).collect()
+    let lost = logins.chain(peripherals).filter(|(.., connection)| connection.connected == Some(false));
+    let since = |link, connection| device.since(link, connection);
+    lost.map(|(name, area, link, connection)| Problem { name, area, since: since(link, connection) })
+        .collect()
 }
 
 impl RoomState {

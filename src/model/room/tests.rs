@@ -45,7 +45,7 @@ impl World {
 
     /// The list shows these devices.
     fn list(self, devices: &[Arc<Device>]) -> Self {
-        self.store.take_devices(devices, Trust::UntilListed, self.now());
+        self.store.take_devices(devices, Trust::UnlessPerson, self.now());
         self
     }
 
@@ -75,6 +75,7 @@ impl World {
             email: Some(ROOM.into()),
             other_names: Vec::new(),
             name: None,
+            has_personal_name: false,
             account,
         };
         self.store.take_accounts(&[user], true, self.now());
@@ -203,6 +204,63 @@ fn a_device_that_lost_its_connection_is_down() {
     // The list has moved on since the detail was read: a restart in the night is over when the list says so.
     let back = Arc::new(Device { last_modified: Some(Timestamp::from_seconds(60)), ..(*a).clone() });
     world.at(MINUTE).list(&[back]).check(Fine, &["device up"], &[]);
+}
+
+/// The stamps of the list and of connections move by themselves.
+#[test]
+fn a_heartbeat_is_no_beginning_and_no_reason_for_doubt() {
+    let device = |at| {
+        let last_modified = Some(Timestamp::from_seconds(at));
+        Arc::new(Device { last_modified, ..(*core("a", Healthy)).clone() })
+    };
+    let detail = |signed_in, at| {
+        let link =
+            |connected| Connection { connected: Some(connected), changed: Some(Timestamp::from_seconds(at)) };
+        Detail {
+            connection: link(true),
+            logins: [(Login::Exchange, link(signed_in))].into(),
+            ..Detail::default()
+        }
+    };
+    let read = |world: World, signed_in, minute| {
+        let (at, device) = (minute * MINUTE, device(minute * MINUTE));
+        world.at(at).list(from_ref(&device)).detail(&device, detail(signed_in, at))
+    };
+    let since = |world: &World| world.judge().problems[0].since.map(Timestamp::seconds);
+    let mut world = read(World::new(), false, 0);
+    assert_eq!(since(&world), Some(0), "until it is known what the stamp means");
+    for minute in 1..40 {
+        world = read(world, false, minute);
+    }
+    assert_eq!(since(&world), None, "the exporter did not see it begin");
+    world = read(read(world, true, 40), false, 41);
+    assert_eq!(since(&world), Some(41 * MINUTE), "when the exporter saw it");
+    world = read(world, false, 42);
+    assert_eq!(since(&world), Some(41 * MINUTE));
+}
+
+/// A device that beats is heard from: what its detail said holds, unless it said that the connection is lost.
+#[test]
+fn a_stamp_that_beats_outdates_only_a_lost_connection() {
+    let device = |at| {
+        let last_modified = Some(Timestamp::from_seconds(at));
+        Arc::new(Device { last_modified, ..(*core("a", Health::Unknown)).clone() })
+    };
+    let connected = |connected| {
+        let connection = Connection { connected: Some(connected), changed: None };
+        Detail { connection, ..Detail::default() }
+    };
+    let check = |minutes: i64, last: bool, expected| {
+        let world = (0..minutes).fold(World::new(), |world, minute| {
+            let at = minute * MINUTE;
+            world.at(at).list(&[device(at)]).detail(&device(at), connected(last || minute + 1 < minutes))
+        });
+        let at = minutes * MINUTE;
+        assert_eq!(world.at(at).list(&[device(at)]).judge().up(), expected, "{minutes} {last}");
+    };
+    check(2, true, None); // it is open what the stamp means
+    check(30, true, Some(true));
+    check(30, false, None);
 }
 
 #[test]

@@ -87,6 +87,15 @@ impl Usage {
         self.looked_at == Some(now) && present == sights.len() && sights.iter().all(known)
     }
 
+    /// A room proved to be another: its counters follow, unless that one has some.
+    pub fn follow_united_room(usage: &mut Arc<Self>, gone: &str, id: &Arc<str>) {
+        if usage.rooms.contains_key(gone)
+            && let Some(room) = Arc::make_mut(usage).rooms.remove(gone)
+        {
+            Arc::make_mut(usage).rooms.entry(id.clone()).or_insert(room);
+        }
+    }
+
     /// What happens until the next look is not counted.
     pub fn lose_track(&mut self) {
         self.looked_at = None;

@@ -4,19 +4,26 @@
 mod activity;
 mod configuration;
 mod health;
+mod heartbeat;
 mod list;
 mod operations;
+mod real;
 mod record;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::edits::Patch;
 use super::faults::Kind;
 use super::odata;
+use super::profile::Profile;
 use super::reply::{Reply, graph_time};
 use super::routes::{Call, Route};
 use super::spoil;
 use super::world::{Condition, Device, Entry, Part, timestamp};
+use heartbeat::Heartbeat;
+pub(super) use heartbeat::is_connected;
+pub(super) use real::ADMIN;
 
 const PERMISSIONS: &[&str] = &["TeamworkDevice.Read.All"];
 const NOUN: &str = "devices";
@@ -68,6 +75,8 @@ enum Document {
     Activity,
     Configuration,
 }
+
+const ALL: [Document; 4] = [Document::Device, Document::Health, Document::Activity, Document::Configuration];
 
 impl Document {
     fn name(self) -> &'static str {
@@ -128,16 +137,28 @@ fn lacks_health(call: &Call<'_>, id: Uuid) -> bool {
 /// One document as it stands, with what was edited laid over it.
 fn write(call: &Call<'_>, entry: &Entry, document: Document) -> Value {
     let device = call.tenant.world.device(entry);
-    let mut value =
-        if device.part == Part::Bare { bare(&device, document) } else { natural(call, &device, document) };
+    let condition = Condition::of(&device, call.moment);
+    let mut value = natural(call, &device, &condition, document);
     if document == Document::Device && is_taken_over(call, entry) {
         take_over(call, &mut value);
     }
-    if let Some(patch) = call.tenant.reported_edits(entry.id) {
-        touch(&mut value, document, |name| patch.edited(name));
-        patch.apply(document.name(), &mut value);
+    let patch = call.tenant.reported_edits(entry.id).unwrap_or_default();
+    touch(&mut value, latest_edit(&patch, document));
+    let heartbeat = Heartbeat::of(&device, &condition, &patch, call.moment);
+    if document == Document::Health && has_beating_connections(call, entry.id) {
+        heartbeat.stamp_all(&mut value);
     }
+    if call.tenant.profile == Profile::Real {
+        real::reshape(&device, document, heartbeat, &mut value);
+    }
+    patch.apply(document.name(), &mut value);
     value
+}
+
+/// As with missing health, the rate of the fault is a share of devices.
+fn has_beating_connections(call: &Call<'_>, id: Uuid) -> bool {
+    let draw = call.tenant.world.seed().named("beating connections").named(&id.to_string());
+    call.faults.is_on(Kind::BeatingConnections).is_some_and(|fault| draw.happens(fault.rate()))
 }
 
 /// Whether somebody is signed in with an account of their own where the account of the room belongs.
@@ -151,27 +172,24 @@ fn take_over(call: &Call<'_>, value: &mut Value) {
     }
 }
 
-fn natural(call: &Call<'_>, device: &Device, document: Document) -> Value {
-    let condition = Condition::of(device, call.moment);
+fn natural(call: &Call<'_>, device: &Device, condition: &Condition, document: Document) -> Value {
+    let expanded = call.query.get("$expand").is_some();
     match document {
-        Document::Device => record::write(device, &condition),
-        Document::Health => health::write(device, &condition, call.query.get("$expand").is_some()),
-        Document::Activity => activity::write(device, &condition),
-        Document::Configuration => {
-            configuration::write(device, &condition, call.query.get("$expand").is_some())
-        }
+        _ if device.part == Part::Bare => bare(device, document),
+        Document::Device => record::write(device, condition),
+        Document::Health => health::write(device, condition, expanded),
+        Document::Activity => activity::write(device, condition),
+        Document::Configuration => configuration::write(device, condition, expanded),
     }
 }
 
 /// An edit is a change of the document, and of the device it belongs to.
-fn touch(value: &mut Value, document: Document, edited: impl Fn(&str) -> Option<i64>) {
-    let documents: &[Document] = match document {
-        Document::Device => {
-            &[Document::Device, Document::Health, Document::Activity, Document::Configuration]
-        }
-        _ => &[document],
-    };
-    let latest = documents.iter().filter_map(|document| edited(document.name())).max();
+fn latest_edit(patch: &Patch, document: Document) -> Option<i64> {
+    let documents: &[Document] = if document == Document::Device { &ALL } else { &[document] };
+    documents.iter().filter_map(|document| patch.edited(document.name())).max()
+}
+
+fn touch(value: &mut Value, latest: Option<i64>) {
     if let (Some(latest), Some(modified)) = (latest, value.get_mut("lastModifiedDateTime")) {
         let latest = time(latest);
         // Both are written alike, so the order of the texts is the order of the times.

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{find, time};
+use super::{find, real, time};
 use crate::sim::faults::Kind;
 use crate::sim::odata;
+use crate::sim::profile::{Profile, whole_seconds};
 use crate::sim::reply::Reply;
 use crate::sim::routes::Call;
 use crate::sim::spoil;
@@ -28,7 +29,7 @@ const NIGHTS: usize = 3;
 
 pub(super) fn list(call: &Call<'_>) -> Result<Reply, Reply> {
     let entry = find(call)?;
-    let mut operations = operations(&call.tenant.world.device(&entry), call.moment);
+    let mut operations = operations(call, &call.tenant.world.device(&entry));
     if call.faults.strikes(Kind::Empty).is_some() {
         operations.clear();
     }
@@ -46,7 +47,7 @@ pub(super) fn list(call: &Call<'_>) -> Result<Reply, Reply> {
 
 pub(super) fn get(call: &Call<'_>) -> Result<Reply, Reply> {
     let entry = find(call)?;
-    let operations = operations(&call.tenant.world.device(&entry), call.moment);
+    let operations = operations(call, &call.tenant.world.device(&entry));
     let wanted =
         operations.into_iter().find(|operation| operation.get("id") == Some(&call.parameter(1).into()));
     let mut operation = wanted.ok_or_else(|| Reply::error(404, "NotFound", "Operation not found."))?;
@@ -55,13 +56,27 @@ pub(super) fn get(call: &Call<'_>) -> Result<Reply, Reply> {
 }
 
 /// The newest first; a device that is gone was told nothing.
-fn operations(device: &Device, moment: i64) -> Vec<Value> {
+fn operations(call: &Call<'_>, device: &Device) -> Vec<Value> {
     if matches!(device.part, Part::Bare | Part::Replaced(_)) {
         return Vec::new();
     }
     let nightly = device.nightly();
-    let restarts = nightly.before(moment).take_while(|restart| restart.from >= device.enrolled);
-    restarts.take(NIGHTS).map(|restart| restarted(device, restart.from, restart.until)).collect()
+    let restarts = nightly.before(call.moment).take_while(|restart| restart.from >= device.enrolled);
+    let restarted = restarts.take(NIGHTS).map(|restart| restarted(device, restart.from, restart.until));
+    let mut operations: Vec<Value> = restarted.collect();
+    if call.tenant.profile == Profile::Real {
+        operations.iter_mut().for_each(reshape);
+    }
+    operations
+}
+
+/// No capture shows an operation: its times and its author are taken to be those of a device.
+fn reshape(operation: &mut Value) {
+    if let Some(members) = operation.as_object_mut() {
+        members.insert("createdBy".to_owned(), real::admin());
+        members.insert("lastActionBy".to_owned(), real::admin());
+    }
+    whole_seconds(operation);
 }
 
 fn restarted(device: &Device, from: i64, until: i64) -> Value {

@@ -35,7 +35,7 @@ pub(super) fn write(device: &Device, condition: &Condition) -> Value {
         "hardwareDetail": {
             "serialNumber": device.serial_number(),
             "uniqueId": device.unique_id(),
-            "macAddresses": [device.mac_address()],
+            "macAddresses": [device.mac_address(0)],
             "manufacturer": device.model.manufacturer,
             "model": device.model.name,
         },

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{DEVICES, Tenant};
+use super::{DEVICES, Tenant, documented};
 use crate::sim::{CLIENT_ID, Settings};
 
-const PLACES: &str = "/v1.0/places/microsoft.graph.room";
+pub(super) const PLACES: &str = "/v1.0/places/microsoft.graph.room";
 const SELECT: &str = "$select=id,userPrincipalName,mail,accountEnabled,assignedLicenses,proxyAddresses";
 const PRO: &str = "4cde982a-ede4-4409-9ae6-b003453c8ea6";
 
@@ -40,7 +40,7 @@ impl Tenant {
 
 #[tokio::test]
 async fn places_have_no_link_and_are_read_with_skip() {
-    let tenant = Tenant::with(Settings { rooms: 240, speed: 0.0, ..Settings::default() }).await;
+    let tenant = Tenant::with(Settings { rooms: 240, ..documented() }).await;
     let first = tenant.get(PLACES).await;
     assert_eq!((first.rows().len(), first.next_link()), (100, None));
     assert!(first.json().get("@odata.count").is_none());
@@ -143,7 +143,7 @@ async fn users_give_only_what_is_selected() {
 
 #[tokio::test]
 async fn users_come_in_pages_and_by_product() {
-    let tenant = Tenant::with(Settings { rooms: 300, speed: 0.0, ..Settings::default() }).await;
+    let tenant = Tenant::with(Settings { rooms: 300, ..documented() }).await;
     let first = tenant.get("/v1.0/users").await;
     assert_eq!(first.rows().len(), 100);
     let everybody = tenant.all(&format!("/v1.0/users?{SELECT}&$top=7")).await;
@@ -225,7 +225,7 @@ async fn units_are_counted_and_have_a_state() {
 
 #[tokio::test]
 async fn presence_takes_650_ids_and_leaves_out_whom_it_does_not_know() {
-    let tenant = Tenant::with(Settings { rooms: 660, speed: 0.0, ..Settings::default() }).await;
+    let tenant = Tenant::with(Settings { rooms: 660, ..documented() }).await;
     let ids: Vec<String> = tenant.sim.rooms().into_iter().map(|room| room.user_id).collect();
     let found = tenant.presences(&ids[..650]).await;
     let unlicensed = 650 - found.len();
@@ -290,7 +290,7 @@ async fn healthy(tenant: &Tenant) -> (String, String) {
 #[tokio::test]
 async fn presence_follows_the_truth_while_the_report_of_the_device_lags() {
     let lag = Duration::from_mins(15);
-    let tenant = Tenant::with(Settings { speed: 0.0, device_lag: lag, ..Settings::default() }).await;
+    let tenant = Tenant::with(Settings { device_lag: lag, ..documented() }).await;
     let (account, device) = healthy(&tenant).await;
     let offline = json!({
         "device": {"healthStatus": "offline"},

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Answer, DEVICES, Tenant};
+use super::{Answer, DEVICES, Tenant, documented, real};
 use crate::sim::fault_table;
 
 const ROOMS: &str = "/beta/teamwork/devices?$top=50&$filter=deviceType%20eq%20'teamsRoom'";
@@ -96,13 +96,15 @@ fn all(answer: &Answer, member: &str, value: impl Into<Value>) -> bool {
 
 #[tokio::test]
 async fn each_fault_of_the_list_does_what_it_says_and_ends() {
-    let tenant = Tenant::new().await;
-    for (fault, holds) in OF_THE_LIST {
-        tenant.set_faults(&[fault]);
-        let answer = tenant.get(ROOMS).await;
-        assert!(holds(&answer), "{fault}: {}\n{}", answer.head, answer.text());
-        tenant.set_faults(&[]);
-        assert_eq!(tenant.get(ROOMS).await.rows().len(), 40, "{fault} has ended");
+    for settings in [documented(), real()] {
+        let tenant = Tenant::with(settings).await;
+        for (fault, holds) in OF_THE_LIST {
+            tenant.set_faults(&[fault]);
+            let answer = tenant.get(ROOMS).await;
+            assert!(holds(&answer), "{fault}: {}\n{}", answer.head, answer.text());
+            tenant.set_faults(&[]);
+            assert_eq!(tenant.get(ROOMS).await.rows().len(), 40, "{fault} has ended");
+        }
     }
 }
 
@@ -116,6 +118,7 @@ const WITH_THEIR_OWN_TEST: &[&str] = &[
     "frozen",
     "wrapped",
     "no_health",
+    "beating_connections",
     "batch_missing_item",
     "token_error",
     "token_html",
@@ -284,13 +287,15 @@ async fn later_pages_can_break_and_middle_pages_can_be_empty() {
 
 #[tokio::test]
 async fn frozen_data_do_not_move() {
-    let tenant = Tenant::new().await;
-    tenant.set_faults(&["frozen"]);
-    let before = tenant.get(ROOMS).await.json();
-    tenant.sim.advance(Duration::from_hours(30));
-    assert_eq!(tenant.get(ROOMS).await.json(), before);
-    tenant.set_faults(&[]);
-    assert_ne!(tenant.get(ROOMS).await.json(), before);
+    for settings in [documented(), real()] {
+        let tenant = Tenant::with(settings).await;
+        tenant.set_faults(&["frozen"]);
+        let before = tenant.get(ROOMS).await.json();
+        tenant.sim.advance(Duration::from_hours(30));
+        assert_eq!(tenant.get(ROOMS).await.json(), before);
+        tenant.set_faults(&[]);
+        assert_ne!(tenant.get(ROOMS).await.json(), before);
+    }
 }
 
 #[tokio::test]

@@ -2,13 +2,16 @@
 //! `graph` holds the documented behaviour, `faults` one case per fault, `fleet` what the world is like,
 //! `control` the controls, `directory` places, users, licences and presence,
 //! `surroundings` calendars, Intune,
-//! service health and applications, `sources` what all have in common.
+//! service health and applications, `sources` what all have in common. All of these use the documented profile.
+//! `real` holds the rows of real tenants, `profiles` compares the two.
 
 mod control;
 mod directory;
 mod faults;
 mod fleet;
 mod graph;
+mod profiles;
+mod real;
 mod sources;
 mod surroundings;
 
@@ -19,7 +22,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::{CLIENT_ID, CLIENT_SECRET, Settings, Sim, TENANT_ID};
+use super::{CLIENT_ID, CLIENT_SECRET, Profile, Settings, Sim, TENANT_ID};
 
 const DEVICES: &str = "/beta/teamwork/devices";
 
@@ -28,6 +31,16 @@ struct Tenant {
     sim: Sim,
     token: String,
     _server: JoinHandle<()>,
+}
+
+/// The settings of a tenant as Learn has it, whatever the default is. Its time moves only when pushed.
+fn documented() -> Settings {
+    Settings { speed: 0.0, profile: Profile::Documented, ..Settings::default() }
+}
+
+/// The same tenant as real ones are.
+fn real() -> Settings {
+    Settings { profile: Profile::Real, ..documented() }
 }
 
 /// An answer as it came, whole or not.
@@ -84,7 +97,7 @@ impl Tenant {
     }
 
     async fn new() -> Self {
-        Self::with(Settings { speed: 0.0, ..Settings::default() }).await
+        Self::with(documented()).await
     }
 
     async fn sign_in(&self) -> String {

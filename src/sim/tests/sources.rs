@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Answer, DEVICES, Tenant};
+use super::{Answer, DEVICES, Tenant, documented};
 use crate::sim::Settings;
 
 const PRESENCE: &str = "/v1.0/communications/getPresencesByUserId";
@@ -103,7 +103,7 @@ async fn each_source_needs_its_role_and_says_so_in_its_own_words() {
 #[tokio::test]
 async fn the_settings_decide_what_was_consented_to() {
     let roles = Some(vec!["Presence.Read.All".to_owned(), "Organization.Read.All".to_owned()]);
-    let tenant = Tenant::with(Settings { speed: 0.0, roles, ..Settings::default() }).await;
+    let tenant = Tenant::with(Settings { roles, ..documented() }).await;
     let refused = ["devices", "places", "users", "calendar", "intune", "service_health", "applications"];
     check(&tenant.statuses().await, &refused.map(|noun| (noun, 403)));
     let refusal = tenant.get(DEVICES).await.text();
@@ -212,7 +212,7 @@ async fn faults_of_data_and_pages_reach_the_new_lists() {
 #[tokio::test]
 async fn the_same_seed_gives_the_same_answers() {
     let (one, two) = (Tenant::new().await, Tenant::new().await);
-    let other = Tenant::with(Settings { speed: 0.0, seed: 2, ..Settings::default() }).await;
+    let other = Tenant::with(Settings { seed: 2, ..documented() }).await;
     for (noun, path, ..) in LISTS {
         let answer = one.get(path).await.json()["value"].clone();
         assert_eq!(answer, two.get(path).await.json()["value"]);

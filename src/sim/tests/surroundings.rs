@@ -6,15 +6,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::directory::text;
-use super::{Answer, DEVICES, Tenant};
+use super::{Answer, DEVICES, Tenant, documented};
 use crate::sim::{CLIENT_ID, Settings};
 
-const MANAGED: &str = "/v1.0/deviceManagement/managedDevices";
+pub(super) const MANAGED: &str = "/v1.0/deviceManagement/managedDevices";
 const OVERVIEWS: &str = "/v1.0/admin/serviceAnnouncement/healthOverviews";
 const ISSUES: &str = "/v1.0/admin/serviceAnnouncement/issues";
-const FRIDAY: [&str; 2] = ["2026-11-20T00:00:00", "2026-11-21T00:00:00"];
+pub(super) const FRIDAY: [&str; 2] = ["2026-11-20T00:00:00", "2026-11-21T00:00:00"];
 
-fn question(schedules: &[String], [from, until]: [&str; 2]) -> Value {
+pub(super) fn question(schedules: &[String], [from, until]: [&str; 2]) -> Value {
     json!({
         "schedules": schedules,
         "startTime": {"dateTime": from, "timeZone": "UTC"},
@@ -29,7 +29,7 @@ impl Tenant {
     }
 
     /// Schedules of rooms by address, twenty at a time.
-    async fn schedules(&self, upns: &[String], window: [&str; 2]) -> HashMap<String, Value> {
+    pub(super) async fn schedules(&self, upns: &[String], window: [&str; 2]) -> HashMap<String, Value> {
         let mut found = HashMap::new();
         for some in upns.chunks(20) {
             for schedule in self.ask(&some[0], &question(some, window)).await.rows() {
@@ -39,12 +39,12 @@ impl Tenant {
         found
     }
 
-    fn upns(&self) -> Vec<String> {
+    pub(super) fn upns(&self) -> Vec<String> {
         self.sim.rooms().into_iter().map(|room| room.upn).collect()
     }
 }
 
-fn items(schedule: &Value) -> &Vec<Value> {
+pub(super) fn items(schedule: &Value) -> &Vec<Value> {
     schedule["scheduleItems"].as_array().unwrap()
 }
 
@@ -90,7 +90,7 @@ async fn schedules_come_in_another_order_than_asked_for() {
 
 #[tokio::test]
 async fn the_limits_of_get_schedule_are_kept() {
-    let tenant = Tenant::with(Settings { rooms: 30, speed: 0.0, ..Settings::default() }).await;
+    let tenant = Tenant::with(Settings { rooms: 30, ..documented() }).await;
     let upns = tenant.upns();
     let through = &upns[0];
     let window = |from, until| question(&upns[..1], [from, until]);
@@ -152,7 +152,7 @@ async fn a_mailbox_is_found_by_account_id_and_address_too() {
 
 #[tokio::test]
 async fn most_use_is_booked_and_a_fifth_of_the_bookings_is_not_used() {
-    let tenant = Tenant::with(Settings { rooms: 240, speed: 0.0, ..Settings::default() }).await;
+    let tenant = Tenant::with(Settings { rooms: 240, ..documented() }).await;
     tenant.sim.advance(Duration::from_hours(5));
     let (mut booked, mut ghosts, mut used, mut unbooked) = (0, 0, 0, 0);
     for _ in 0..8 {
@@ -390,7 +390,7 @@ async fn a_person_can_be_signed_in_on_the_device_of_a_room() {
 
 #[tokio::test]
 async fn a_large_tenant_answers_quickly() {
-    let tenant = Tenant::with(Settings { rooms: 10_000, speed: 0.0, ..Settings::default() }).await;
+    let tenant = Tenant::with(Settings { rooms: 10_000, ..documented() }).await;
     let rooms = tenant.sim.rooms();
     let ids: Vec<String> = rooms.iter().take(650).map(|room| room.user_id.clone()).collect();
     let upns: Vec<String> = rooms.iter().take(20).map(|room| room.upn.clone()).collect();

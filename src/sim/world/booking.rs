@@ -23,6 +23,8 @@ pub(in crate::sim) enum BookingStatus {
     Tentative,
     Busy,
     OutOfOffice,
+    /// The room is free all the same.
+    WorkingElsewhere,
 }
 
 /// The share of meetings that were booked; people walk into the others.
@@ -35,13 +37,34 @@ const MEETING_HOURS: i64 = 10;
 impl Mailbox {
     /// Every entry that touches the window, by its beginning.
     pub(super) fn bookings(&self, seed: Chance, window: Episode) -> Vec<Booking> {
+        self.entries(window, |date| self.bookings_on(seed, date))
+    }
+
+    /// Entries in the calendar of a room that leave it free; one room in a block has them.
+    pub(in crate::sim) fn elsewhere(&self, window: Episode) -> Vec<Booking> {
+        if self.rank != 47 {
+            return Vec::new();
+        }
+        self.entries(window, |date| self.elsewhere_on(date))
+    }
+
+    fn elsewhere_on(&self, date: Date) -> Vec<Booking> {
+        if !timeline::is_business_day(date) {
+            return Vec::new();
+        }
+        let at = |hour| timeline::local(&self.room.building.zone, date, hour);
+        let draw = self.room.chance.named("elsewhere").number(timeline::day_number(date));
+        vec![booking(Episode { from: at(8), until: at(18) }, BookingStatus::WorkingElsewhere, draw)]
+    }
+
+    fn entries(&self, window: Episode, on: impl Fn(Date) -> Vec<Booking>) -> Vec<Booking> {
         let zone = &self.room.building.zone;
         let first = timeline::local_date(zone, window.from);
         let first = first.yesterday().unwrap_or(first);
         let last = timeline::local_date(zone, window.until);
         let days = std::iter::successors(Some(first), |date| date.tomorrow().ok());
         let days = days.take_while(|date| *date <= last);
-        let all = days.flat_map(|date| self.bookings_on(seed, date));
+        let all = days.flat_map(on);
         let mut found: Vec<Booking> =
             all.filter(|booking| booking.from < window.until && booking.until > window.from).collect();
         found.sort_by_key(|booking| (booking.from, booking.until));

@@ -61,8 +61,10 @@ impl Device {
         format!("{}{}", self.model.serial_prefix, self.chance.named("serial").serial(6))
     }
 
-    pub(in crate::sim) fn mac_address(&self) -> String {
+    /// The adapters of a device are numbered from 0, and so are their addresses.
+    pub(in crate::sim) fn mac_address(&self, adapter: u8) -> String {
         let [a, b, c, ..] = self.chance.named("mac").bytes();
+        let c = c.wrapping_add(adapter);
         format!("{}-{a:02X}-{b:02X}-{c:02X}", self.model.mac_prefix)
     }
 
@@ -71,7 +73,7 @@ impl Device {
         if self.kind.is_windows() {
             return format!("{:016x}", self.chance.named("unique id").seed());
         }
-        self.mac_address().replace('-', "").to_lowercase()
+        self.mac_address(0).replace('-', "").to_lowercase()
     }
 
     /// Four in five devices carry a sticker of the company.
@@ -83,6 +85,12 @@ impl Device {
     pub(in crate::sim) fn notes(&self) -> Option<&'static str> {
         let draw = self.chance.named("notes");
         draw.happens(0.2).then(|| *draw.pick(&["12 seats, dual display", "Key at reception", "Board room"]))
+    }
+
+    /// The newest heartbeat by `at`: one every few minutes. Paces differ, and so do phases.
+    pub(in crate::sim) fn last_beat(&self, at: i64) -> i64 {
+        let pause = self.chance.named("heartbeat").between(2 * MINUTE, 5 * MINUTE);
+        at - at.rem_euclid(pause)
     }
 
     /// Only cores are in a meeting; panels and consoles merely show it.

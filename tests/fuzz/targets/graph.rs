@@ -136,7 +136,10 @@ async fn collect(source: Source, client: &Client, known: &Known, deadline: Insta
         Source::Licenses => licenses::collect(client, &skus, NOW, deadline).await.0,
         Source::Licensed => accounts::licensed(client, &known.products, &skus, deadline).await.0,
         Source::Named => accounts::named(client, &known.names, &skus, deadline).await.0,
-        Source::Intune => intune::collect(client, deadline, &|_| {}).await,
+        Source::Intune => {
+            let each_of_its_lists = deadline.saturating_duration_since(Instant::now()) / 3;
+            intune::collect(client, each_of_its_lists, &|_| {}).await
+        }
         Source::ServiceHealth => service_health::collect(client, deadline).await.0,
         Source::Credentials => credentials::collect(client, false, NOW, deadline).await.0,
     }

@@ -1,0 +1,293 @@
+//! Every room ever named, and the one resolver from object id, user principal name and mail to room.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::account::User;
+use crate::model::identity::claim::Claim;
+use crate::model::identity::room::{Authority, Room, Tie};
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registry {
+    rooms: BTreeMap<Arc<str>, Arc<Room>>,
+    /// Lower-case alias to room id, or to the id of a room that was united with another since.
+    aliases: BTreeMap<Arc<str>, Arc<str>>,
+    /// The operator names the lists of rooms, and they have answered: only rooms that a source confirms count.
+    #[serde(default)]
+    narrowed: bool,
+    /// Accounts that the directory says belong to people: object ids, and mail addresses where a device has no object id.
+    /// No other fact about them is kept.
+    #[serde(default)]
+    people: BTreeSet<Arc<str>>,
+    /// The sources of identity have ended their first attempt.
+    #[serde(skip)]
+    settled: bool,
+    #[serde(skip)]
+    changes: Changes,
+}
+
+/// Changes of ids that other parts of the snapshot have yet to follow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Changes {
+    united: Vec<United>,
+    parted: Vec<Parted>,
+}
+
+/// A room that proved to be another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct United {
+    pub gone: Arc<str>,
+    pub id: Arc<str>,
+}
+
+/// Two rooms that equal names had joined by mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parted {
+    /// The id they shared.
+    pub shared: Arc<str>,
+    /// The room of the mailbox.
+    pub mailbox: Arc<str>,
+    /// The room of the account.
+    pub account: Arc<str>,
+}
+
+/// Rooms are united at most so often in a row; a longer chain of ids is a circle.
+const MAX_UNIONS: usize = 32;
+
+impl Registry {
+    /// The room with this id or any other alias, while it counts as one.
+    pub fn room(&self, alias: &str) -> Option<&Arc<Room>> {
+        self.known(alias).filter(|room| self.counts(room))
+    }
+
+    /// The room with this id or any other alias, even if it does not count as one.
+    pub fn known(&self, alias: &str) -> Option<&Arc<Room>> {
+        let mut id = alias;
+        for _ in 0..MAX_UNIONS {
+            if let Some(room) = self.rooms.get(id) {
+                return Some(room);
+            }
+            id = self.aliases.get(id)?;
+        }
+        None
+    }
+
+    /// The room that has one of these names and counts as a room.
+    pub fn find<'n>(&self, names: impl IntoIterator<Item = &'n Arc<str>>) -> Option<&Arc<Room>> {
+        names.into_iter().find_map(|name| self.room(&name.to_lowercase()))
+    }
+
+    pub fn rooms(&self) -> impl Iterator<Item = &Arc<Room>> {
+        self.rooms.values().filter(|room| self.counts(room))
+    }
+
+    /// Returns true for a room that a source confirms. Any other account counts, too, unless it belongs to a person or the
+    /// operator wants the rooms of lists only.
+    fn counts(&self, room: &Room) -> bool {
+        room.confirmed || !(self.narrowed || self.is_of_person(room))
+    }
+
+    fn is_of_person(&self, room: &Room) -> bool {
+        let mut names = room.object_id.iter().chain(&room.email).chain([&room.id]);
+        !room.confirmed && names.any(|name| self.people.contains(name))
+    }
+
+    /// Sets whether only rooms that a source confirms count.
+    pub fn narrow(registry: &mut Arc<Self>, narrowed: bool) {
+        if registry.narrowed != narrowed {
+            Arc::make_mut(registry).narrowed = narrowed;
+        }
+    }
+
+    /// Records that the directory says that this account belongs to a person: under its object id, and under any other name
+    /// by which alone a device knows it.
+    pub fn note_person(registry: &mut Arc<Self>, user: &User) {
+        let is_bare = |name: &&Arc<str>| registry.known(name).is_some_and(|room| room.object_id.is_none());
+        let bare: Vec<Arc<str>> = user.names().filter(is_bare).cloned().collect();
+        if !bare.is_empty() || !registry.people.contains(&user.object_id) {
+            Arc::make_mut(registry).people.extend(bare.into_iter().chain([user.object_id.clone()]));
+        }
+    }
+
+    /// Takes back that the account belongs to a person.
+    pub fn note_room(registry: &mut Arc<Self>, user: &User) {
+        if user.names().any(|name| registry.people.contains(name)) {
+            Arc::make_mut(registry).people.retain(|name| !user.names().any(|other| other == name));
+        }
+    }
+
+    /// The people who signed in on devices of rooms, by object id or another name.
+    pub fn people(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.people.iter()
+    }
+
+    /// From now on the id of a room stays once the sources that could name it have had their say.
+    pub fn settle(registry: &mut Arc<Self>) {
+        if !registry.settled {
+            Arc::make_mut(registry).settled = true;
+        }
+        Self::fix_ids(registry);
+    }
+
+    /// Fixes the ids of the rooms that were founded since the last time.
+    pub fn fix_ids(registry: &mut Arc<Self>) {
+        if registry.has_open_ids() {
+            for room in Arc::make_mut(registry).rooms.values_mut().filter(|room| !room.fixed) {
+                Arc::make_mut(room).fixed = true;
+            }
+        }
+    }
+
+    /// Returns true if the id of a room is to be fixed.
+    pub fn has_open_ids(&self) -> bool {
+        self.settled && self.rooms.values().any(|room| !room.fixed)
+    }
+
+    /// Drops the accounts of people, with their names.
+    pub fn forget_people(registry: &mut Arc<Self>) {
+        let people = registry.rooms.values().filter(|room| registry.is_of_person(room));
+        let people: BTreeSet<Arc<str>> = people.map(|room| room.id.clone()).collect();
+        if people.is_empty() {
+            return;
+        }
+        let registry = Arc::make_mut(registry);
+        registry.rooms.retain(|id, _| !people.contains(id));
+        let lost = registry.aliases.keys().filter(|alias| registry.known(alias).is_none());
+        let lost: BTreeSet<Arc<str>> = lost.cloned().collect();
+        registry.aliases.retain(|alias, _| !lost.contains(alias));
+    }
+
+    /// Returns true if the directory says that the account belongs to a person, and no source lists it as a room.
+    pub fn is_person<'n>(&self, names: impl IntoIterator<Item = &'n Arc<str>> + Clone) -> bool {
+        let has = |name: &Arc<str>| self.people.contains(&*name.to_lowercase());
+        !self.people.is_empty() && names.clone().into_iter().any(has) && self.find(names).is_none()
+    }
+
+    /// Returns true if only a device knows of some account.
+    pub(super) fn has_open_account(&self) -> bool {
+        self.rooms.values().any(|room| room.is_open_account())
+    }
+
+    pub fn has_changes(&self) -> bool {
+        self.changes != Changes::default()
+    }
+
+    /// The rooms that were united or parted since this was last called.
+    pub fn take_changes(registry: &mut Arc<Self>) -> (Vec<United>, Vec<Parted>) {
+        let Changes { united, parted } = std::mem::take(&mut Arc::make_mut(registry).changes);
+        (united, parted)
+    }
+
+    /// The room of an account that is claimed to be a room, found or founded here. It learns its name and aliases.
+    pub fn assign(registry: &mut Arc<Self>, claim: &Claim<'_>) -> Option<Arc<str>> {
+        let aliases: Vec<Arc<str>> = claim.aliases().collect();
+        let preferred = aliases.first()?;
+        let mut known = registry.known_by(&aliases);
+        for wrong in registry.refuted(claim, &aliases, &known) {
+            Arc::make_mut(registry).part(&wrong);
+            known = registry.known_by(&aliases);
+        }
+        let id = registry.choose(&known, preferred);
+        let found = registry.rooms.get(&id);
+        let mut room = found.map_or_else(|| Room::founded(id.clone()), |room| Room::clone(room));
+        room.learn(claim);
+        let is_complete = aliases.iter().all(|alias| registry.known(alias).is_some_and(|room| room.id == id));
+        if found.is_none_or(|found| **found != room) || !is_complete {
+            let registry = Arc::make_mut(registry);
+            registry.rooms.insert(id.clone(), Arc::new(room));
+            for other in known.iter().filter(|other| **other != id) {
+                registry.unite(other, &id);
+            }
+            for alias in aliases {
+                registry.aliases.insert(alias, id.clone());
+            }
+        }
+        Some(id)
+    }
+
+    /// Joins the room of an account and the room of a place that have the same name.
+    pub fn join_by_name(registry: &mut Arc<Self>, account: &str, place: &str) {
+        let (Some(account), Some(place)) = (registry.known(account), registry.known(place)) else { return };
+        if account.id == place.id || !account.is_open_account() || !place.is_open_mailbox() {
+            return;
+        }
+        let half = account.clone();
+        let rooms = [place.id.clone(), account.id.clone()];
+        let id = registry.choose(&rooms, &place.id);
+        let registry = Arc::make_mut(registry);
+        for other in rooms.iter().filter(|other| **other != id) {
+            registry.unite(other, &id);
+        }
+        if let Some(room) = registry.rooms.get_mut(&id).map(Arc::make_mut) {
+            (room.tie, room.by_name) = (Some(Tie::Name), Some(half));
+        }
+    }
+
+    /// The ids of the rooms that have these names, each once.
+    fn known_by(&self, aliases: &[Arc<str>]) -> Vec<Arc<str>> {
+        let mut known: Vec<Arc<str>> = Vec::new();
+        for room in aliases.iter().filter_map(|alias| self.known(alias)) {
+            if !known.contains(&room.id) {
+                known.push(room.id.clone());
+            }
+        }
+        known
+    }
+
+    /// The id of names that prove to be one room. An id that is fixed stays. Until then a mail address is better than an object
+    /// id, in whatever order the sources answer.
+    fn choose(&self, known: &[Arc<str>], preferred: &Arc<str>) -> Arc<str> {
+        let rooms = || known.iter().filter_map(|id| self.rooms.get(id));
+        if let Some(room) = rooms().find(|room| room.fixed) {
+            return room.id.clone();
+        }
+        let best = rooms().filter(|room| room.email.is_some()).max_by_key(|room| room.mailed_by);
+        match best {
+            Some(room) if !preferred.contains('@') => room.id.clone(),
+            Some(room) if room.mailed_by > Authority::Device => room.id.clone(),
+            _ => preferred.clone(),
+        }
+    }
+
+    /// Two rooms turn out to be one account. The one that stays learns what was known of the other.
+    fn unite(&mut self, other: &Arc<str>, id: &Arc<str>) {
+        if let (Some(gone), Some(room)) = (self.rooms.remove(other), self.rooms.get_mut(id)) {
+            Arc::make_mut(room).absorb(&gone);
+            self.aliases.insert(other.clone(), id.clone());
+            self.changes.united.push(United { gone: other.clone(), id: id.clone() });
+        }
+    }
+
+    /// The rooms that equal names had joined, and that this claim shows to be two: its account belongs to another room, or
+    /// its mailbox to another account.
+    fn refuted(&self, claim: &Claim<'_>, aliases: &[Arc<str>], known: &[Arc<str>]) -> Vec<Arc<str>> {
+        let Some(object_id) = claim.object_id.filter(|_| claim.tie().is_some()) else { return Vec::new() };
+        let is_wrong = |room: &Arc<Room>| {
+            let is_account = room.object_id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(object_id));
+            let is_mailbox = room.email.as_ref().is_some_and(|email| aliases.contains(email));
+            let is_elsewhere = known.iter().any(|other| *other != room.id);
+            room.by_name.is_some() && if is_account { !is_mailbox && is_elsewhere } else { is_mailbox }
+        };
+        let rooms = known.iter().filter_map(|id| self.rooms.get(id));
+        rooms.filter(|room| is_wrong(room)).map(|room| room.id.clone()).collect()
+    }
+
+    /// Makes two rooms of one again: that of the mailbox and that of the account.
+    fn part(&mut self, shared: &Arc<str>) {
+        let Some(mut mailbox) = self.rooms.get(shared).map(|room| Room::clone(room)) else { return };
+        let (Some(email), Some(account)) = (mailbox.email.clone(), mailbox.part()) else { return };
+        self.rooms.remove(shared);
+        mailbox.id = if account.id == *shared { email.clone() } else { shared.clone() };
+        self.aliases.insert(email, mailbox.id.clone());
+        for alias in [&account.email, &account.object_id].into_iter().flatten().chain([&account.id]) {
+            self.aliases.insert(alias.clone(), account.id.clone());
+        }
+        let (mailbox_id, account_id) = (mailbox.id.clone(), account.id.clone());
+        self.changes.parted.push(Parted { shared: shared.clone(), mailbox: mailbox_id, account: account_id });
+        for room in [Arc::new(mailbox), account] {
+            self.rooms.insert(room.id.clone(), room);
+        }
+    }
+}
