@@ -248,6 +248,25 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_fall_is_sudden_above_ten_and_a_fifth() {
+        for (missing, held, sudden) in [
+            (10, 12, false),
+            (11, 12, true),
+            (11, 54, true),
+            (11, 55, false),
+            (200, 1000, false),
+            (201, 1000, true),
+            (0, 0, false),
+        ] {
+            assert_eq!(is_sudden(missing, held), sudden, "{missing} of {held}");
+        }
+        let mut listing = Listing::default();
+        list(&mut listing, &rooms(20), &[DeviceType::TeamsRoom]);
+        assert_eq!(list(&mut listing, &rooms(9), &[DeviceType::TeamsRoom]).held, 11);
+        assert_eq!(list(&mut listing, &rooms(10), &[DeviceType::TeamsRoom]).removed.len(), 10);
+    }
+
+    #[test]
     fn a_type_that_comes_back_empty_is_believed_at_the_third_listing() {
         let both = [DeviceType::TeamsRoom, DeviceType::TeamsPanel];
         let panels = ["a", "b"].map(|id| device(id, DeviceType::TeamsPanel));

@@ -440,6 +440,7 @@ mod tests {
     use crate::model::device::DeviceType;
     use crate::model::listing::tests::device;
     use crate::model::presence::Availability;
+    use crate::model::service_health::ServiceState;
 
     const SIGN_IN: &str = "mtr-oslo@contoso.example";
     const MAIL: &str = "oslo@meet.example";
@@ -550,6 +551,29 @@ mod tests {
         let listed = Store::new(Snapshot::default());
         listed.take_accounts(&[user("id-1", MAIL, Tier::Pro)], false, at(0));
         assert!(listed.snapshot().accounts.is_empty(), "where lists tell what a room is, a licence does not");
+    }
+
+    #[test]
+    fn a_list_that_is_not_complete_ends_nothing() {
+        let store = Store::new(Snapshot::default());
+        let licenses =
+            |names: &[&str]| names.iter().map(|name| ((*name).into(), License::default())).collect();
+        let skus = || keys(&store.snapshot().licenses).into_iter().map(str::to_owned).collect::<Vec<_>>();
+        store.take_licenses(licenses(&["basic", "pro"]), true, at(0));
+        store.take_licenses(licenses(&["pro"]), false, at(1));
+        assert_eq!(skus(), ["basic", "pro"]);
+        store.take_licenses(licenses(&["pro"]), true, at(2));
+        assert_eq!(skus(), ["pro"]);
+
+        let issues = |incidents, advisories, whole| {
+            let health = ServiceHealth { state: ServiceState::Degraded, incidents, advisories };
+            store.take_service_health(vec![("teams".into(), health)], whole, at(0));
+            let held = store.snapshot().service_health["teams"].value.clone();
+            (held.incidents, held.advisories)
+        };
+        assert_eq!(issues(2, 1, true), (2, 1));
+        assert_eq!(issues(0, 3, false), (2, 3));
+        assert_eq!(issues(0, 3, true), (0, 3));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use teams_rooms_exporter::model::privacy::Privacy;
 use teams_rooms_exporter::sim::{self, RoomFacts};
 
 use crate::exporter::{Exporter, Scenario, Scrape, every_source, label, parse, seconds, start_world};
+use crate::sources::{ALL, pass};
 
 const READABLE: &str = "teams_rooms_room_calendar_readable";
 const BOOKED: &str = "teams_rooms_room_booked";
@@ -250,6 +251,20 @@ async fn a_mailbox_that_fails_is_counted_and_nothing_is_claimed() {
     let scrape = exporter.wait_until("others", |scrape| scrape.count(READABLE) == others).await;
     assert_eq!(value(&scrape, BOOKED, &unknown), None);
     assert!(!scrape.text.contains(PROBLEM));
+    exporter.stop().await;
+}
+
+/// Exchange answers, but of no mailbox anything that can be read: the state shows it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calendars_that_all_fail_are_no_success() {
+    let exporter = Exporter::start(Scenario::every_source()).await;
+    exporter.wait_for_every_source().await;
+    let before = pass(&exporter, Duration::from_secs(1), ALL).await;
+    exporter.sim.set_faults(parse(&["missing_members@calendar=100"]));
+    let during = exporter.wait_for_state("calendar", "empty").await;
+    let gauge = |scrape: &Scrape, name| scrape.collector(name, "contoso", "calendar").map(seconds);
+    assert_eq!(gauge(&during, "skipped_items"), gauge(&before, "expected_items"));
+    assert_eq!((gauge(&during, "success"), during.keys(READABLE)), (Some(0), before.keys(READABLE)));
     exporter.stop().await;
 }
 

@@ -319,6 +319,30 @@ async fn collection_pauses_while_nobody_reads() {
     exporter.stop().await;
 }
 
+/// An attempt that the pause overtakes does not end it: the scrape that wakes the collectors says that they slept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_that_ends_in_the_pause_stays_paused() {
+    let configure = |config: &mut Config| config.idle_after = Some(Duration::from_mins(10));
+    let scenario = Scenario { tenant: "overtaken", configure: Box::new(configure), ..Scenario::default() };
+    let exporter = Exporter::start(scenario).await;
+    exporter.wait_for_everything().await;
+    // The attempts under way end in the pause, and none begins after them.
+    exporter.sim.set_faults(parse(&["slow_source=devices=2500"]));
+    exporter.sim.clear_requests();
+    exporter.sim.advance(Duration::from_secs(601));
+    wait(|| exporter.log().iter().any(|line| line.contains("nobody reads"))).await;
+    let ended = |collector: &str| {
+        let of_collector = format!("collector={collector}");
+        let log = exporter.log();
+        let paused = log.iter().position(|line| line.contains("nobody reads")).unwrap_or(log.len());
+        log.iter().skip(paused).any(|line| line.contains("collected") && line.contains(&of_collector))
+    };
+    wait(|| ended("devices")).await;
+    let waking = exporter.scrape().await;
+    assert_eq!(COLLECTORS.map(|collector| waking.state("overtaken", collector)), ["paused", "paused"]);
+    exporter.stop().await;
+}
+
 /// Waits without reading the exporter.
 async fn wait(expected: impl Fn() -> bool) {
     let waited = tokio::time::timeout(Duration::from_secs(30), async {

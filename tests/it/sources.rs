@@ -859,7 +859,7 @@ async fn short_lists_take_nothing_away() {
         ("devices", &["short@device_list"], 12),
         ("accounts", &["short@users"], 12),
         ("accounts", &["short@licenses=99"], 12),
-        ("intune", &["short@intune=9"], 12),
+        ("intune", &["short@intune=1"], 12),
     ];
     for case in cases.map(|(source, faults, rooms)| spawn(check_short(source, faults, rooms))) {
         case.await.expect("the case passes");

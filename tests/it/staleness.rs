@@ -93,6 +93,34 @@ async fn details_expire_by_themselves() {
     exporter.stop().await;
 }
 
+/// A cycle that takes longer than the interval stretches both, and what is shown is what is in force.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_cycle_stretches_interval_and_expiry() {
+    let configure = |config: &mut Config| {
+        for tenant in &mut config.tenants {
+            tenant.collectors.devices.expiry = Duration::from_secs(1);
+            tenant.collectors.device_health.expiry = Duration::from_secs(1);
+        }
+    };
+    let scenario = Scenario { faults: &["slow=500"], configure: Box::new(configure), ..Scenario::default() };
+    let exporter = Exporter::start(scenario).await;
+    for (collector, cycles) in [("devices", 2.0), ("device_health", 1.0)] {
+        exporter
+            .wait_until(format!("stretched times of {collector}"), |scrape| {
+                let gauge = |name| scrape.collector(name, exporter.tenant, collector);
+                let cycle = gauge("duration_seconds").map(|took| took * cycles);
+                let near = |gauge: Option<f64>, cycles: f64| {
+                    gauge.zip(cycle).is_some_and(|(gauge, cycle)| (gauge - cycles * cycle).abs() < 0.001)
+                };
+                cycle >= Some(0.5)
+                    && near(gauge("interval_seconds"), 1.0)
+                    && near(gauge("expiry_seconds"), 3.0)
+            })
+            .await;
+    }
+    exporter.stop().await;
+}
+
 fn stored(directory: &Path) -> PathBuf {
     directory.join("contoso.json")
 }

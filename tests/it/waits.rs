@@ -10,8 +10,11 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use teams_rooms_exporter::clock::Clock;
+use teams_rooms_exporter::collectors::{calendar, device_health, presence};
 use teams_rooms_exporter::graph::{Cause, Client, Error, Limits, Operation, Workload, auth};
 use teams_rooms_exporter::model::Timestamp;
+use teams_rooms_exporter::model::collector::CollectorState;
+use teams_rooms_exporter::model::device::{Activity, Device, DeviceType, Health};
 use teams_rooms_exporter::stats::{Stats, TenantStats};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -288,4 +291,68 @@ async fn the_page_before_a_refused_link_is_used() {
     assert_eq!((page.items.len(), pages.tally().missing()), (2, 7));
     assert!(matches!(pages.next().await, Some(Err(Error::Malformed { .. }))));
     assert!(pages.next().await.is_none());
+}
+
+/// The pace is halved by a refusal, and again by the next one after an answer.
+#[tokio::test]
+async fn the_pace_halves_with_each_refusal_after_an_answer() {
+    let (_, client, stats) = Graph::start_counted(|_, _, before| match before {
+        0 | 2 => throttled("1"),
+        _ => empty_list(),
+    })
+    .await;
+    assert_eq!(list(&client, PLACES, "/places", in_a_minute()).await, Ok(()));
+    let once = stats.rate_limit.get();
+    assert!(once > 500.0, "{once}: half of a thousand, and a second later");
+    assert_eq!(list(&client, PLACES, "/places", in_a_minute()).await, Ok(()));
+    let twice = stats.rate_limit.get();
+    assert!(twice < once * 0.8, "{once}, then {twice}");
+}
+
+/// Where Graph goes on refusing, a source does not ask for everything it has to ask for, one after another.
+#[tokio::test]
+async fn a_source_that_is_refused_gives_up() {
+    let script: Script = |path, body, _| {
+        let items = body["requests"].as_array().map_or(0, Vec::len);
+        let refused = (0..items).map(|id| json!({"id": id.to_string(), "status": 429}));
+        match path {
+            "/beta/$batch" => (200, None, json!({"responses": refused.collect::<Vec<_>>()})),
+            _ => (429, None, Value::Null),
+        }
+    };
+    let names =
+        |count: usize| (0..count).map(|number| Arc::from(number.to_string())).collect::<Vec<Arc<str>>>();
+    let attempts = |requests: usize| requests * usize::try_from(Limits::default().attempts).expect("few");
+
+    let (graph, client) = Graph::start(script).await;
+    let outcome = presence::collect(&client, &names(2000), in_a_minute(), &|_| {}).await;
+    assert_eq!((outcome.state(), graph.asked().len()), (CollectorState::Throttled, attempts(1)));
+
+    let (graph, client) = Graph::start(script).await;
+    let devices: Vec<Arc<Device>> = names(200).into_iter().map(device).collect();
+    let outcome = device_health::collect(&client, &devices, in_a_minute(), &|_| {}).await;
+    assert_eq!(outcome.state(), CollectorState::Throttled);
+    assert!(graph.asked().len() <= attempts(8), "of ten batches: {}", graph.asked().len());
+
+    let (graph, client) = Graph::start(script).await;
+    let (rooms, now) = (names(600), Timestamp::from_seconds(0));
+    let outcome = calendar::collect(&client, &rooms, &rooms, now, in_a_minute(), &|_| {}).await;
+    assert_eq!(outcome.state(), CollectorState::Throttled);
+    assert!(graph.asked().len() <= attempts(10), "of thirty requests: {}", graph.asked().len());
+}
+
+fn device(id: Arc<str>) -> Arc<Device> {
+    Arc::new(Device {
+        id,
+        device_type: DeviceType::TeamsRoom,
+        manufacturer: None,
+        model: None,
+        serial_number: None,
+        asset_tag: None,
+        health: Health::Healthy,
+        activity: Activity::Idle,
+        created: None,
+        last_modified: None,
+        account: None,
+    })
 }

@@ -121,6 +121,15 @@ fn new_changed_and_unhealthy_devices_are_due_at_once() {
     assert_eq!(due_ids(&listing, &details), ["d010", "d011", "d012", "d000", "d001"]);
 }
 
+/// A 404 after a good answer is doubted once: the next cycle asks again.
+#[test]
+fn a_detail_that_was_denied_once_is_due_at_once() {
+    let (listing, mut details) = fleet(30);
+    let denied = Reading { denied: true, ..details["d012"].clone() };
+    details.insert("d012".into(), denied);
+    assert_eq!(due_ids(&listing, &details), ["d012", "d000", "d001"]);
+}
+
 #[test]
 fn another_account_makes_a_detail_due() {
     let (mut listing, details) = fleet(30);
