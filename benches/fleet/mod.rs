@@ -167,13 +167,14 @@ fn take_rooms(store: &Store, rooms: usize) {
         capacity: Some(8),
         coordinates: Some((52.5, 13.4)),
     };
-    store.take_places((0..rooms).map(place).collect(), true, true, NOW);
+    store.take_places((0..rooms).map(place).collect(), false, true, NOW);
     let account = RoomAccount { enabled: Some(true), license: Some(Tier::Pro), ..RoomAccount::default() };
     let user = |room: usize| User {
         object_id: format!("{room:032x}").into(),
         email: text(email(room)),
         other_names: Vec::new(),
         name: text(format!("BER{} {room:05} Kepler", room % 20)),
+        has_personal_name: false,
         account,
     };
     store.take_accounts(&(0..rooms).map(user).collect::<Vec<_>>(), true, NOW);

@@ -143,6 +143,8 @@ pub const RESOURCES: &[Resource] = &[
         members: &[
             ("id",                     Documentation),
             ("displayName",            Documentation),
+            ("givenName",              Documentation), // only whether there is one
+            ("surname",                Documentation), // only whether there is one
             ("userPrincipalName",      Documentation),
             ("mail",                   Documentation),
             ("proxyAddresses",         Documentation),
@@ -175,16 +177,20 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         name: "managedDevice", file: "intune.rs", paths: &["/v1.0/deviceManagement/managedDevices"],
         members: &[
-            ("id",                       Documentation),
-            ("serialNumber",             ASSET_GUARD),
-            ("userId",                   Documentation),
-            ("userPrincipalName",        Documentation),
-            ("operatingSystem",          ASSET_GUARD),
-            ("osVersion",                ASSET_GUARD),
-            ("complianceState",          ASSET_GUARD),
-            ("lastSyncDateTime",         ASSET_GUARD),
-            ("freeStorageSpaceInBytes",  ASSET_GUARD),
-            ("totalStorageSpaceInBytes", ASSET_GUARD),
+            ("id",                                  Documentation),
+            ("serialNumber",                        ASSET_GUARD),
+            ("userId",                              Documentation),
+            ("userPrincipalName",                   Documentation),
+            ("manufacturer",                        ASSET_GUARD),
+            ("model",                               ASSET_GUARD),
+            ("operatingSystem",                     ASSET_GUARD),
+            ("osVersion",                           ASSET_GUARD),
+            ("complianceState",                     ASSET_GUARD),
+            ("lastSyncDateTime",                    ASSET_GUARD),
+            ("androidSecurityPatchLevel",           ASSET_GUARD),
+            ("managementCertificateExpirationDate", ASSET_GUARD),
+            ("freeStorageSpaceInBytes",             ASSET_GUARD),
+            ("totalStorageSpaceInBytes",            ASSET_GUARD),
         ],
     },
     Resource {

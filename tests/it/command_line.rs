@@ -439,7 +439,10 @@ fn a_capture_is_written_once_and_can_be_replayed() {
     let mut replay = Program::start(&format!("simulate --replay {directory} --listen-address 127.0.0.1:0"));
     let settings = replay.settings();
     contains(&replay.out.text, &[" answers of a capture; configuration for the exporter:"]);
-    contains(&run(&settings.line("check"), 0).out, &["credential client_secret expires", "all is well"]);
+    contains(
+        &run(&settings.line("check"), 0).out,
+        &["credential client_secret expires", "sources are healthy"],
+    );
     let table = run(&settings.line("rooms"), 0).out;
     assert!(table.lines().count() > 4 && !table.contains("room-") && !table.contains("contoso"), "{table}");
     replay.signal("TERM");
