@@ -163,8 +163,8 @@ pub struct CheckArgs {
     /// The same, and print it with its defaults and without its secrets
     #[arg(long)]
     pub print_config: bool,
-    /// Read each granted source once and write what Graph answers to this new directory, with every name, id, address
-    /// and text replaced by a pseudonym: safe to attach to a public issue
+    /// Read each granted source once and write the answers of Graph to this new directory, without names, ids, addresses
+    /// and texts: safe to attach to a public issue
     #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["wait", "config_only", "print_config"])]
     pub capture: Option<PathBuf>,
     /// Tenant to capture, where several are configured

@@ -255,12 +255,15 @@ async fn simulate(args: cli::SimulateArgs, stop: impl Future<Output = ()>) -> an
         Some(replay) => format!("{} answers of a capture", replay.answers()),
         None => format!("{} simulated rooms", args.world.rooms),
     };
+    let lists =
+        replay.as_ref().map(|replay| replay.room_lists().join(", ")).filter(|lists| !lists.is_empty());
+    let lists = lists.map_or_else(String::new, |lists| format!("    room_lists: [{lists}]\n"));
     let (tenant, world) = start_world(address, &args.world, replay).await?;
     write!(
         io::stdout(),
         "{served}; configuration for the exporter:\n\n\
          tenants:\n  - name: simulated\n    tenant_id: {}\n    client_id: {}\n    auth: {{ client_secret: {} }}\n    \
-         cloud: {{ authority: {url}, graph: {url} }}\n\nbreak something: curl {url}/_sim/\n",
+         cloud: {{ authority: {url}, graph: {url} }}\n{lists}\nbreak something: curl {url}/_sim/\n",
         sim::TENANT_ID,
         sim::CLIENT_ID,
         tenant.secret(),

@@ -1,4 +1,4 @@
-//! Writes a capture to a directory of its own, for the eyes of its user only.
+//! Writes a capture to a new directory that only its user can read.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use crate::capture::Capture;
 /// The file that lists the others.
 pub const INDEX: &str = "capture.json";
 
-/// Fails if a capture cannot be written there. To be called before Graph is queried.
+/// Fails if `write` cannot write there. The caller asks this before it queries Graph.
 pub fn check(directory: &Path) -> io::Result<()> {
     let mut entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

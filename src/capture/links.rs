@@ -52,7 +52,7 @@ enum Value {
     Opaque,
 }
 
-/// What replaces a text, and the name of a host.
+/// Replaces texts and host names.
 pub(super) trait Mask {
     fn text(&mut self, text: &str) -> String;
     fn host(&mut self, name: &str) -> String;

@@ -1,4 +1,4 @@
-//! Captures: what Graph answered once, without the tenant. Pure, but for [`files`].
+//! Captures: one answer of Graph to each request, without the tenant's data. Pure, except for [`files`].
 //!
 //! [`assemble`] scrubs the recorded answers and counts what it keeps; [`files::write`] writes the result. Ids, names,
 //! addresses and texts become pseudonyms that are the same in each answer, so that a replay joins them as the tenant
@@ -42,7 +42,7 @@ pub struct Answer<'a> {
     pub body: &'a [u8],
 }
 
-/// What the scrubber has to know of the tenant in order to remove it.
+/// Facts of the tenant that the scrubber needs in order to remove them.
 pub struct Settings<'s> {
     /// Drawn for this capture, and used for nothing else.
     pub key: Key,
@@ -92,12 +92,12 @@ struct Request {
     path: String,
     status: u16,
     body: Form,
-    /// Where the body is, if it is JSON. Of other bodies the form says enough.
+    /// The file with the body; absent if the body is not JSON, because its form says enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
 }
 
-/// Scrubs what was recorded. Of a request that was repeated the last answer counts.
+/// Scrubs the recorded answers. If a request was repeated, its last answer counts.
 pub fn assemble(answers: &[Answer<'_>], left_out: usize, settings: Settings<'_>) -> Capture {
     let Settings { key, moment, root, stand_ins, public_ids, secret } = settings;
     let (days, moment) = forms::day_of_capture(moment);

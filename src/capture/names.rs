@@ -23,7 +23,9 @@ impl Names {
         stand_ins: &[(String, String)],
         public_ids: HashSet<String>,
     ) -> Self {
-        let stand_ins = stand_ins.iter().map(|(own, other)| (own.to_lowercase(), other.clone())).collect();
+        // A managed identity has no client id, and an empty text stays empty.
+        let known = stand_ins.iter().filter(|(own, _)| !own.is_empty());
+        let stand_ins = known.map(|(own, other)| (own.to_lowercase(), other.clone())).collect();
         let root = root.trim_end_matches('/').to_owned();
         Self { pseudonyms: Pseudonyms::new(key), root, stand_ins, public_ids }
     }
@@ -98,7 +100,7 @@ mod tests {
     const SKU: &str = "4cde982a-ede4-4409-9ae6-b003453c8ea6";
 
     fn names() -> Names {
-        let stand_ins = [(CLIENT.to_owned(), "stand-in".to_owned())];
+        let stand_ins = [CLIENT, ""].map(|own| (own.to_owned(), "stand-in".to_owned()));
         Names::new(&[7; 32], "https://graph.microsoft.com/", &stand_ins, [SKU.to_owned()].into())
     }
 

@@ -150,7 +150,7 @@ mod tests {
         Pseudonyms::new(&[7; 32])
     }
 
-    /// What a text looks like without what it says.
+    /// The classes of the characters of a text.
     fn form(text: &str) -> String {
         let class = |c: char| match c {
             'a'..='z' => 'a',

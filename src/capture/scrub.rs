@@ -11,25 +11,25 @@ use crate::capture::pseudonym::squeeze;
 use crate::capture::summary::Source;
 use crate::capture::{Secret, forms, words};
 
-/// Objects in objects; Graph nests six deep. What lies deeper is written as null.
+/// Objects in objects; Graph nests six deep. Deeper values become null.
 const DEEPEST: usize = 32;
 
 /// Stands for a text that is not Unicode: the exporter has to cope with one.
 const HALF_A_PAIR: &str = r#""\ud800""#;
 
-/// What an answer is scrubbed with.
+/// The state of the scrubber for one answer.
 pub(super) struct Scrub<'s> {
     pub(super) names: &'s mut Names,
     pub(super) secret: &'s Secret<'s>,
-    /// Dates move by so many days.
+    /// Number of days that dates move by.
     pub(super) days: i32,
-    /// What is counted.
+    /// Counts the values of the source.
     pub(super) source: &'s mut Source,
-    /// What the answer is an answer to; empty for an error, whose members are nobody's resource.
+    /// The path of the resource with `{id}` for ids; empty for an error, whose members belong to no resource.
     pub(super) template: &'s str,
 }
 
-/// Where a value is.
+/// The place of a value.
 #[derive(Clone, Copy)]
 struct At<'a> {
     /// The name of the member that holds it, or that holds the list with it.
@@ -41,7 +41,7 @@ struct At<'a> {
     depth: usize,
 }
 
-/// What became of a text.
+/// The result for one text.
 enum Scrubbed {
     /// A word of Microsoft.
     Word,
@@ -150,12 +150,15 @@ impl Scrub<'_> {
 
     fn judge(&mut self, text: &str, at: At<'_>) -> Scrubbed {
         let member = at.member.to_ascii_lowercase();
+        if text.is_empty() {
+            return Scrubbed::Pseudonym(String::new());
+        }
         if let Some(annotation) = member.rsplit_once("@odata.").map(|(_, annotation)| annotation) {
             return self.annotation(annotation, text);
         }
         if words::is_enum(&member) {
-            let pseudonym = |names: &mut Names| Scrubbed::UnknownWord(names.text(text));
-            return if words::is_known(text) { Scrubbed::Word } else { pseudonym(self.names) };
+            let is_known = words::is_known(text);
+            return if is_known { Scrubbed::Word } else { Scrubbed::UnknownWord(self.names.text(text)) };
         }
         if words::is_date(&member)
             && let Some(moved) = forms::moved(text, self.days)
@@ -180,14 +183,13 @@ impl Scrub<'_> {
     }
 
     /// The first characters of a secret. Those of our own become those of the secret that opens a replay.
-    fn hint(&mut self, text: &str) -> String {
-        let instead = |length| self.secret.instead.chars().take(length).collect::<String>();
+    fn hint(&self, text: &str) -> String {
+        let length = text.chars().count();
         if (self.secret.begins_with)(text) {
-            return instead(text.chars().count());
+            self.secret.instead.chars().take(length).collect()
+        } else {
+            "?".repeat(length)
         }
-        let pseudonym = self.names.text(text);
-        let by_chance = !pseudonym.is_empty() && self.secret.instead.starts_with(&pseudonym);
-        if by_chance { pseudonym.to_uppercase() + "~" } else { pseudonym }
     }
 
     fn number(&mut self, written: &str, at: At<'_>) -> String {

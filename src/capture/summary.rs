@@ -1,4 +1,4 @@
-//! What a capture keeps, by source: counted while it is scrubbed, printed before it is written.
+//! Counts of the values that a capture keeps and replaces, by source. `check --capture` prints them first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,7 +11,7 @@ pub struct Summary {
     pub left_out: usize,
 }
 
-/// What was kept of one source.
+/// The counts of one source.
 #[derive(Debug, Default)]
 pub struct Source {
     pub requests: usize,
@@ -20,7 +20,7 @@ pub struct Source {
     pub documents: usize,
     /// Rows of people that no other source mentions.
     pub unrelated: usize,
-    /// What each member that is not null belongs to, and the members that lead to it.
+    /// Path of the resource and path of the member, for each member that is not null.
     pub members: BTreeSet<(String, String)>,
     /// Words of Microsoft by member, each with how often it stayed.
     pub words: BTreeMap<String, BTreeMap<String, usize>>,

@@ -128,12 +128,9 @@ fn dates_keep_their_distance_to_the_moment() {
 fn own_ids_and_the_secret_get_stand_ins() {
     let row = json!({ "appId": "own-client", "passwordCredentials": [{ "hint": "own" }, { "hint": "abc" }] });
     let scrubbed = scrubbed_value(&row);
-    assert_eq!(
-        (&scrubbed["appId"], &scrubbed["passwordCredentials"][0]["hint"]),
-        (&json!("other-client"), &json!("sim"))
-    );
-    let other = scrubbed["passwordCredentials"][1]["hint"].as_str().expect("a text");
-    assert!(other != "abc" && !"sim~secret".starts_with(other), "{other}");
+    let hints = &scrubbed["passwordCredentials"];
+    assert_eq!((&scrubbed["appId"], &hints[0]["hint"]), (&json!("other-client"), &json!("sim")));
+    assert_eq!(hints[1]["hint"], "???", "nothing of the secrets of others");
 }
 
 #[test]

@@ -62,7 +62,7 @@ const WORDS: &str = "a aad access account accounts action active activity ad add
     client closed co code collaboration collection communication communications company complete completed compliance
     compliant compute conference conferencing confirmed config configuration conflict connected connecting connection
     console contact content context cost count created critical current data date day default degradation degraded
-    deleted denied desk desktop detail details device devices direct directory disabled disconnected display displays
+    deleted denied desk desktop detail details device devices direct directory disabled disconnected display displays elsewhere
     disturb do domain drive duplicate e1 e3 e5 eas email empty enabled end enrolled enrollment enterprise entity entra eq error etc events
     exceeded exception exchange exists expired extended external fac faculty failed failure false firmware floor focusing
     for forbidden found free friday full future gateway gcc general get gmt gone gov grace graph group guest hardware

@@ -1,4 +1,4 @@
-//! How well each member of Graph that the exporter reads is known: seen in a tenant, in a public capture, or documented.
+//! The evidence for each member of Graph that the exporter reads: seen live, in a public capture, or documented only.
 //!
 //! `tests/it/evidence.rs` compares these rows with the names in the files next to this one, and writes
 //! `docs/evidence.md`. `check --capture` reports which members it is the first to see.
@@ -16,7 +16,7 @@ pub enum Evidence {
 
 use Evidence::{Documentation, PublicCapture};
 
-/// What one kind of answer is made of, as far as it is read.
+/// The members of one kind of answer that the exporter reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Resource {
     /// Microsoft's name of it.

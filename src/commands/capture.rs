@@ -1,4 +1,4 @@
-//! `check --capture`: reads each source once, and writes what Graph answered without the tenant.
+//! `check --capture`: reads each source once, and writes the answers of Graph without the tenant's data.
 //!
 //! It prints no name, id or address either: what it prints may stand next to the capture in a public issue.
 
@@ -19,12 +19,12 @@ use crate::model::Timestamp;
 use crate::model::device::Device;
 use crate::poll::Poller;
 
-/// What to capture, and what to write instead of the tenant's own ids and secret, so that a replay accepts them.
+/// The capture that the user asks for. Its ids and secret replace those of the tenant, so that a replay accepts them.
 #[derive(Clone, Copy)]
 pub struct Order<'o> {
     /// A new or empty directory.
     pub directory: &'o Path,
-    /// Which tenant, if several are configured.
+    /// The name of the tenant, if several are configured.
     pub tenant: Option<&'o str>,
     pub key: Key,
     pub tenant_id: &'o str,
@@ -35,7 +35,7 @@ pub struct Order<'o> {
 /// Devices whose detail is read. A thousand show all forms there are, and take a minute.
 const MOST_DETAILS: usize = 1000;
 
-/// Where captures are shared.
+/// The page where users share captures.
 const ISSUES: &str = "https://github.com/teams-rooms-exporter/teams-rooms-exporter/issues";
 
 /// Draws the key of a capture.
@@ -131,7 +131,7 @@ fn answer(recorded: &crate::graph::record::Answer) -> Answer<'_> {
     }
 }
 
-/// Where the capture is, and what it shows for the first time.
+/// Prints the directory, and the members that no capture showed before.
 fn report(capture: &Capture, directory: &Path, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
     let (files, directory) = (capture.files.len() + 1, directory.display());
     writeln!(out, "written: {files} files in {directory}; look through them, then pack the directory")?;

@@ -1,4 +1,4 @@
-//! Records what Graph answers, for `check --capture`. Sign-in and headers are never recorded.
+//! Records the answers of Graph for `check --capture`, without sign-in and headers.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -23,7 +23,7 @@ pub struct Recorder(Mutex<Recorded>);
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Recorded {
     pub answers: Vec<Answer>,
-    /// Answers for which there was no room.
+    /// Number of answers beyond the size limit.
     pub left_out: usize,
     bytes: usize,
 }
@@ -43,7 +43,7 @@ impl Recorder {
         }
     }
 
-    /// What was recorded since the last call.
+    /// The answers since the last call.
     pub fn take(&self) -> Recorded {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,9 +1,9 @@
 //! A capture of `check --capture`, served as Graph: the same answers, with dates of today.
 //!
-//! A request is found by its path and query, an item of a batch likewise. What is read by POST is put together from all
-//! captured answers, because each client asks for other accounts at a time. All dates move by the time between the
-//! capture and the start of the replay, so that ages are as they were; from then on they grow older. Moving them
-//! with the clock would make every date change at every reading.
+//! The replay finds the answer to a request, or to an item of a batch, by its path and query. It composes the answer to a POST
+//! from all captured answers, because each client asks for other accounts in one request. All dates move by the time
+//! between the capture and the start of the replay, so that ages are those of the capture. The data then age as
+//! usual: dates that move with the clock would differ at each reading.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
@@ -36,6 +36,9 @@ const QUESTIONS: [(&str, &str, &str); 2] = [
     ("/calendar/getSchedule", "schedules", "scheduleId"),
 ];
 
+/// The end of the path of the rooms in a list.
+const ROOMS_OF_LIST: &str = "/microsoft.graph.roomlist/rooms";
+
 /// `capture.json`
 #[derive(Deserialize)]
 struct Index {
@@ -64,6 +67,8 @@ pub struct Replay {
     items: HashMap<(&'static str, String), String>,
     /// The sources that were captured.
     sources: HashSet<&'static str>,
+    /// Addresses of the room lists that were read instead of all rooms.
+    room_lists: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -95,7 +100,7 @@ impl Replay {
         let moment =
             index.moment.parse().map_err(|error| invalid(format!("capture.json: moment: {error}")))?;
         let (answers, items, sources) = (HashMap::new(), HashMap::new(), HashSet::new());
-        let mut replay = Self { moment, answers, items, sources };
+        let mut replay = Self { moment, answers, items, sources, room_lists: Vec::new() };
         for entry in &index.requests {
             let body = match &entry.file {
                 // A name with a separator would lead out of the directory.
@@ -110,14 +115,21 @@ impl Replay {
         Ok(replay)
     }
 
-    /// How many answers it has.
+    /// The number of answers.
     pub fn answers(&self) -> usize {
         self.answers.len()
+    }
+
+    /// The room lists that an exporter has to read to find its answers.
+    pub fn room_lists(&self) -> &[String] {
+        &self.room_lists
     }
 
     fn add(&mut self, entry: &Entry, body: Body) {
         let path = entry.path.split('?').next().unwrap_or_default();
         self.sources.insert(routes::noun(path));
+        let list = path.strip_prefix("/v1.0/places/").and_then(|rest| rest.strip_suffix(ROOMS_OF_LIST));
+        self.room_lists.extend(list.map(plain).filter(|list| !self.room_lists.contains(list)));
         let question = QUESTIONS.iter().find(|(end, ..)| path.ends_with(end));
         if let (Some((end, _, key)), Body::Json(text), 200..300) = (question, &body, entry.status) {
             self.add_items(end, key, text);
@@ -212,7 +224,6 @@ fn stand_in(form: &str) -> Body {
 
 /// Method, path and query in one spelling: nothing escaped, options in order and without those that mean nothing.
 fn spelled(method: &str, path: &str, query: &str) -> String {
-    let plain = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let pairs = pairs.map(|(name, value)| (plain(name).to_lowercase(), plain(value)));
     let options: BTreeMap<String, String> =
@@ -224,7 +235,11 @@ fn spelled(method: &str, path: &str, query: &str) -> String {
     spelled
 }
 
-/// JSON with every date in it moved by so many seconds. Texts alone are looked at: order and numbers stay as they are.
+fn plain(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+/// JSON with each date moved by this number of seconds. Only texts change: order and numbers stay as they are.
 fn moved(json: &str, seconds: i64) -> String {
     let mut out = String::with_capacity(json.len());
     let mut rest = json;
@@ -244,7 +259,7 @@ fn moved(json: &str, seconds: i64) -> String {
     out + rest
 }
 
-/// Where the text ends that begins here: at the first quote that is not escaped.
+/// The end of the text that begins here: the first quote without a backslash.
 fn end_of_text(quoted: &str) -> usize {
     let mut is_escaped = false;
     let end = quoted.bytes().position(|byte| {

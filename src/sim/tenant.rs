@@ -33,7 +33,7 @@ pub(super) struct Tenant {
     pub(super) stopped: watch::Sender<bool>,
     /// How far what devices report lies behind, in milliseconds.
     pub(super) device_lag: i64,
-    /// What is served instead of the world, and when that began.
+    /// The capture that replaces the world, and the start of its replay.
     pub(super) replay: Option<(Arc<Replay>, Timestamp)>,
     roles: RwLock<Arc<[String]>>,
     faults: Mutex<Arc<Active>>,

@@ -30,7 +30,7 @@ const READERS: [&str; 15] = [
     "state",
 ];
 
-/// Names of camel case that are no members: values, parts of answers, codes.
+/// Other names in camel case: values, members of requests, codes.
 const NOT_MEMBERS: [&str; 17] = [
     "LockedOut",
     "availabilityViewInterval",
@@ -202,7 +202,7 @@ fn read_names(code: &str) -> BTreeSet<String> {
     names
 }
 
-/// Whether this is what is called; a closure must not be the end of another name.
+/// Returns true if this reader is called; the name of a closure must not be the end of another name.
 fn is_call(before: &str, reader: &str) -> bool {
     before.strip_suffix(reader).is_some_and(|rest| {
         reader.starts_with('.') || !rest.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.')

@@ -9,14 +9,14 @@ mod accounts;
 mod api;
 /// When rooms are booked, how long they are used, and what may not be known of that.
 mod calendar;
-/// What a capture holds, that it is the tenant without its data, and that a replay of it gives the same metrics.
+/// The content of a capture, and the metrics of its replay.
 mod capture;
 mod catalogue;
 /// The binary itself: arguments, exit codes, signals, logs.
 mod command_line;
 /// When the secret expires, and who says so.
 mod credentials;
-/// How well each member of Graph is known, and that no member is missing.
+/// The table of evidence has each member that the collectors read.
 mod evidence;
 /// One test for each way in which Graph misbehaves.
 mod faults;

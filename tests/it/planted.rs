@@ -1,7 +1,7 @@
 //! A gateway before a simulated tenant that plants personal data in each text of each answer; none may be in a capture.
 //!
-//! Each text becomes another one of its kind that occurs nowhere else, and the gateway turns it back in what is asked, so
-//! that the exporter reads every source to the end: it asks for devices, mailboxes and people by planted names.
+//! The gateway replaces each text by another one of its kind. In requests it restores the original, so that the exporter
+//! reads every source to the end: it asks for devices, mailboxes and users by planted names.
 
 use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use crate::capture::{captured, with_every_source};
 use crate::exporter::{client, spawn, start_tenant, tenant};
 
-/// What planted texts consist of: a person, an employer, an id, a telephone number. None of it is in any word list.
+/// Parts of planted texts: a person, an employer, an id, a telephone number. No word list has them.
 const PARTS: [&str; 6] =
     ["quixotberg", "zanzibarova", "facade00cafe4bad", "97314026", "kwyjibo", "xyzzyplugh"];
 
@@ -29,7 +29,7 @@ struct Planted {
     /// From the original to what is planted, and in lower case back.
     instead: HashMap<String, String>,
     originals: HashMap<String, String>,
-    /// How often.
+    /// Number of planted texts.
     texts: usize,
     /// The members that held one.
     members: BTreeSet<String>,
@@ -43,7 +43,7 @@ struct Gateway {
 }
 
 impl Planted {
-    /// What stands for a text: of the same kind, and each different.
+    /// A unique replacement of the same kind.
     fn plant(&mut self, text: &str, member: &str) -> String {
         if is_needed(text, member) {
             return text.to_owned();
@@ -183,7 +183,7 @@ impl Gateway {
     fn plant_members(&self, members: &mut Map<String, Value>) {
         let mut planted = self.planted();
         for name in ["Quixotberg Zanzibarova", "quixotberg@zanzibarova.example", "facade00cafe4bad"] {
-            members.insert(name.to_owned(), planted.plant("a text of somebody", name).into());
+            members.insert(name.to_owned(), planted.plant("a text of a person", name).into());
         }
         members.insert("telephone".to_owned(), 97_314_026_i64.into());
     }

@@ -1,4 +1,4 @@
-//! Whatever Graph answers, a capture of it can be written, read, and names nobody.
+//! Each answer of Graph makes a capture that can be written and read, and that names no person.
 
 use teams_rooms_exporter::capture::{Answer, Secret, Settings, assemble};
 

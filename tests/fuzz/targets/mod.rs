@@ -1,6 +1,6 @@
 //! One target for each door that strangers or careless hands reach. Each goes through what the product itself calls.
 
-/// What Graph answers, written without the tenant.
+/// Answers of Graph, written without the tenant's data.
 pub(crate) mod capture;
 /// The configuration file.
 pub(crate) mod configuration;
