@@ -186,7 +186,7 @@ async fn partial() {
 /// Every source, each read once: their default intervals are longer than any test.
 async fn check_every_source(profile: Profile, name: &str) {
     let configure = |config: &mut Config| {
-        for source in standing(&mut config.tenants[0].collectors) {
+        for source in config.tenants.iter_mut().flat_map(|tenant| standing(&mut tenant.collectors)) {
             source.enabled = Enabled::Yes;
         }
     };

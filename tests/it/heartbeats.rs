@@ -11,6 +11,15 @@ use crate::exporter::{Exporter, Scenario, Scrape, label, parse, seconds, start_w
 /// Longer than from one heartbeat to the next.
 const BEAT: Duration = Duration::from_mins(10);
 
+/// Has every detail read once in this time.
+fn rotation(span: Duration) -> Box<dyn FnOnce(&mut Config) + Send> {
+    Box::new(move |config| {
+        for tenant in &mut config.tenants {
+            tenant.collectors.device_health.rotation = span;
+        }
+    })
+}
+
 /// A tenant on a Saturday, when nothing happens but what the test does.
 async fn start(profile: Profile, rooms: usize) -> Exporter {
     let start = "2026-11-21T12:00:00Z".parse().expect("a time");
@@ -20,9 +29,7 @@ async fn start(profile: Profile, rooms: usize) -> Exporter {
         sim.edit(&device, json!({"device": {"healthStatus": "healthy"}}));
     }
     // No detail is read for its age.
-    let configure = Box::new(|config: &mut Config| {
-        config.tenants[0].collectors.device_health.rotation = Duration::from_hours(1000);
-    });
+    let configure = rotation(Duration::from_hours(1000));
     let exporter = Exporter::start(Scenario { sim: Some(sim), configure, ..Scenario::default() }).await;
     exporter.wait_for_everything().await;
     exporter
@@ -59,11 +66,12 @@ async fn a_beating_stamp_costs_nothing_once_it_is_known() {
         json!({"device": {"healthStatus": "critical"}, "health": {"peripheralsHealth": {"roomCameraHealth": {
             "isOptional": false, "connection": {"connectionStatus": "disconnected"}}}}}),
     );
-    let lost = format!("device_id=\"{core}\"");
+    let of_device = format!("device_id=\"{core}\"");
     exporter
         .wait_until("the camera lost", |scrape| {
             let mut cameras = scrape.family("teams_rooms_peripheral_connected");
-            cameras.any(|(key, value)| key.contains(&lost) && key.contains("room_camera") && value == "0")
+            cameras
+                .any(|(key, value)| key.contains(&of_device) && key.contains("room_camera") && value == "0")
         })
         .await;
     exporter.stop().await;
@@ -101,11 +109,9 @@ async fn a_time_that_moves_while_its_value_stays_is_not_shown() {
         ..sim::Settings::default()
     };
     // Every detail is read in every cycle.
-    let configure = Box::new(|config: &mut Config| {
-        config.tenants[0].collectors.device_health.rotation = Duration::from_millis(100);
-    });
+    let configure = rotation(Duration::from_millis(100));
     let sim = Some(start_world(settings).await);
-    let exporter = Exporter::start(Scenario { sim, configure, ..Scenario::default() }).await;
+    let exporter = Exporter::start(Scenario { configure, sim, ..Scenario::default() }).await;
     let before = exporter.wait_for_everything().await;
     assert!(before.count(LOGIN) > 30, "until it is known what the times mean");
     // Of the type that has most devices.

@@ -52,24 +52,24 @@ struct Known {
 /// are exchanged.
 fn confuse(sim: &Sim) {
     let rooms = sim.rooms();
-    let [a, b, c, d, e] = &rooms[..5] else { panic!("too few rooms") };
+    let [one, other, renamed, left, right, ..] = rooms.as_slice() else { unreachable!("twelve rooms") };
     let place = |room: &RoomFacts, name: &str| {
         sim.edit_room(&room.upn, json!({"place": {"displayName": name}}));
     };
-    for room in [a, b] {
+    for room in [one, other] {
         place(room, "Focus");
         sim.edit_room(&room.upn, json!({"user": {"displayName": "Focus"}}));
         for device in &room.device_ids {
             sim.edit(device, json!({"device": {"currentUser": {"displayName": "Focus"}}}));
         }
     }
-    place(c, "Renamed");
-    place(d, &e.name);
-    place(e, &d.name);
+    place(renamed, "Renamed");
+    place(left, &right.name);
+    place(right, &left.name);
 }
 
 async fn start(world: World, granted: Granted) -> Exporter {
-    let roles = (0..PERMISSIONS.len()).filter(|at| has(granted, *at)).map(|at| PERMISSIONS[at].to_owned());
+    let roles = held(granted).into_iter().map(str::to_owned);
     let settings = sim::Settings {
         rooms: 12,
         speed: 0.0,
@@ -86,10 +86,11 @@ async fn start(world: World, granted: Granted) -> Exporter {
     }
     let configure = |config: &mut Config| {
         every_source(config);
-        let collectors = &mut config.tenants[0].collectors;
-        (collectors.devices.enabled, collectors.device_health.enabled) = (Enabled::Auto, Enabled::Auto);
-        for source in standing(collectors) {
-            source.enabled = Enabled::Auto;
+        for collectors in config.tenants.iter_mut().map(|tenant| &mut tenant.collectors) {
+            (collectors.devices.enabled, collectors.device_health.enabled) = (Enabled::Auto, Enabled::Auto);
+            for source in standing(collectors) {
+                source.enabled = Enabled::Auto;
+            }
         }
     };
     Exporter::start(Scenario { sim: Some(sim), configure: Box::new(configure), ..Scenario::default() }).await
@@ -157,22 +158,21 @@ async fn read_all(world: World) -> Vec<Known> {
 
 #[track_caller]
 fn check_monotonic(world: World, known: &[Known]) {
-    for granted in 0..known.len() {
-        for more in (0..PERMISSIONS.len()).filter(|at| !has(granted, *at)) {
-            let lost = known[granted].lost_by(&known[granted | 1 << more]);
-            assert!(
-                lost.is_empty(),
-                "{world:?}: {} takes away {lost:?} of {}",
-                PERMISSIONS[more],
-                names(granted)
-            );
+    for (granted, before) in known.iter().enumerate() {
+        for (at, permission) in PERMISSIONS.iter().enumerate().filter(|(at, _)| !has(granted, *at)) {
+            let after = known.get(granted | 1 << at).expect("every set was read");
+            let lost = before.lost_by(after);
+            assert!(lost.is_empty(), "{world:?}: {permission} takes away {lost:?} of {}", names(granted));
         }
     }
 }
 
+fn held(granted: Granted) -> Vec<&'static str> {
+    PERMISSIONS.iter().enumerate().filter(|(at, _)| has(granted, *at)).map(|(_, name)| *name).collect()
+}
+
 fn names(granted: Granted) -> String {
-    let held: Vec<&str> =
-        (0..PERMISSIONS.len()).filter(|at| has(granted, *at)).map(|at| PERMISSIONS[at]).collect();
+    let held = held(granted);
     if held.is_empty() { "no permission".to_owned() } else { held.join(", ") }
 }
 

@@ -19,13 +19,13 @@ pub fn pairs(snapshot: &Snapshot) -> Vec<(Arc<str>, Arc<str>)> {
     }
     let accounts = accounts(snapshot);
     let places = places(snapshot);
-    let pair = |(name, account): (&String, &Option<&Arc<str>>)| {
-        let account = registry.known((*account)?)?;
-        let place = registry.known((*places.0.get(name)?)?)?;
+    let pair = |(name, account): (&str, &Arc<str>)| {
+        let account = registry.known(account)?;
+        let place = registry.known(places.find(name)?)?;
         let is_open = account.is_open_account() && place.is_open_mailbox() && account.id != place.id;
         is_open.then(|| (account.id.clone(), place.id.clone()))
     };
-    accounts.0.iter().filter_map(pair).collect()
+    accounts.unique().filter_map(pair).collect()
 }
 
 /// The accounts signed in on the devices of rooms.
@@ -49,6 +49,14 @@ fn places(snapshot: &Snapshot) -> ByName<'_> {
 }
 
 impl<'a> ByName<'a> {
+    fn unique(&self) -> impl Iterator<Item = (&str, &'a Arc<str>)> {
+        self.0.iter().filter_map(|(name, id)| Some((name.as_str(), (*id)?)))
+    }
+
+    fn find(&self, name: &str) -> Option<&'a Arc<str>> {
+        *self.0.get(name)?
+    }
+
     fn note(&mut self, name: Option<&str>, id: Option<&'a Arc<str>>) {
         let (Some(name), Some(id)) = (name, id) else { return };
         match self.0.entry(name.trim().to_lowercase()) {

@@ -166,8 +166,11 @@ fn place_and_device() -> Arc<Registry> {
 
 const OSLO: &str = "oslo@contoso.example";
 
+/// Id, mail address, object id, and the evidence that they are one.
+type Shown<'a> = (&'a str, Option<&'a str>, Option<&'a str>, Option<Tie>);
+
 #[track_caller]
-fn check_rooms(registry: &Registry, expected: &[(&str, Option<&str>, Option<&str>, Option<Tie>)]) {
+fn check_rooms(registry: &Registry, expected: &[Shown<'_>]) {
     let rooms: Vec<_> = registry
         .rooms()
         .map(|room| (&*room.id, room.email.as_deref(), room.object_id.as_deref(), room.tie))
