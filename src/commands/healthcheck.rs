@@ -71,10 +71,15 @@ fn guarded(probe: &Probe, wanted: &str) -> Answer {
     Answer { good: !probe.ready, text }
 }
 
-/// Whether the handshake was ended by the other side for want of a certificate: TLS 1.3 says so, TLS 1.2 less clearly.
+/// Returns true if the exporter ended the connection because a certificate is missing. TLS 1.3 names the reason, TLS 1.2 less
+/// clearly. In TLS 1.3 the client can also find the connection closed before it has read the reason.
 fn is_refusal(error: &reqwest::Error) -> bool {
     let alert = Chain::new(error).find_map(alert);
+    let is_closed = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<hyper::Error>().is_some_and(|error| error.is_canceled() || error.is_closed())
+    };
     matches!(alert, Some(AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure))
+        || Chain::new(error).any(is_closed)
 }
 
 /// What TLS was told; each layer on the way wraps it in an error of its own, which is not among the sources.

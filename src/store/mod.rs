@@ -497,6 +497,31 @@ mod tests {
         assert!(room.place.is_some() && room.account.is_some() && room.presence.is_some());
     }
 
+    /// Devices by account and name, places by address and name.
+    #[track_caller]
+    fn check_joins(devices: &[(&str, &str)], places: &[(&str, &str)], expected: usize) {
+        let store = Store::new(Snapshot::default());
+        let named = |(n, (id, name)): (usize, &(&str, &str))| {
+            let account = Account { id: Some((*id).into()), name: Some((*name).into()), email: None };
+            let device = device(&format!("d{n}"), DeviceType::TeamsRoom);
+            Arc::new(Device { account: Some(account), ..(*device).clone() })
+        };
+        let devices: Vec<_> = devices.iter().enumerate().map(named).collect();
+        store.take_devices(&devices, Trust::UnlessPerson, at(0));
+        let named = |(email, name): &(&str, &str)| Place { name: Some((*name).into()), ..place(email) };
+        store.take_places(places.iter().map(named).collect(), false, true, at(0));
+        assert_eq!(store.snapshot().memory.rooms.rooms().count(), expected, "{devices:?} {places:?}");
+    }
+
+    #[test]
+    fn names_join_where_they_are_unique_on_both_sides() {
+        check_joins(&[("id-1", " Oslo ")], &[(MAIL, "OSLO")], 1);
+        check_joins(&[("id-1", "Oslo"), ("ID-1", "Oslo")], &[(MAIL, "Oslo")], 1);
+        check_joins(&[("id-1", "Oslo"), ("id-2", "Oslo")], &[(MAIL, "Oslo")], 3);
+        check_joins(&[("id-1", "Oslo")], &[(MAIL, "Oslo"), (SIGN_IN, "oslo")], 3);
+        check_joins(&[("id-1", "Oslo")], &[(MAIL, "Bergen")], 2);
+    }
+
     #[test]
     fn rooms_that_nobody_asks_for_are_forgotten() {
         let store = Store::new(Snapshot::default());

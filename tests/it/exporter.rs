@@ -364,8 +364,9 @@ impl Exporter {
     async fn check_secrets(&self) {
         let shown = [log(), self.get("/metrics").await.1, self.get("/").await.1];
         let tokens = [self.sim.tokens(), self.sim.refresh_tokens()].concat();
-        let secrets =
-            [self.sim.secret(), sim::IDENTITY_HEADER, INTAKE_SECRET, OTHER_SECRET, self.sim.person()];
+        let people = [self.sim.person(), self.sim.admin()];
+        let secrets = [self.sim.secret(), sim::IDENTITY_HEADER, INTAKE_SECRET, OTHER_SECRET];
+        let secrets = secrets.into_iter().chain(people);
         for secret in tokens.iter().map(String::as_str).chain(secrets) {
             assert!(!shown.iter().any(|text| text.contains(secret)), "a secret shows");
         }

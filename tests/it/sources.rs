@@ -746,10 +746,13 @@ async fn nobody_s_words_are_shown() {
     pass(&exporter, Duration::from_secs(1), ALL).await;
     let page = exporter.get("/").await.1;
     let metrics = exporter.get("/metrics").await.1;
-    exporter.stop().await;
+    let rooms = exporter.get("/api/v1/rooms").await.1;
+    let sim = exporter.stop().await;
     let kept = std::fs::read_to_string(folder.path().join("private.json")).expect("kept");
-    for (what, text) in [("page", page), ("metrics", metrics), ("storage", kept), ("log", log())] {
+    let texts = [("page", page), ("metrics", metrics), ("rooms", rooms), ("storage", kept), ("log", log())];
+    for (what, text) in texts {
         for word in [
+            sim.admin(), // in `lastModifiedBy` of devices
             "Zaphod",
             "5550123",
             "In urgent cases",

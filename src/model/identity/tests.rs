@@ -239,6 +239,22 @@ fn a_join_and_its_end_keep_the_older_id() {
     check_rooms(&registry, &expected);
 }
 
+/// An account that devices know by two names takes both along.
+#[test]
+fn a_parted_account_keeps_every_name() {
+    let mut registry = Arc::new(Registry::default());
+    let sign_in = "mtr-oslo@contoso.example";
+    Registry::assign(&mut registry, &claim(Some("id-1"), Some(sign_in), Some("Oslo")));
+    let place = Place { email: OSLO.into(), name: Some("Oslo".into()), ..Place::default() };
+    Registry::assign(&mut registry, &Claim::from(&place));
+    Registry::join_by_name(&mut registry, "id-1", OSLO);
+    assert_eq!(registry.rooms().count(), 1);
+    Registry::assign(&mut registry, &Claim::of_user(&user("id-2", Some(OSLO), &[]), true));
+    for name in ["id-1", sign_in] {
+        assert_eq!(registry.room(name).map(|room| &*room.id), Some(sign_in), "{name}");
+    }
+}
+
 #[test]
 fn the_rooms_file_joins_by_object_id() {
     let mut registry = Arc::new(Registry::default());
