@@ -127,6 +127,28 @@ mod tests {
     }
 
     #[test]
+    fn only_a_license_for_people_and_the_name_of_one_make_a_person() {
+        for (has_personal_name, license, expected) in [
+            (true, Some(Tier::Other), true),
+            (false, Some(Tier::Other), false), // a room with a license for people
+            (true, Some(Tier::Pro), false),
+            (true, Some(Tier::SharedDevice), false),
+            (true, Some(Tier::None), false), // a room that lost its license
+            (true, None, false),             // licenses cannot be read
+        ] {
+            let user = User {
+                object_id: "id-1".into(),
+                email: None,
+                other_names: Vec::new(),
+                name: None,
+                has_personal_name,
+                account: RoomAccount { license, ..RoomAccount::default() },
+            };
+            assert_eq!(user.is_person(), expected, "{has_personal_name} {license:?}");
+        }
+    }
+
+    #[test]
     fn what_began_has_a_time_where_it_was_watched() {
         let account = |enabled, license| RoomAccount {
             enabled: Some(enabled),

@@ -228,6 +228,24 @@ mod tests {
         assert_eq!(stamps.of_device(BAR), Meaning::Change, "something else of the device changes, too");
     }
 
+    /// Between the bounds the meaning stays what it is.
+    #[test]
+    fn a_stamp_that_is_idle_more_often_than_not_is_followed_until_it_is_idle_nearly_always() {
+        let (old, new) = (detail(true, 1, "1.0"), detail(true, 1, "1.1"));
+        let mixed = |stamps: &mut Stamps| {
+            for _ in 0..40 {
+                learn(stamps, 3, &old, &old, true);
+                learn(stamps, 2, &old, &new, true);
+            }
+        };
+        let mut stamps = Stamps::default();
+        mixed(&mut stamps);
+        assert_eq!(stamps.of_device(BAR), Meaning::Change);
+        learn(&mut stamps, MOST, &old, &old, true);
+        mixed(&mut stamps);
+        assert_eq!(stamps.of_device(BAR), Meaning::Heartbeat);
+    }
+
     /// A new time alone changes nothing: else two heartbeats would prove each other.
     #[test]
     fn times_are_no_values() {
