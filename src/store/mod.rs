@@ -522,6 +522,25 @@ mod tests {
         check_joins(&[("id-1", "Oslo")], &[(MAIL, "Bergen")], 2);
     }
 
+    /// The room of the device was there first, so that it kept its id when a place of the same name came.
+    #[test]
+    fn a_place_leaves_an_account_that_its_name_alone_had_joined() {
+        let store = Store::new(Snapshot::default());
+        let account = Account { id: Some("id-1".into()), name: Some("Oslo".into()), email: None };
+        let device = Device { account: Some(account), ..(*device("d", DeviceType::TeamsRoom)).clone() };
+        store.take_devices(&[Arc::new(device)], Trust::UnlessPerson, at(0));
+        store.settle_rooms();
+        store.take_places(vec![Place { name: Some("Oslo".into()), ..place(MAIL) }], false, true, at(0));
+        assert_eq!(keys(&store.snapshot().places), ["id-1"]);
+        store.take_accounts(&[user("id-2", MAIL, Tier::Pro)], true, at(0));
+        let snapshot = store.snapshot();
+        assert_eq!((keys(&snapshot.places), keys(&snapshot.accounts)), (vec![MAIL], vec![MAIL]));
+        assert_eq!(snapshot.memory.devices["d"].home.as_deref(), Some("id-1"));
+        let fleet = crate::model::fleet::Fleet::at(&snapshot, at(0));
+        let placed: Vec<_> = fleet.rooms.iter().map(|room| (&*room.room.id, room.place.is_some())).collect();
+        assert_eq!(placed, [("id-1", false), (MAIL, true)]);
+    }
+
     #[test]
     fn rooms_that_nobody_asks_for_are_forgotten() {
         let store = Store::new(Snapshot::default());
