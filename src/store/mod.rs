@@ -541,6 +541,25 @@ mod tests {
         assert_eq!(placed, [("id-1", false), (MAIL, true)]);
     }
 
+    /// Devices do not wait for the next listing in a room that proved to be another's.
+    #[test]
+    fn devices_leave_a_place_that_their_name_alone_had_joined() {
+        let store = Store::new(Snapshot::default());
+        let account = Account { id: Some("id-1".into()), name: Some("Oslo".into()), email: None };
+        let device = Device { account: Some(account), ..(*device("d", DeviceType::TeamsRoom)).clone() };
+        store.take_devices(&[Arc::new(device)], Trust::UnlessPerson, at(0));
+        store.take_places(vec![Place { name: Some("Oslo".into()), ..place(MAIL) }], false, true, at(0));
+        store.settle_devices(&Census::default(), at(0));
+        let home = || store.snapshot().memory.devices["d"].home.clone();
+        let room =
+            || store.snapshot().memory.rooms.room(&home().expect("a home")).map(|room| room.id.clone());
+        assert_eq!(room().as_deref(), Some(MAIL));
+        store.take_devices(&[store.snapshot().devices.rows["d"].device.clone()], Trust::UnlessPerson, at(0));
+        assert_eq!(home().as_deref(), Some(MAIL));
+        store.take_accounts(&[user("id-2", MAIL, Tier::Pro)], true, at(0));
+        assert_eq!(home().as_deref(), Some("id-1"));
+    }
+
     #[test]
     fn rooms_that_nobody_asks_for_are_forgotten() {
         let store = Store::new(Snapshot::default());
