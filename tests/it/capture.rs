@@ -390,8 +390,10 @@ fn what_is_no_capture_is_not_replayed() {
     }
 }
 
-/// Members that a healthy simulated tenant does not show.
-const NOT_SIMULATED: [(&str, &str); 3] = [
+/// Members that a healthy simulated tenant does not show, and those that real devices were seen without.
+const NOT_SIMULATED: [(&str, &str); 5] = [
+    ("teamworkDevice", "companyAssetTag"),
+    ("teamworkDevice", "currentUser.userPrincipalName"),
     ("scheduleInformation", "error"),
     ("scheduleInformation", "error.responseCode"),
     ("teamworkDeviceHealth", "softwareUpdateHealth.teamsClientSoftwareUpdateStatus.availableVersion"),
