@@ -144,6 +144,22 @@ async fn a_wait_holds_up_the_workload_that_asked_for_it() {
     assert_eq!(asked, ["/places", "/presence"], "who waits asks nothing");
 }
 
+/// One item of a batch that is refused for an hour holds up the workload; the answers to the others are used.
+#[tokio::test]
+async fn an_item_of_a_batch_holds_up_its_workload() {
+    let (graph, client) = Graph::start(|path, _, _| match path {
+        "/beta/$batch" => (200, None, answers(&[(200, ""), (429, "3600")])),
+        _ => empty_list(),
+    })
+    .await;
+    let urls = ["/a".to_owned(), "/b".to_owned()];
+    let answers = client.batch(PLACES, "beta", &urls, in_a_minute()).await;
+    assert!(answers[0].is_ok() && answers[1].as_ref().err() == Some(&Error::Throttled));
+    assert_eq!(list(&client, CALENDAR, "/calendar", in_a_minute()).await, Err(Error::Throttled));
+    assert_eq!(list(&client, PRESENCE, "/presence", in_a_minute()).await, Ok(()));
+    assert_eq!(graph.asked().len(), 2);
+}
+
 /// A short wait is waited for, by every request of the workload.
 #[tokio::test]
 async fn a_short_wait_is_kept_by_the_whole_workload() {
@@ -182,7 +198,10 @@ async fn a_long_wait_ends_the_attempt() {
         let (graph, client) = Graph::start(script).await;
         let began = Instant::now();
         let deadline = began + Duration::from_secs(within);
-        assert_eq!(list(&client, PLACES, path, deadline).await, Err(error));
+        assert_eq!(list(&client, PLACES, path, deadline).await, Err(error.clone()));
+        if error == Error::Throttled {
+            assert_eq!(list(&client, CALENDAR, "/calendar", deadline).await, Err(error));
+        }
         assert!(began.elapsed() < Duration::from_secs(10), "{path}: {:?}", began.elapsed());
         assert_eq!(graph.asked().len(), 1, "{path}");
     }
@@ -242,22 +261,34 @@ async fn a_batch_waits_for_the_longest_of_its_items() {
 #[tokio::test]
 async fn a_batch_that_waits_lets_others_pass() {
     let (_, client, stats) = Graph::start_counted(|path, _, _| match path {
-        "/beta/$batch" => throttled("20"),
+        "/beta/$batch" => throttled("29"),
         _ => (200, None, answers(&[(200, ""), (200, "")])),
     })
     .await;
     let urls = ["/a".to_owned(), "/b".to_owned()];
-    let waiting = client.batch(PLACES, "beta", &urls, in_a_minute());
-    let passing = async {
+    let began = Instant::now();
+    let throttled = async || {
         while stats.throttled.get() == 0 {
             tokio::task::yield_now().await;
         }
+    };
+    let refused = client.batch(PLACES, "beta", &urls, in_a_minute());
+    let behind = async {
+        throttled().await;
+        client.batch(CALENDAR, "beta", &urls, in_a_minute()).await
+    };
+    let passing = async {
+        throttled().await;
+        tokio::task::yield_now().await; // after the one that waits behind
         client.batch(PRESENCE, "v1.0", &urls, in_a_minute()).await
     };
     tokio::select! {
-        _ = waiting => panic!("it waits for twenty seconds"),
+        biased;
+        _ = refused => panic!("it waits for half a minute"),
+        _ = behind => panic!("it waits as long"),
         passed = passing => assert!(passed.iter().all(Result::is_ok), "{passed:?}"),
     }
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }
 
 /// A 404 of a later page, or of the envelope of a batch, is no word on the resource.
