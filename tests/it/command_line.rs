@@ -321,6 +321,24 @@ fn wait_until_ready(address: &str) {
     }
 }
 
+/// A scrape that holds every part: blocks are drawn a moment after their source was read.
+fn wait_for_metrics(address: &str, path: &str, parts: &[&str]) -> String {
+    wait_until(address, path, |metrics| parts.iter().all(|part| metrics.contains(part)))
+}
+
+fn wait_until(address: &str, path: &str, expected: impl Fn(&str) -> bool) -> String {
+    let began = Instant::now();
+    loop {
+        let (status, metrics) = get(address, path);
+        assert_eq!(status, 200, "{metrics}");
+        if expected(&metrics) {
+            return metrics;
+        }
+        assert!(began.elapsed() < PATIENCE, "never as expected:\n{metrics}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn demo_tells_its_address_and_serves_until_it_is_asked_to_stop() {
     for signal in ["TERM", "INT"] {
@@ -337,11 +355,10 @@ fn demo_tells_its_address_and_serves_until_it_is_asked_to_stop() {
         wait_until_ready(&address);
 
         assert_eq!(get(&address, "/-/ready"), (200, "teams-rooms-exporter is ready.\n".to_owned()));
-        let (status, metrics) = get(&address, "/metrics");
-        assert_eq!(status, 200);
-        contains(&metrics, &["\nteams_rooms_up{tenant=\"demo\"} 1\n"]);
-        let rooms = metrics.lines().filter(|line| line.starts_with("teams_rooms_room_info{")).count();
-        assert!(rooms >= 12, "{rooms}, some of them without a device");
+        wait_for_metrics(&address, "/metrics", &["\nteams_rooms_up{tenant=\"demo\"} 1\n"]);
+        let rooms =
+            |metrics: &str| metrics.lines().filter(|line| line.starts_with("teams_rooms_room_info{")).count();
+        wait_until(&address, "/metrics", |metrics| rooms(metrics) >= 12); // some of them without a device
         contains(&get(&address, "/").1, &["Tenant demo"]);
 
         demo.signal(signal);
@@ -642,17 +659,18 @@ async fn a_hangup_has_the_file_read_anew_and_a_bad_one_changes_nothing() {
     serve.signal("HUP");
     let refused = serve.err.wait_for(&["the configuration was not reloaded"]);
     contains(&refused, &["exporter.yaml:4:5", "client_id"]);
-    contains(
-        &get(&address, "/metrics").1,
+    wait_for_metrics(
+        &address,
+        "/metrics",
         &["teams_rooms_config_last_reload_successful 0\n", "tenant=\"contoso\""],
     );
 
     std::fs::write(settings.path(), good.replace("name: contoso", "name: renamed")).expect("written");
     serve.signal("HUP");
     serve.err.wait_for(&["the configuration was reloaded"]);
-    let metrics = get(&address, "/metrics").1;
-    contains(
-        &metrics,
+    let metrics = wait_for_metrics(
+        &address,
+        "/metrics",
         &["teams_rooms_config_last_reload_successful 1\n", "teams_rooms_up{tenant=\"renamed\"}"],
     );
     assert!(!metrics.contains("tenant=\"contoso\""), "{metrics}");
@@ -685,9 +703,8 @@ async fn logs_are_logfmt_and_hold_neither_secret_nor_token() {
     let address = listening.split_once("address=").expect("it says where").1;
     let address = address.split(' ').next().unwrap_or_default().to_owned();
     serve.err.wait_for(&["msg=collected", "collector=device_health"]);
-    let (status, metrics) = get(&address, "/metrics?tenant=contoso");
-    assert_eq!(status, 200);
-    contains(&metrics, &["teams_rooms_up{tenant=\"contoso\"} 1\n"]);
+    let metrics =
+        wait_for_metrics(&address, "/metrics?tenant=contoso", &["teams_rooms_up{tenant=\"contoso\"} 1\n"]);
     serve.signal("TERM");
     let ended = serve.end();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
@@ -714,14 +731,8 @@ fn demo_takes_an_incident() {
     wait_until_ready(&address);
     let (status, incident) = get(&sim, "/_sim/incident?signal=Heartbeat");
     assert_eq!((status, post(&intake, &path, &incident)), (200, 204));
-    let began = Instant::now();
-    while !get(&address, "/metrics")
-        .1
-        .contains("incident_signal=\"heartbeat\",incident_severity=\"critical\"} 1")
-    {
-        assert!(began.elapsed() < PATIENCE, "the incident never shows");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let shown = "incident_signal=\"heartbeat\",incident_severity=\"critical\"} 1";
+    wait_for_metrics(&address, "/metrics", &[shown]);
     demo.signal("TERM");
     let ended = demo.end();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
