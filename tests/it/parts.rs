@@ -54,7 +54,10 @@ async fn every_series_is_in_exactly_one_part() {
     }
     assert!(homes.len() > 300 && homes.values().all(|parts| parts.len() == 1));
     let of_tenant = |part: usize| format!("/metrics?tenant=contoso&part={part}/{PARTS}");
-    assert!(exporter.get(&of_tenant(1)).await.1.contains("\nprocess_threads "), "the one target is the process");
+    assert!(
+        exporter.get(&of_tenant(1)).await.1.contains("\nprocess_threads "),
+        "the one target is the process"
+    );
     assert!(!exporter.get(&of_tenant(2)).await.1.contains("\nprocess_threads "));
     let used: BTreeSet<usize> = homes.values().flatten().copied().collect();
     assert!(used.len() > 1, "the rooms are shared out");
