@@ -59,6 +59,11 @@ impl RoomAccount {
         self.license.is_some_and(|tier| !tier.is_for_rooms())
     }
 
+    /// Returns true if the exporter saw it get out of order.
+    pub fn has_since(&self) -> bool {
+        self.disabled_since.is_some() || self.unlicensed_since.is_some()
+    }
+
     /// With since when it is not in order. What was not so `before` began at `began`, where that was watched.
     #[must_use]
     pub fn following(self, before: &Self, began: Option<Timestamp>) -> Self {

@@ -39,6 +39,10 @@ pub mod version;
 pub use snapshot::Snapshot;
 pub use time::{Span, Timestamp};
 
+/// The most characters of an id or an address: RFC 5321 allows 254 of an address, and none has more. Labels of ids are never
+/// cut, because two that begin alike would be one series.
+pub const MAX_ID_CHARS: usize = 254;
+
 /// A closed set of states that becomes one 0/1 series per state.
 pub trait State: Copy + PartialEq + 'static {
     /// Every state, in the order in which the series are written.

@@ -373,6 +373,11 @@ impl Store {
         self.change(|snapshot| {
             Arc::make_mut(&mut snapshot.memory).lose_track(now);
             Arc::make_mut(&mut snapshot.usage).lose_track();
+            let accounts = Arc::make_mut(&mut snapshot.accounts).values_mut();
+            for record in accounts.filter(|record| record.value.has_since()) {
+                let account = Arc::make_mut(&mut record.value);
+                (account.disabled_since, account.unlicensed_since) = (None, None);
+            }
         });
     }
 
@@ -651,6 +656,20 @@ mod tests {
         assert_eq!(first.product_names.spelling("meetingbara30"), "MeetingBar A30");
         let second = take("Meetingbar A30");
         assert!(Arc::ptr_eq(&first, &second), "nothing was learned, nothing is copied");
+    }
+
+    #[test]
+    fn a_pause_ends_the_since_times_of_an_account_at_once() {
+        let store = Store::new(Snapshot::default());
+        let moment = |seconds, tier| store.take_accounts(&[user("id-1", MAIL, tier)], true, at(seconds));
+        moment(0, Tier::Pro);
+        moment(60, Tier::None);
+        let since = || store.snapshot().accounts[MAIL].value.unlicensed_since;
+        assert_eq!(since(), Some(at(60)));
+        store.lose_track(at(120));
+        assert_eq!(since(), None, "the scrape that wakes shows no time");
+        moment(130, Tier::None);
+        assert_eq!(since(), None, "and neither does what is read then");
     }
 
     #[test]

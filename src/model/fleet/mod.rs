@@ -2,7 +2,7 @@
 
 mod print;
 
-use std::collections::{BTreeMap, btree_map};
+use std::collections::{BTreeMap, HashMap, btree_map};
 use std::iter::Peekable;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -539,6 +539,8 @@ fn join_incidents<'a>(
     until: &mut Horizon,
 ) -> usize {
     let mut without_room = 0;
+    let spelled =
+        if snapshot.incidents.held().next().is_some() { spellings(snapshot) } else { HashMap::new() };
     for incident in snapshot.incidents.held() {
         let (from, span) = incident.shown();
         if !until.holds(from, span) {
@@ -546,7 +548,8 @@ fn join_incidents<'a>(
         }
         let mut found = BTreeMap::new();
         for target in &incident.targets {
-            if let Some((room, is_core)) = room_of_target(snapshot, devices, target) {
+            let id = target.device_id.as_deref().map(|id| spelled.get(id).copied().unwrap_or(id));
+            if let Some((room, is_core)) = room_of_target(snapshot, devices, target, id) {
                 *found.entry(&*room.id).or_insert(false) |= is_core;
             }
         }
@@ -563,13 +566,21 @@ fn join_incidents<'a>(
     without_room
 }
 
-/// The room of a device that an incident names, and whether it may be the device that runs the meeting.
+/// The ids of devices that Graph spells in upper case, by the lower case in which incidents name them.
+fn spellings(snapshot: &Snapshot) -> HashMap<String, &str> {
+    let ids = snapshot.memory.devices.keys().map(|id| &**id);
+    let differing = ids.filter(|id| id.chars().any(char::is_uppercase));
+    differing.map(|id| (id.to_lowercase(), id)).collect()
+}
+
+/// The room of a device that an incident names, and whether it may be the device that runs the meeting; `id` is that of the
+/// device as Graph spells it.
 fn room_of_target<'a>(
     snapshot: &'a Snapshot,
     devices: &[FleetDevice<'a>],
     target: &Target,
+    id: Option<&str>,
 ) -> Option<(&'a Room, bool)> {
-    let id = target.device_id.as_deref();
     let listed = id.and_then(|id| devices.binary_search_by(|device| (*device.device.id).cmp(id)).ok());
     let listed = listed.and_then(|index| devices.get(index));
     let is_core = listed.is_none_or(|device| device.role() == Role::Core && !device.superseded);

@@ -87,6 +87,9 @@ pub struct DeviceMemory {
     gone_since: Option<Timestamp>,
     #[serde(skip)]
     changes: [u64; Signal::ALL.len()],
+    /// The time at which the counters were all 0.
+    #[serde(skip)]
+    pub counted_since: Option<Timestamp>,
 }
 
 /// Whether a device is up, and since when.
@@ -183,7 +186,7 @@ impl Memory {
             let mut memory = self.devices.get(&device.id).map(|known| (**known).clone()).unwrap_or_default();
             memory.settle_home(device, trust, &mut self.rooms);
             memory.observe_health(device, change, &mut events);
-            self.keep(&device.id, memory, &mut events);
+            self.keep(&device.id, memory, moment.now, &mut events);
         }
         events
     }
@@ -201,7 +204,7 @@ impl Memory {
             memory.observe_links(&device.id, detail, change, &mut events);
             memory.observe_software(detail, change);
             memory.observe_standing(device, change);
-            self.keep(&device.id, memory, &mut events);
+            self.keep(&device.id, memory, moment.now, &mut events);
         }
         events
     }
@@ -307,8 +310,9 @@ impl Memory {
     }
 
     /// Stores a device's memory, and names the room in its events; an unchanged one keeps its place in memory.
-    fn keep(&mut self, id: &Arc<str>, mut memory: DeviceMemory, events: &mut [Event]) {
+    fn keep(&mut self, id: &Arc<str>, mut memory: DeviceMemory, now: Timestamp, events: &mut [Event]) {
         memory.gone_since = None;
+        memory.counted_since.get_or_insert(now);
         let room =
             memory.home.as_deref().and_then(|home| self.rooms.room(home)).map(|room| room.name.clone());
         for event in events.iter_mut().filter(|event| event.device_id == *id) {

@@ -187,12 +187,16 @@ fn counters_do_not_survive_a_restart_and_the_last_value_does() {
     let mut memory = Memory::default();
     list(&mut memory, room_device(Health::Healthy, None), Trust::UnlessPerson, 100);
     list(&mut memory, room_device(Health::Critical, None), Trust::UnlessPerson, 200);
+    let counted_since = |memory: &Memory| memory.devices["core"].counted_since.map(Timestamp::seconds);
+    assert_eq!(counted_since(&memory), Some(100));
     let stored = serde_json::to_string(&memory).expect("plain data");
     let mut memory: Memory = serde_json::from_str(&stored).expect("own format");
     assert_eq!(changes(&memory), [("health", 0)]);
+    assert_eq!(counted_since(&memory), None);
     let events = list(&mut memory, room_device(Health::Critical, None), Trust::UnlessPerson, 300);
     assert_eq!(events, []);
     assert_eq!(memory.devices["core"].health_since, Some(Timestamp::from_seconds(200)));
+    assert_eq!(counted_since(&memory), Some(300));
 }
 
 fn look(

@@ -588,6 +588,20 @@ fn an_incident_of_a_console_or_panel_is_no_vote() {
 }
 
 #[test]
+fn an_incident_finds_its_device_however_graph_spells_the_id() {
+    let panel = Arc::new(Device { id: "Panel-A".into(), ..(*panel(Healthy)).clone() });
+    let devices = [core("Core-A", Healthy), panel];
+    let named = |id: &str| {
+        let target = Target { device_id: Some(id.into()), account: None };
+        Event { targets: vec![target], ..event(Progress::New, Signal::Offline, Severity::Critical, ROOM) }
+    };
+    let world = |id| World::new().list(&devices).at(60).push(named(id));
+    world("core-a").check(Down, &["device up", "incident down"], &["incident"]);
+    world("panel-a").check(Degraded, &["device up"], &["incident"]);
+    world("core-b").check(Fine, &["device up"], &[]);
+}
+
+#[test]
 fn an_incident_backs_a_presence_that_the_device_contradicts() {
     let lag = 30 * MINUTE;
     let up = [core("a", Healthy)];

@@ -33,6 +33,8 @@ struct RoomUsage {
 /// The counters of a room; those that were never known to count anything are absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Totals {
+    /// The time at which they were all 0.
+    pub began: Option<Timestamp>,
     states: [Seconds; RoomState::ALL.len()],
     /// Calendar or use was known.
     pub observed: Option<Seconds>,
@@ -119,7 +121,8 @@ impl Usage {
 
 impl RoomUsage {
     fn new(sight: Sight, now: Timestamp) -> Self {
-        Self { totals: Totals::default(), last: Some(sight), seen_at: now }
+        let totals = Totals { began: Some(now), ..Totals::default() };
+        Self { totals, last: Some(sight), seen_at: now }
     }
 }
 
