@@ -197,10 +197,7 @@ async fn a_damaged_file_is_a_warning_and_a_clean_start() {
     let storage_path = Some(directory.path().to_owned());
     let exporter = Exporter::start(Scenario { tenant: "damaged", storage_path, ..Scenario::default() }).await;
     exporter.wait_for_everything().await;
-    let warned = exporter.log().iter().any(|line| {
-        line.contains("level=warn") && line.contains("nothing restored") && line.contains("damaged.json")
-    });
-    assert!(warned);
+    exporter.wait_for_line(&["level=warn", "nothing restored", "damaged.json"]).await;
     exporter.stop().await;
     let kept = std::fs::read_to_string(directory.path().join("damaged.json")).expect("written anew");
     serde_json::from_str::<serde_json::Value>(&kept).expect("whole");
@@ -239,6 +236,7 @@ async fn two_tenants() -> Exporter {
     let broken = start_tenant(12, &["error503"]).await;
     let configure = move |config: &mut Config| config.tenants.push(tenant("fabrikam", &broken));
     let exporter = Exporter::start(Scenario { configure: Box::new(configure), ..Scenario::default() }).await;
+    exporter.wait_for_everything().await;
     exporter
         .wait_until("one read and one not", |scrape| {
             COLLECTORS.iter().all(|collector| {
