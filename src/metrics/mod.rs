@@ -310,12 +310,18 @@ impl From<Duration> for Value {
     }
 }
 
-/// Which families are exposed: those allowed, or all where none is named, without those denied.
-pub fn exposed(allow: &[String], deny: &[String]) -> impl Fn(&Family) -> bool + Send + Sync + 'static {
+/// Which families are exposed: those allowed, or all where none is named, without those denied. `lean` stands for the
+/// names of that preset, to which those allowed are added.
+pub fn exposed(
+    lean: bool,
+    allow: &[String],
+    deny: &[String],
+) -> impl Fn(&Family) -> bool + Send + Sync + 'static {
     let (allow, deny) = (allow.to_vec(), deny.to_vec());
     move |family| {
         let named = |names: &[String]| names.iter().any(|name| name == family.name);
-        (allow.is_empty() || named(&allow)) && !named(&deny)
+        let is_preset = if lean { family.is_lean() } else { allow.is_empty() };
+        (is_preset || named(&allow)) && !named(&deny)
     }
 }
 

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
-use teams_rooms_exporter::config::Config;
+use teams_rooms_exporter::config::{Config, MetricsFilter, Preset};
 
-use crate::exporter::{COLLECTORS, Exporter, Scenario, Scrape, label, parse, start_tenant, tenant};
+use crate::exporter::{
+    COLLECTORS, Exporter, Scenario, Scrape, every_source, label, parse, start_tenant, tenant,
+};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -292,6 +294,38 @@ async fn families_can_be_asked_for_by_name() {
     assert!(one.series.keys().all(|key| label(key, "tenant") == "fabrikam"));
     let (status, words) = exporter.get("/metrics?name[]=teams_rooms_upp").await;
     assert_eq!((status, words.contains("teams_rooms_upp")), (400, true));
+    exporter.stop().await;
+}
+
+/// What docs/sizing.md promises: all sources are read, and each room has its usual devices.
+const LEAN_SERIES_PER_ROOM: usize = 70;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_lean_preset_costs_at_most_seventy_series_a_room() {
+    // Added to the preset, and what shows that everything was read.
+    let added = [
+        "teams_rooms_device_detail_timestamp_seconds",
+        "teams_rooms_room_presence_state",
+        "teams_rooms_room_booked_seconds_total",
+    ];
+    let allow = added.map(str::to_owned).to_vec();
+    let lean = move |config: &mut Config| {
+        every_source(config);
+        config.metrics = MetricsFilter { preset: Preset::Lean, allow, deny: Vec::new() };
+    };
+    let scenario = Scenario { rooms: 60, configure: Box::new(lean), ..Scenario::default() };
+    let exporter = Exporter::start(scenario).await;
+    let scrape = exporter.wait_for_every_source().await;
+    let rooms = scrape.count("teams_rooms_room_info");
+    let is_lean = |key: &&String| key.contains("room=\"") && !added.iter().any(|name| key.starts_with(name));
+    let of_rooms = scrape.series.keys().filter(is_lean).count();
+    assert!(of_rooms <= LEAN_SERIES_PER_ROOM * rooms, "{of_rooms} series of {rooms} rooms");
+    assert!(
+        of_rooms >= LEAN_SERIES_PER_ROOM / 2 * rooms,
+        "{of_rooms} series of {rooms} rooms: not all was read"
+    );
+    assert_eq!(scrape.count("teams_rooms_peripheral_info"), 0);
+    assert!(scrape.count("teams_rooms_collector_success") > 0 && scrape.count("process_open_fds") == 1);
     exporter.stop().await;
 }
 
