@@ -294,3 +294,6 @@ pub fn exposed(allow: &[String], deny: &[String]) -> impl Fn(&Family) -> bool + 
         (allow.is_empty() || named(&allow)) && !named(&deny)
     }
 }
+
+#[cfg(test)]
+mod tests;
