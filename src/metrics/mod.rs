@@ -423,3 +423,6 @@ mod tests {
         check(&signed_in, 21, Some(33));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,9 +59,10 @@ impl RoomAccount {
         self.license.is_some_and(|tier| !tier.is_for_rooms())
     }
 
-    /// Returns true if the exporter saw it get out of order.
-    pub fn has_since(&self) -> bool {
-        self.disabled_since.is_some() || self.unlicensed_since.is_some()
+    /// The same, of which nobody knows since when.
+    #[must_use]
+    pub fn without_times(self) -> Self {
+        Self { disabled_since: None, unlicensed_since: None, ..self }
     }
 
     /// With since when it is not in order. What was not so `before` began at `began`, where that was watched.

@@ -32,6 +32,7 @@ pub mod sight;
 pub mod site;
 pub mod snapshot;
 pub mod stamp;
+pub mod standing;
 pub mod time;
 pub mod usage;
 pub mod version;

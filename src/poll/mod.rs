@@ -191,7 +191,10 @@ impl Poller {
             );
             self.paused.send_replace(true);
             let states = self.show_paused();
+            // The scrape that ends the pause already shows no time from before it.
+            self.store.lose_track(self.clock.now());
             drop(reads.changed().await); // the sender lives in self
+            // An attempt that the pause overtook may have ended in it.
             self.store.lose_track(self.clock.now());
             for (collector, state) in states {
                 self.store.update_status(collector, |status| status.state = state);

@@ -205,7 +205,7 @@ mod tests {
     use crate::model::device::DeviceType;
     use crate::model::identity::Trust;
     use crate::model::listing::tests::device;
-    use crate::model::memory::{Moment, Sighting};
+    use crate::model::memory::{Moment, Readings, Sighting};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_795_244_591);
 
@@ -216,7 +216,8 @@ mod tests {
         let moment = Moment { now: NOW, expiry: Duration::from_mins(30) };
         let sightings = devices.map(|value| Sighting { value, last_read: None });
         let memory = Arc::make_mut(&mut snapshot.memory);
-        memory.observe_devices(&sightings, Trust::UnlessPerson, moment);
+        let readings = Readings { held: &snapshot.details, expiry: Duration::from_mins(90) };
+        memory.observe_devices(&sightings, readings, Trust::UnlessPerson, moment);
         memory.product_names.learn(&"MeetingBar A30".into());
         snapshot
     }

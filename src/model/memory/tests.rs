@@ -1,7 +1,7 @@
 //! Since-times, sticky homes and change counters, one behaviour a test.
 
 use super::*;
-use crate::model::detail::{Connection, Peripheral, Software};
+use crate::model::detail::{Basis, Connection, Peripheral, Software};
 use crate::model::device::{Account, DeviceType};
 use crate::model::listing::tests::device;
 
@@ -14,14 +14,19 @@ fn list(memory: &mut Memory, device: Arc<Device>, trust: Trust, seconds: i64) ->
 
 fn list_after(memory: &mut Memory, device: Arc<Device>, trust: Trust, last: i64, now: i64) -> Vec<Event> {
     let sighting = Sighting { value: device, last_read: Some(Timestamp::from_seconds(last)) };
-    memory.observe_devices(&[sighting], trust, Moment { now: Timestamp::from_seconds(now), expiry: EXPIRY })
+    let readings = Readings { held: &BTreeMap::new(), expiry: EXPIRY };
+    let moment = Moment { now: Timestamp::from_seconds(now), expiry: EXPIRY };
+    memory.observe_devices(&[sighting], readings, trust, moment)
 }
 
 /// A reading of the detail that follows another by a hundred seconds.
 fn read(memory: &mut Memory, device: &Arc<Device>, detail: Arc<Detail>, seconds: i64) -> Vec<Event> {
-    let last_read = Some(Timestamp::from_seconds(seconds - 100));
-    let sighting = Sighting { value: (device.clone(), detail), last_read };
-    memory.observe_details(&[sighting], Moment { now: Timestamp::from_seconds(seconds), expiry: EXPIRY })
+    let (now, last_read) = (Timestamp::from_seconds(seconds), Some(Timestamp::from_seconds(seconds - 100)));
+    let basis = Basis::from(&**device);
+    let reading = Reading { read_at: now, basis, detail: Some(detail), denied: false };
+    let held = BTreeMap::from([(device.id.clone(), reading)]);
+    let sighting = Sighting { value: device.clone(), last_read };
+    memory.observe_details(&[sighting], &held, Moment { now, expiry: EXPIRY })
 }
 
 fn room_device(health: Health, account: Option<&str>) -> Arc<Device> {
