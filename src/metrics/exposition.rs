@@ -138,7 +138,7 @@ impl Header {
 }
 
 /// The families named by `name[]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names(HashSet<&'static str>);
 
 impl Names {
