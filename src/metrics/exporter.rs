@@ -66,7 +66,7 @@ pub fn observe(stats: &Stats, about: &About, exposed: &dyn Fn(&Family) -> bool, 
     for gathered in stats.gather() {
         if let Some(family) = Family::find(gathered.name()).filter(|family| exposed(family)) {
             points.family(family);
-            points.gathered(&gathered);
+            points.gathered(&gathered, &|tenant| stats.began(tenant));
         }
     }
     for family in FAMILIES.iter().filter(|family| exposed(family)) {

@@ -28,7 +28,7 @@ use super::sd::{self, Place};
 use super::{api, negotiate, query};
 use crate::metrics::exporter::Asked;
 use crate::metrics::exposition::{self, Body, Exposition, Names, Selection};
-use crate::metrics::segment::{MAX_PARTS, Part};
+use crate::metrics::segment::{COUNTS, Part};
 use crate::model::report::RoomReport;
 
 const RELOAD: &str = "/-/reload";
@@ -275,7 +275,7 @@ fn parts_of(query: &str) -> Result<Option<usize>, Refusal> {
     let Some((_, text)) = query::parse(query)?.into_iter().find(|(name, _)| name == "parts") else {
         return Ok(None);
     };
-    let parts = number(&text).filter(|parts| (1..=MAX_PARTS).contains(parts));
+    let parts = number(&text).filter(|parts| COUNTS.contains(parts));
     parts.map(Some).ok_or(Refusal::Parts(text))
 }
 
@@ -291,9 +291,9 @@ enum Refusal {
     Query(#[from] query::Malformed),
     #[error("{0} is given more than once; leave it out to get all")]
     Twice(String),
-    #[error("part={0:?} is not like 1/8, with 1 to {MAX_PARTS} parts")]
+    #[error("part={0:?} is not like 1/8; the number of parts can be one of {COUNTS:?}")]
     Part(String),
-    #[error("parts={0:?} is not a number from 1 to {MAX_PARTS}")]
+    #[error("parts={0:?} is not a number of parts; use one of {COUNTS:?}")]
     Parts(String),
     #[error(transparent)]
     Host(#[from] sd::NoHost),
@@ -465,15 +465,17 @@ mod tests {
         let twice = "tenant is given more than once; leave it out to get all\n";
         check("/metrics?tenant=a&tenant=b", 400, twice, &["metrics 400"]);
         check("/metrics?part=1/1", 200, &all, &["read", "metrics 200"]);
-        check("/metrics?part=2/2", 200, "# tail of None and the process\n", &["read", "metrics 200"]);
-        for part in ["", "1", "0/2", "3/2", "1/0", "-1/2", "1/65", "1/2/3", "a/b"] {
-            let refusal = format!("part={part:?} is not like 1/8, with 1 to 64 parts\n");
+        check("/metrics?part=1/2", 200, "# tail of None and the process\n", &["read", "metrics 200"]);
+        for part in ["", "1", "0/2", "3/2", "1/0", "-1/2", "1/3", "1/65", "1/128", "1/2/3", "a/b"] {
+            let counts = "the number of parts can be one of [1, 2, 4, 8, 16, 32, 64]";
+            let refusal = format!("part={part:?} is not like 1/8; {counts}\n");
             check(&format!("/metrics?part={part}"), 400, &refusal, &["metrics 400"]);
         }
         let twice = "part is given more than once; leave it out to get all\n";
         check("/metrics?part=1/2&part=2/2", 400, twice, &["metrics 400"]);
-        for parts in ["0", "65", "-1", "all"] {
-            let refusal = format!("parts={parts:?} is not a number from 1 to 64\n");
+        for parts in ["0", "3", "12", "65", "-1", "all"] {
+            let counts = "use one of [1, 2, 4, 8, 16, 32, 64]";
+            let refusal = format!("parts={parts:?} is not a number of parts; {counts}\n");
             check(&format!("/sd?parts={parts}"), 400, &refusal, &["sd 400"]);
         }
     }

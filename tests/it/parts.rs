@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::exporter::{Exporter, Scenario, Scrape, label, start_tenant};
 
-const PARTS: usize = 4;
+const PARTS: usize = 8;
 
 /// Scrapes of a tenant that stands still are alike within a few.
 const TRIES: usize = 100;
