@@ -205,7 +205,7 @@ impl App {
             planned.into_iter().map(|planned| planned.start(self, &exposed, &before.tenants)).collect();
         for gone in before.tenants.iter().filter(|one| !tenants.iter().any(|tenant| tenant.name == one.name))
         {
-            self.stats.forget(&gone.name);
+            self.stats.forget(&gone.name, self.clock.now());
         }
         let intake = Arc::new(self.open_intake(secrets, &tenants));
         *self.current.write().unwrap_or_else(PoisonError::into_inner) =
