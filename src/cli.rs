@@ -377,6 +377,8 @@ pub enum LogFormat {
 pub enum CatalogueFormat {
     Table,
     Markdown,
+    /// As a registry of OpenTelemetry's `weaver`
+    Weaver,
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub struct Config {
 /// Which families are exposed: those allowed, or all where none is named, without those denied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetricsFilter {
-    /// What `allow` adds to, if it is not [`Preset::Full`].
+    /// `allow` adds to it, unless it is [`Preset::Full`].
     pub preset: Preset,
     pub allow: Vec<String>,
     pub deny: Vec<String>,
@@ -73,7 +73,7 @@ pub struct MetricsFilter {
 pub enum Preset {
     #[default]
     Full,
-    /// What the shipped alerts and the Fleet dashboard read.
+    /// Only families that the shipped alerts and the Fleet dashboard read.
     Lean,
 }
 

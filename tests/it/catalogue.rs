@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use teams_rooms_exporter::metrics::catalogue::{FAMILIES, Family, Kind};
 use teams_rooms_exporter::model::collector::Collector;
 use teams_rooms_exporter::model::{Span, State};
@@ -159,6 +159,26 @@ async fn the_example_metrics_are_those_of_a_small_tenant() {
 fn the_tables_in_readme_are_those_of_the_code() {
     let readme = with_table(&readme(), "metrics", &commands::metrics::markdown());
     golden::compare_text("README.md", &with_table(&readme, "sources", &sources()));
+}
+
+/// What OpenTelemetry's `weaver` reads: every label that a metric names is defined, once, and nothing else is.
+#[test]
+fn the_registry_of_telemetry_is_that_of_the_code() {
+    let text = commands::metrics::weaver();
+    golden::compare_text("docs/telemetry/metrics.yaml", &text);
+    let registry: Value = serde_saphyr::from_str(&text).expect("JSON is YAML");
+    let groups = registry.get("groups").and_then(Value::as_array).expect("groups");
+    let texts = |group: &Value, key: &str| -> Vec<String> {
+        let attributes = group.get("attributes").and_then(Value::as_array).expect("a list of attributes");
+        attributes.iter().filter_map(|one| Some(one.get(key)?.as_str()?.to_owned())).collect()
+    };
+    let (defined, metrics) = groups.split_first().expect("a group of attributes comes first");
+    let defined = texts(defined, "id");
+    let used: BTreeSet<String> = metrics.iter().flat_map(|metric| texts(metric, "ref")).collect();
+    assert_eq!(used.into_iter().collect::<Vec<_>>(), defined);
+    assert_eq!(metrics.len(), FAMILIES.len());
+    let levels: BTreeSet<_> = metrics.iter().filter_map(|metric| metric.get("stability")?.as_str()).collect();
+    assert_eq!(levels, BTreeSet::from(["beta", "development", "stable"]));
 }
 
 /// The text with the table of this name replaced.

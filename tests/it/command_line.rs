@@ -307,9 +307,10 @@ fn a_closed_pipe_is_no_error() {
 }
 
 #[test]
-fn the_catalogue_prints_as_table_and_markdown() {
+fn the_catalogue_prints_as_table_markdown_and_registry() {
     contains(&run("metrics", 0).out, &["teams_rooms_up{tenant}", "gauge, stable"]);
-    contains(&run("metrics --format markdown", 0).out, &["| `teams_rooms_up` | gauge | tenant |"]);
+    contains(&run("metrics --format markdown", 0).out, &["| `teams_rooms_up` | gauge | tenant | stable |"]);
+    contains(&run("metrics --format weaver", 0).out, &[r#""metric_name": "teams_rooms_up""#]);
 }
 
 /// Waits until every source has been tried.
