@@ -152,7 +152,7 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// What is sent by OTLP; to be called on the runtime.
+/// Starts the export by OTLP; to be called on the runtime.
 fn telemetry(args: &cli::OtlpArgs) -> anyhow::Result<Telemetry> {
     let settings = config::otlp::load(args, &environment)?;
     Ok(Telemetry::start(settings, &Clock::system())?)

@@ -15,7 +15,7 @@ use crate::model::{Snapshot, Span, State, Timestamp};
 /// Rooms in the table of each tenant; `/metrics` and `teams-rooms-exporter rooms` have them all.
 const MAX_ROOMS: usize = 200;
 
-/// Links of one kind above the table; a row of more is no help.
+/// Links of one kind above the table; more would hide it.
 const MAX_FILTERS: usize = 40;
 
 /// Between two readings of the page by itself. The filter stays, since it is a part of the address.
@@ -200,7 +200,7 @@ fn row(
     )
 }
 
-/// What a room can be filtered by: kind and value.
+/// The filters that a room matches: kind and value.
 fn keys<'a>(room: &FleetRoom<'a>, judgement: &Judgement) -> impl Iterator<Item = (&'static str, &'a str)> {
     // The table has no room that is ok.
     let state = Some(("State", judgement.state.label())).filter(|_| judgement.state != RoomState::Ok);
@@ -209,8 +209,8 @@ fn keys<'a>(room: &FleetRoom<'a>, judgement: &Judgement) -> impl Iterator<Item =
     [state, building, owner].into_iter().flatten()
 }
 
-/// Links that leave the rows of one value in the table. They work by `:target`, since the page may run no script; names from
-/// strangers are in no selector, only their numbers.
+/// Links that leave the rows of one value in the table. They work by `:target`, since the page may run no script; untrusted
+/// names are in no selector, only their numbers.
 struct Filters<'a> {
     tenant: usize,
     values: BTreeMap<(&'static str, &'a str), usize>,

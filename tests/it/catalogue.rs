@@ -208,7 +208,7 @@ fn readme_names_no_metric_and_no_flag_that_is_not_there() {
     }
     for flag in known.iter().filter(|flag| !["--help", "--version"].contains(&flag.as_str())) {
         let page = read(COMMAND_LINE);
-        assert!(page.contains(flag.as_str()), "{COMMAND_LINE} does not tell of {flag}");
+        assert!(page.contains(flag.as_str()), "{COMMAND_LINE} does not show {flag}");
     }
 }
 

@@ -52,7 +52,7 @@ mod planted;
 mod properties;
 /// Rules, dashboards and documents ask for what is there.
 mod queries;
-/// No page tells to fetch a release that does not exist.
+/// No page fetches a release that does not exist.
 mod releases;
 /// A new configuration while the exporter runs.
 mod reload;

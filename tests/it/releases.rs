@@ -1,9 +1,9 @@
-//! Until a release exists, no page tells to fetch one: it would end in "not found".
+//! Until a release exists, no page has a command that fetches one: it would end in "not found".
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What only a release has: where it is fetched from, and the commands that fetch.
+/// Addresses of a release, and the commands that fetch one.
 const OF_A_RELEASE: [&str; 10] = [
     "releases/download",
     "releases/latest",
@@ -52,7 +52,7 @@ fn fetches(page: &Path, text: &str) -> Vec<String> {
     wrong.map(|(line, number)| format!("{}:{number}: {line}", page.display())).collect()
 }
 
-/// Every page for users, in the root, docs/ and deploy/. The changelog and the page for contributors tell of releases to come.
+/// Every page for users, in the root, docs/ and deploy/. The changelog and the page for contributors describe releases to come.
 fn pages() -> Vec<PathBuf> {
     let mut pages = vec![root().join("README.md")];
     let mut directories = vec![root().join("docs"), root().join("deploy"), root().join("dashboards")];
