@@ -5,6 +5,7 @@ pub mod check;
 pub mod healthcheck;
 pub mod login;
 mod loopback;
+pub mod manual;
 pub mod metrics;
 pub mod rooms;
 

@@ -41,6 +41,9 @@ const NOT_IN_HEALTHY: [(&str, &str); 17] = [
     ("teams_rooms_otlp_last_success_timestamp_seconds", "absent until an OTLP receiver takes a push"),
 ];
 
+/// The page of all commands and flags.
+const COMMAND_LINE: &str = "docs/command-line.md";
+
 /// Flags in README that are those of other programs.
 const FOREIGN_FLAGS: [&str; 1] = ["--release"];
 
@@ -224,8 +227,17 @@ fn readme_names_no_metric_and_no_flag_that_is_not_there() {
         );
     }
     for flag in known.iter().filter(|flag| !["--help", "--version"].contains(&flag.as_str())) {
-        assert!(readme.contains(flag.as_str()), "README does not tell of {flag}");
+        let page = read(COMMAND_LINE);
+        assert!(page.contains(flag.as_str()), "{COMMAND_LINE} does not show {flag}");
     }
+}
+
+/// All commands and flags, as their help has them.
+#[test]
+fn the_page_of_the_command_line_is_that_of_the_code() {
+    let text = "# Command line\n\nEach command and flag, as `teams-rooms-exporter COMMAND --help` prints it. A test writes this page \
+                (`UPDATE_GOLDEN=1 cargo test`).\n\n";
+    golden::compare_text(COMMAND_LINE, &format!("{text}{}", commands::manual::markdown()));
 }
 
 /// Every configuration in README is accepted, and together they show every key that there is.
@@ -311,7 +323,8 @@ fn words<'t>(text: &'t str, prefix: &str, allowed: fn(char) -> bool) -> Vec<&'t 
 /// The flags of all commands, as their help tells them.
 fn flags() -> BTreeSet<String> {
     let mut flags = BTreeSet::new();
-    for command in ["serve", "demo", "simulate", "check", "login", "rooms", "metrics", "healthcheck"] {
+    let definition = cli::definition();
+    for command in definition.get_subcommands().map(|command| command.get_name()) {
         let help =
             cli::parse(["teams-rooms-exporter", command, "--help"]).expect_err("help ends here").to_string();
         let is_flag = |c: char| c.is_ascii_lowercase() || c == '-' || c == '.';
