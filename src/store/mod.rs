@@ -38,12 +38,21 @@ pub struct Store {
     cell: watch::Sender<Snapshot>,
     /// The cycle that changed it last, until somebody asks; only for traces.
     changed_by: Mutex<Span>,
+    /// Devices, managed devices and rooms that are held at most, each.
+    most: usize,
 }
 
 impl Store {
     pub fn new(mut snapshot: Snapshot) -> Self {
         forget_unobservable(&mut snapshot);
-        Self { cell: watch::Sender::new(snapshot), changed_by: Mutex::new(Span::none()) }
+        Self { cell: watch::Sender::new(snapshot), changed_by: Mutex::new(Span::none()), most: usize::MAX }
+    }
+
+    /// Holds no more than so many devices, managed devices and rooms from now on: others are left out.
+    #[must_use]
+    pub fn bounded(self, most: usize) -> Self {
+        self.change(|snapshot| Registry::bound(&mut Arc::make_mut(&mut snapshot.memory).rooms, most));
+        Self { most, ..self }
     }
 
     pub fn snapshot(&self) -> Snapshot {
@@ -64,6 +73,7 @@ impl Store {
     pub fn take_devices(&self, devices: &[Arc<Device>], trust: Trust, now: Timestamp) -> Vec<Event> {
         self.change(|snapshot| {
             let rows = &snapshot.devices.rows;
+            let devices = &snapshot.devices.within(devices, self.most);
             let sighting = |device: &Arc<Device>| Sighting {
                 value: device.clone(),
                 last_read: rows.get(&device.id).map(|row| row.seen_at),
@@ -86,7 +96,10 @@ impl Store {
                 let details = Arc::make_mut(&mut snapshot.details);
                 details.retain(|id, _| snapshot.devices.rows.contains_key(id));
             }
-            Arc::make_mut(&mut snapshot.memory).part_with(&settled.removed, now);
+            let memory = Arc::make_mut(&mut snapshot.memory);
+            memory.part_with(&settled.removed, now);
+            // As many as are listed may have left before.
+            memory.forget_beyond(self.most.saturating_mul(2));
             settled
         });
         self.join_by_name();
@@ -296,8 +309,12 @@ impl Store {
                     names.learn(spelling);
                 }
             }
-            let records = devices.into_iter().map(|(id, device)| (id, Record::new(device, now)));
-            Arc::make_mut(&mut snapshot.intune).extend(records);
+            let intune = Arc::make_mut(&mut snapshot.intune);
+            for (id, device) in devices {
+                if intune.len() < self.most || intune.contains_key(&id) {
+                    intune.insert(id, Record::new(device, now));
+                }
+            }
         });
     }
 
@@ -462,6 +479,33 @@ mod tests {
             has_personal_name: false,
             account: RoomAccount { enabled: Some(true), license: Some(license), ..RoomAccount::default() },
         }
+    }
+
+    /// Each listing has other devices, each with another account.
+    #[test]
+    fn a_list_that_is_never_the_same_fills_no_memory() {
+        const MOST: usize = 20;
+        let store = Store::new(Snapshot::default()).bounded(MOST);
+        for round in 0..12 {
+            let devices = (0..MOST + 5).map(|number| {
+                let id: Arc<str> = format!("{round}-{number}").into();
+                let account = Account { id: Some(id.clone()), name: None, email: None };
+                Arc::new(Device { account: Some(account), ..(*device(&id, DeviceType::TeamsRoom)).clone() })
+            });
+            let devices: Vec<_> = devices.collect();
+            store.take_devices(&devices, Trust::UnlessPerson, at(round));
+            let seen = devices.iter().map(|device| device.id.clone()).collect();
+            let asked = vec![DeviceType::TeamsRoom];
+            store.settle_devices(&Census { seen, complete: asked.clone(), asked }, at(round));
+            let snapshot = store.snapshot();
+            assert!(snapshot.devices.rows.len() <= MOST, "{round}");
+            assert!(snapshot.memory.devices.len() <= 2 * MOST, "{round}: {}", snapshot.memory.devices.len());
+            assert!(snapshot.memory.rooms.rooms().count() <= MOST, "{round}");
+            // The fall is confirmed by the third list, and then there is room again.
+            let is_new = snapshot.devices.rows.keys().all(|id| id.starts_with(&format!("{round}-")));
+            assert!(is_new || round % 4 != 0, "{round}");
+        }
+        assert!(store.snapshot().memory.rooms.has_left_out());
     }
 
     fn show(store: &Store, room: &str, availability: Availability, seconds: i64) {

@@ -18,7 +18,7 @@ use crate::golden;
 use crate::otlp::{Receiver, to};
 
 /// Families that a healthy tenant does not show, and why.
-const NOT_IN_HEALTHY: [(&str, &str); 17] = [
+const NOT_IN_HEALTHY: [(&str, &str); 18] = [
     ("teams_rooms_device_health_since_timestamp_seconds", "absent until a change of health is seen"),
     (
         "teams_rooms_software_update_pending_since_timestamp_seconds",
@@ -34,6 +34,7 @@ const NOT_IN_HEALTHY: [(&str, &str); 17] = [
     ("teams_rooms_incidents_without_room", "absent until anything is pushed"),
     ("teams_rooms_intake_last_received_timestamp_seconds", "absent until anything is pushed"),
     ("teams_rooms_intake_requests_total", "absent where no tenant has an intake"),
+    ("teams_rooms_web_config_last_reload_successful", "absent without --web.config.file"),
     ("teams_rooms_storage_last_write_timestamp_seconds", "absent without --storage.path"),
     ("teams_rooms_storage_write_failures_total", "absent without --storage.path"),
     ("teams_rooms_otlp_sent_total", "absent without --otlp.endpoint"),
