@@ -13,9 +13,10 @@ use teams_rooms_exporter::model::{Span, State};
 use teams_rooms_exporter::sim::Webhook;
 use teams_rooms_exporter::{cli, commands, config};
 
-use crate::exporter::{Exporter, INTAKE_SECRET, Scenario, Scrape, parse};
+use crate::exporter::{Exporter, INTAKE_SECRET, Scenario, Scrape, client, parse};
 use crate::golden;
 use crate::otlp::{Receiver, to};
+use crate::pki::WebFolder;
 
 /// Families that a healthy tenant does not show, and why.
 const NOT_IN_HEALTHY: [(&str, &str); 18] = [
@@ -68,7 +69,9 @@ async fn every_other_family_appears_when_something_happens() {
     let storage_path = Some(storage.path().to_owned());
     let receiver = Receiver::start(200).await;
     let otlp = to(&receiver.url, Duration::from_secs(10));
-    let exporter = Exporter::start(Scenario { storage_path, otlp, ..Scenario::with_intake() }).await;
+    let folder = WebFolder::new("");
+    let web = Some((folder.web(), client().build().expect("a client")));
+    let exporter = Exporter::start(Scenario { storage_path, otlp, web, ..Scenario::with_intake() }).await;
     let before = exporter.wait_for_everything().await;
     let room = exporter.sim.rooms().remove(0).upn;
     let camera = Webhook { room: &room, id: "INC-1", signal: "Camera", severity: "Important", state: "New" };
