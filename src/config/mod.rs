@@ -109,6 +109,8 @@ pub struct Tenant {
     pub graph: Url,
     /// Items per second that are asked of Graph at most; `None` is the usual.
     pub requests_per_second: Option<u32>,
+    /// Devices, rooms and accounts that are held at most, each.
+    pub max_items: usize,
     /// Authorities in PEM that are trusted beside the system's own; it was there and sound at start.
     pub ca_file: Option<PathBuf>,
     pub trust_device_accounts: Trust,
@@ -431,6 +433,7 @@ pub fn demo(
         authority: root.clone(),
         graph: root,
         requests_per_second: Some(RATE),
+        max_items: tenant::HIGHEST_MAX_ITEMS,
         ca_file: None,
         trust_device_accounts: Trust::Auto,
         collectors: Collectors {

@@ -13,12 +13,13 @@ use teams_rooms_exporter::model::{Span, State};
 use teams_rooms_exporter::sim::Webhook;
 use teams_rooms_exporter::{cli, commands, config};
 
-use crate::exporter::{Exporter, INTAKE_SECRET, Scenario, Scrape, parse};
+use crate::exporter::{Exporter, INTAKE_SECRET, Scenario, Scrape, client, parse};
 use crate::golden;
 use crate::otlp::{Receiver, to};
+use crate::pki::WebFolder;
 
 /// Families that a healthy tenant does not show, and why.
-const NOT_IN_HEALTHY: [(&str, &str); 17] = [
+const NOT_IN_HEALTHY: [(&str, &str); 18] = [
     ("teams_rooms_device_health_since_timestamp_seconds", "absent until a change of health is seen"),
     (
         "teams_rooms_software_update_pending_since_timestamp_seconds",
@@ -34,6 +35,7 @@ const NOT_IN_HEALTHY: [(&str, &str); 17] = [
     ("teams_rooms_incidents_without_room", "absent until anything is pushed"),
     ("teams_rooms_intake_last_received_timestamp_seconds", "absent until anything is pushed"),
     ("teams_rooms_intake_requests_total", "absent where no tenant has an intake"),
+    ("teams_rooms_web_config_last_reload_successful", "absent without --web.config.file"),
     ("teams_rooms_storage_last_write_timestamp_seconds", "absent without --storage.path"),
     ("teams_rooms_storage_write_failures_total", "absent without --storage.path"),
     ("teams_rooms_otlp_sent_total", "absent without --otlp.endpoint"),
@@ -70,7 +72,9 @@ async fn every_other_family_appears_when_something_happens() {
     let storage_path = Some(storage.path().to_owned());
     let receiver = Receiver::start(200).await;
     let otlp = to(&receiver.url, Duration::from_secs(10));
-    let exporter = Exporter::start(Scenario { storage_path, otlp, ..Scenario::with_intake() }).await;
+    let folder = WebFolder::new("");
+    let web = Some((folder.web(), client().build().expect("a client")));
+    let exporter = Exporter::start(Scenario { storage_path, otlp, web, ..Scenario::with_intake() }).await;
     let before = exporter.wait_for_everything().await;
     let room = exporter.sim.rooms().remove(0).upn;
     let camera = Webhook { room: &room, id: "INC-1", signal: "Camera", severity: "Important", state: "New" };

@@ -808,6 +808,28 @@ async fn logs_are_logfmt_and_hold_neither_secret_nor_token() {
     assert!(!metrics.contains(CLIENT_SECRET));
 }
 
+/// Pipes in place of the state file and of its temporary file: opening one would never return.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn planted_pipes_hold_up_neither_start_nor_end() {
+    let sim = start_tenant(3, &[]).await;
+    let settings = Settings::tenant(&sim.url(), CLIENT_SECRET);
+    let storage = tempfile::tempdir().expect("a folder");
+    let [file, new] = ["contoso.json", "contoso.json.new"].map(|name| storage.path().join(name));
+    for path in [&file, &new] {
+        assert!(Command::new("mkfifo").arg(path).status().expect("coreutils").success());
+    }
+    let line = format!("serve --web.listen-address=127.0.0.1:0 --storage.path={}", storage.path().display());
+    let mut exporter = Program::start(&settings.line(&line));
+    exporter.err.wait_for(&["nothing restored", "not a regular file"]);
+    exporter.err.wait_for(&["collected", "collector=devices"]);
+    let asked = Instant::now();
+    exporter.signal("TERM");
+    let ended = exporter.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    assert!(std::fs::symlink_metadata(&file).expect("written").is_file() && !new.exists());
+}
+
 #[test]
 fn demo_takes_an_incident() {
     let mut demo = Program::start("demo --rooms 3 --speed 0 --web.listen-address 127.0.0.1:0");

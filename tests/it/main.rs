@@ -28,6 +28,8 @@ mod guard;
 mod heartbeats;
 /// What clients do to keep others from scraping.
 mod hostile_clients;
+/// Bodies that grow when they are read, lists without an end.
+mod hostile_graph;
 /// Devices and the rooms that they belong to.
 mod identity;
 /// What Microsoft's portals push: who may, what is taken, what becomes of it.
