@@ -144,7 +144,7 @@ pub struct DemoArgs {
     pub log: LogArgs,
 }
 
-/// What is done to a demo that runs.
+/// A change of a running demo.
 #[derive(Clone, Debug, PartialEq, Subcommand)]
 pub enum DemoAction {
     /// Break something in a running demo
@@ -177,7 +177,7 @@ pub enum Breakage {
     Everything,
 }
 
-/// Where the simulated tenant of a demo is.
+/// The simulated tenant of a running demo.
 #[derive(Args, Clone, Debug, PartialEq)]
 pub struct SimulatorArgs {
     /// URL of the simulated tenant, as `demo` prints it

@@ -262,7 +262,7 @@ fn announce(rooms: u32, [status_page, metrics, tenant, intake]: [&str; 4]) -> io
     )
 }
 
-/// What `demo break` needs to find this tenant; nothing at the default address.
+/// The flag by which `demo break` finds this tenant; empty at the default address.
 fn simulator_flag(url: &str) -> String {
     let default = format!("http://127.0.0.1:{}", cli::DEFAULT_SIMULATE_PORT);
     if url == default { String::new() } else { format!(" --simulator.url {url}") }

@@ -20,7 +20,7 @@ const WAITING: usize = 64;
 /// The presence of the room account is the source that loses its permission: rooms keep their devices.
 const PERMISSION: &str = "forbidden@presence";
 
-/// What is broken, and the exporter that shows it.
+/// The open incidents, and the exporter that receives them.
 #[derive(Default)]
 pub(super) struct Breakage {
     exporter: OnceLock<Attached>,

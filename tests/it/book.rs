@@ -7,6 +7,7 @@ use teams_rooms_exporter::cli;
 use teams_rooms_exporter::metrics::catalogue::FAMILIES;
 
 use crate::exporter::{Exporter, Scenario};
+use crate::golden;
 
 /// Dotted flags on our pages that belong to other programs.
 const FOREIGN_FLAGS: [&str; 4] =
@@ -136,7 +137,7 @@ fn every_link_leads_to_a_file_and_a_heading() {
             if !root().join(&path).exists() {
                 wrong.push(format!("{}: {target}: there is no {}", page.path, path.display()));
             } else if !anchor.is_empty() && !self::page(&path.to_string_lossy()).anchors().contains(anchor) {
-                wrong.push(format!("{}: {target}: {} has no such heading", page.path, path.display()));
+                wrong.push(format!("{}: {target}: {} lacks this heading", page.path, path.display()));
             }
         }
     }
@@ -163,8 +164,22 @@ fn the_summary_and_the_readme_list_every_page_of_the_book() {
     let mut book: BTreeSet<String> = book.filter(|name| name != "SUMMARY.md").collect();
     assert_eq!(listed("docs/SUMMARY.md", ""), book, "left: docs/SUMMARY.md, right: docs/");
     book.remove("README.md");
-    assert_eq!(listed("docs/README.md", ""), book, "left: docs/README.md, right: docs/");
     assert_eq!(listed("README.md", "docs/"), book, "left: README.md, right: docs/");
+}
+
+/// The first page of the book has the table of README.md.
+#[test]
+fn the_book_begins_with_the_table_of_documents() {
+    let is_row = |line: &&str| line.starts_with('|');
+    let readme = page("README.md").text;
+    let (_, documents) = readme.split_once("## Documents\n").expect("the section");
+    let rows = documents.lines().skip_while(|line| !is_row(line)).take_while(is_row);
+    let table: Vec<String> = rows.map(|row| row.replace("](docs/", "](")).collect();
+    let start = page("docs/README.md").text;
+    let head = start.lines().take_while(|line| !is_row(line));
+    let tail = start.lines().skip_while(|line| !is_row(line)).skip_while(is_row);
+    let lines: Vec<&str> = head.chain(table.iter().map(String::as_str)).chain(tail).collect();
+    golden::compare_text("docs/README.md", &(lines.join("\n") + "\n"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What users may name: catalogue, live scrape, the tables of the book and the example metrics agree.
+//! Names that users rely on: catalogue, live scrape, the tables of the book and the example metrics agree.
 //!
 //! `UPDATE_GOLDEN=1` rewrites these tables and `docs/example-metrics.txt`.
 

@@ -32,7 +32,7 @@ enum Content {
     Missing,
 }
 
-/// What a block of YAML is the configuration of.
+/// The reader of a block of YAML.
 #[derive(Debug, PartialEq)]
 enum Subject {
     Exporter,
@@ -203,7 +203,8 @@ fn there_is_one_job_name() {
         names.extend(jobs.map(|name| (name.trim_end_matches([',', '}']).to_owned(), path.clone())));
     }
     assert!(names.len() > 5, "{names:?}");
-    let other: Vec<_> = names.iter().filter(|(name, _)| name != "teams-rooms").collect();
+    // With several tenants, a second job scrapes the series of the process; its name has the same beginning.
+    let other: Vec<_> = names.iter().filter(|(name, _)| !name.starts_with("teams-rooms")).collect();
     assert!(other.is_empty(), "{other:?}");
 }
 

@@ -13,7 +13,7 @@ mod book;
 mod calendar;
 /// The content of a capture, and the metrics of its replay.
 mod capture;
-/// What users may name: catalogue, the tables of the book and example metrics agree.
+/// Names that users rely on: catalogue, the tables of the book and example metrics agree.
 mod catalogue;
 /// The binary itself: arguments, exit codes, signals, logs.
 mod command_line;
