@@ -164,8 +164,8 @@ impl Routes {
         }
     }
 
-    /// Whether a scrape has the series of the process, which belong to no tenant. That of one of several tenants has not:
-    /// each of them would tell the same again.
+    /// The series of the process belong to no tenant. A scrape of one of several tenants leaves them out, or each target
+    /// would have them again.
     fn tells_of_process(&self, tenant: Option<&str>) -> bool {
         tenant.is_none_or(str::is_empty) || self.exposition.tenants().len() == 1
     }
