@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::sim::Profile;
 
@@ -37,8 +38,36 @@ pub fn parse(arguments: impl IntoIterator<Item: Into<OsString> + Clone>) -> Resu
     }
 }
 
+/// All commands and flags, for completions and manuals.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
+const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (revision ", env!("TEAMS_ROOMS_EXPORTER_REVISION"), ")");
+
+const EXAMPLES: &str = "\
+Examples:
+  Try it on a simulated tenant:
+      teams-rooms-exporter demo
+  Check sign-in and the permission of each source:
+      teams-rooms-exporter check --config.file=exporter.yaml
+  Check a configuration in a pipeline, without its secrets:
+      teams-rooms-exporter check --no-secrets --config.file=exporter.yaml
+  Print each room, the worst first:
+      teams-rooms-exporter rooms --config.file=exporter.yaml
+  Run the exporter:
+      teams-rooms-exporter --config.file=exporter.yaml --storage.path=data
+
+Documentation: https://github.com/teams-rooms-exporter/teams-rooms-exporter";
+
 #[derive(Debug, Parser)]
-#[command(name = "teams-rooms-exporter", version, about = "Prometheus exporter for Microsoft Teams Rooms")]
+#[command(
+    name = "teams-rooms-exporter",
+    version = VERSION,
+    about = "Prometheus exporter for Microsoft Teams Rooms",
+    after_help = EXAMPLES
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -65,6 +94,10 @@ pub enum Command {
     Metrics(MetricsArgs),
     /// Ask the exporter on this machine whether it is healthy; exit code 0 or 1
     Healthcheck(HealthcheckArgs),
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    Man(ManArgs),
 }
 
 /// `serve`.
@@ -214,12 +247,15 @@ pub struct CheckArgs {
     /// While a consent has not spread yet, ask again for so long: 2h
     #[arg(long, value_name = "DURATION")]
     pub wait: Option<String>,
-    /// Check the configuration only; nobody is asked anything
+    /// Check configuration and flags only; Graph is not queried
     #[arg(long)]
     pub config_only: bool,
-    /// The same, and print it with its defaults and without its secrets
+    /// The same, and print every setting with its default and without secrets
     #[arg(long)]
     pub print_config: bool,
+    /// The same as --config-only, without the files of secrets: for a machine that never has them
+    #[arg(long, conflicts_with_all = ["wait", "capture"])]
+    pub no_secrets: bool,
     /// Read each granted source once and write the answers of Graph to this new directory, without names, ids, addresses
     /// and texts: safe to attach to a public issue
     #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["wait", "config_only", "print_config"])]
@@ -227,10 +263,9 @@ pub struct CheckArgs {
     /// Tenant to capture, where several are configured
     #[arg(long, value_name = "NAME", requires = "capture")]
     pub tenant: Option<String>,
+    /// The flags of `serve`, so that they can be checked, too
     #[command(flatten)]
-    pub config: ConfigArgs,
-    #[command(flatten)]
-    pub log: LogArgs,
+    pub serve: ServeArgs,
 }
 
 /// `login`.
@@ -269,6 +304,21 @@ pub struct MetricsArgs {
     /// Form of the catalogue
     #[arg(long, value_enum, default_value_t = CatalogueFormat::Table)]
     pub format: CatalogueFormat,
+}
+
+/// `completions`.
+#[derive(Args, Clone, Debug, PartialEq)]
+pub struct CompletionsArgs {
+    /// Shell to print them for
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// `man`.
+#[derive(Args, Clone, Debug, PartialEq)]
+pub struct ManArgs {
+    /// Existing directory for the pages, one for each command
+    pub directory: PathBuf,
 }
 
 /// `healthcheck`.
@@ -434,6 +484,8 @@ pub enum LogFormat {
 pub enum CatalogueFormat {
     Table,
     Markdown,
+    /// As a registry of OpenTelemetry's `weaver`
+    Weaver,
 }
 
 #[cfg(test)]
@@ -531,9 +583,10 @@ mod tests {
     #[test]
     fn the_other_subcommands() {
         let config = ConfigArgs { file: Some("x".into()) };
+        let serve = ServeArgs { config: config.clone(), ..ServeArgs::default() };
         assert_eq!(
             parsed("check --config.file x"),
-            Command::Check(CheckArgs { config: config.clone(), ..CheckArgs::default() })
+            Command::Check(CheckArgs { serve, ..CheckArgs::default() })
         );
         let Command::Check(check) = parsed("check --capture d --tenant contoso") else { panic!("not check") };
         assert_eq!((check.capture, check.tenant), (Some("d".into()), Some("contoso".to_owned())));
@@ -595,8 +648,24 @@ mod tests {
         refused("serve --help", ErrorKind::DisplayHelp, 0);
         refused("--version", ErrorKind::DisplayVersion, 0);
         let version = parse_line("--version").expect_err("clap ends here").to_string();
-        assert_eq!(version, concat!("teams-rooms-exporter ", env!("CARGO_PKG_VERSION"), "\n"));
+        let revision = env!("TEAMS_ROOMS_EXPORTER_REVISION");
+        assert_eq!(
+            version,
+            format!("teams-rooms-exporter {} (revision {revision})\n", env!("CARGO_PKG_VERSION"))
+        );
         let help = parse_line("--help").expect_err("clap ends here").to_string();
-        assert!(help.contains("[default: :10064]"), "{help}");
+        for told in ["[default: :10064]", "teams-rooms-exporter demo\n", "Documentation: https://"] {
+            assert!(help.contains(told), "{help}");
+        }
+    }
+
+    #[test]
+    fn the_examples_of_the_help_are_commands() {
+        let commands = EXAMPLES.lines().filter_map(|line| line.strip_prefix("      teams-rooms-exporter "));
+        let commands: Vec<&str> = commands.collect();
+        assert_eq!(commands.len(), 5);
+        for command in commands {
+            parsed(command);
+        }
     }
 }

@@ -12,8 +12,8 @@ use futures_util::stream::{self, Stream};
 use teams_rooms_exporter::app::{self, Listeners, Reload, Tuning};
 use teams_rooms_exporter::cli::{self, Command};
 use teams_rooms_exporter::clock::Clock;
-use teams_rooms_exporter::commands::{capture, check, demo, healthcheck, login, metrics, rooms};
-use teams_rooms_exporter::config::{self, Config, Secret};
+use teams_rooms_exporter::commands::{capture, check, demo, healthcheck, login, manual, metrics, rooms};
+use teams_rooms_exporter::config::{self, Config, Secret, SecretFiles};
 use teams_rooms_exporter::metrics::catalogue::FAMILIES;
 use teams_rooms_exporter::model::Timestamp;
 use teams_rooms_exporter::otlp::Telemetry;
@@ -74,16 +74,14 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             runtime.block_on(interruptible(|stop| simulate(args, stop)))
         }
         Command::Check(args) => {
-            let config = load(&cli::ServeArgs { config: args.config, ..cli::ServeArgs::default() })?;
-            if args.print_config || args.config_only {
-                let valid = format!("the configuration is valid; tenants: {}\n", config.tenants.len());
-                let text = if args.print_config { config.print() } else { valid };
-                io::stdout().write_all(text.as_bytes())?;
+            if args.print_config || args.config_only || args.no_secrets {
+                io::stdout().write_all(check_settings(&args)?.as_bytes())?;
                 return Ok(ExitCode::SUCCESS);
             }
+            let config = load(&args.serve)?;
             let wait = args.wait.as_deref().map(config::wait).transpose()?;
             let waiting = wait.map(|at_most| check::Waiting { at_most, every: check::ASK_EVERY });
-            start_logging(&quiet(&args.log), Vec::new())?;
+            start_logging(&quiet(&args.serve.log), Vec::new())?;
             match &args.capture {
                 Some(directory) => {
                     let order = capture_order(directory, args.tenant.as_deref())?;
@@ -116,6 +114,15 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             metrics::print(args.format, &mut io::stdout().lock())?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Completions(args) => {
+            manual::completions(args.shell, &mut io::stdout().lock())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man(args) => {
+            let directory = args.directory.display();
+            manual::pages(&args.directory).with_context(|| format!("cannot write to {directory}"))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Healthcheck(args) => {
             let probe = config::probe(&args)?;
             runtime.block_on(healthcheck::run(&probe, &mut io::stdout())).map(exit_code)
@@ -125,16 +132,32 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     result
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
 fn load(args: &cli::ServeArgs) -> Result<Config, config::Error> {
-    let names: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
-    config::load(args, &|name| std::env::var(name).ok(), &names)
+    load_with(args, SecretFiles::Read)
 }
 
-/// What is sent by OTLP; to be called on the runtime.
+fn load_with(args: &cli::ServeArgs, files: SecretFiles) -> Result<Config, config::Error> {
+    let names: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
+    config::load_with(args, &environment, &names, files)
+}
+
+/// `check` without a request: the settings, or only that they are valid.
+fn check_settings(args: &cli::CheckArgs) -> Result<String, config::Error> {
+    let files = if args.no_secrets { SecretFiles::Skip } else { SecretFiles::Read };
+    let config = load_with(&args.serve, files)?;
+    let otlp = config::otlp::load(&args.serve.otlp, &environment)?;
+    let valid = || format!("the configuration is valid; tenants: {}\n", config.tenants.len());
+    Ok(if args.print_config { config.print(&otlp, &args.serve.log) } else { valid() })
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Starts the export by OTLP; to be called on the runtime.
 fn telemetry(args: &cli::OtlpArgs) -> anyhow::Result<Telemetry> {
-    let settings = config::otlp::load(args, &|name| std::env::var(name).ok())?;
+    let settings = config::otlp::load(args, &environment)?;
     Ok(Telemetry::start(settings, &Clock::system())?)
 }
 
@@ -238,7 +261,7 @@ async fn run_demo(
     let status_page = format!("{scheme}://localhost:{port}/");
     let intake = format!("http://localhost:{intake_port}/intake/pro-management/demo/{intake_secret}");
     let metrics = format!("{scheme}://localhost:{port}{}", config.web.telemetry_path);
-    announce(args.world.rooms, [&status_page, &metrics, &tenant.url(), &intake])?;
+    announce(tenant.room_accounts(), [&status_page, &metrics, &tenant.url(), &intake])?;
     let portal = demo::portal(tenant.attach(status_page), intake);
     tokio::select! {
         ended = app::run(config, listeners, telemetry, clock, tuning, Reload::never(), stop) => ended,

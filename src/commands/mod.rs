@@ -6,6 +6,7 @@ pub mod demo;
 pub mod healthcheck;
 pub mod login;
 mod loopback;
+pub mod manual;
 pub mod metrics;
 pub mod rooms;
 

@@ -13,7 +13,7 @@ use serde_saphyr::{DefaultMessageFormatter, Location, MessageFormatter as _, Spa
 
 use super::error::{Error, is_plain_key};
 use super::excerpt::excerpt;
-use super::secret::{self, Secret};
+use super::secret::{self, Secret, SecretFiles};
 use crate::spelling;
 
 /// A thousand tenants take some 300 KiB; a file of more than this is not a configuration.
@@ -232,6 +232,7 @@ impl<'de> Deserialize<'de> for RawCloud {
 pub(super) struct Source {
     path: PathBuf,
     text: String,
+    pub(super) secret_files: SecretFiles,
 }
 
 impl Source {
@@ -252,7 +253,7 @@ impl Source {
     }
 
     pub(super) fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
-        Self { path: path.into(), text: text.into() }
+        Self { path: path.into(), text: text.into(), secret_files: SecretFiles::Read }
     }
 
     /// What relative paths in the file are relative to.

@@ -31,7 +31,7 @@ pub use self::auth::{Auth, CertificateFiles, ManagedIdentity, read_authorities};
 pub use self::error::Error;
 use self::error::quoted;
 use self::file::{Raw, RawMetrics, Source, Text};
-pub use self::secret::{Credential, Secret, check_intake};
+pub use self::secret::{Credential, Secret, SecretFiles, check_intake};
 pub use self::web::{Probe, Protection, Web};
 use crate::cli;
 use crate::model::Timestamp;
@@ -62,7 +62,7 @@ pub struct Config {
 /// Which families are exposed: those allowed, or all where none is named, without those denied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetricsFilter {
-    /// What `allow` adds to, if it is not [`Preset::Full`].
+    /// `allow` adds to it, unless it is [`Preset::Full`].
     pub preset: Preset,
     pub allow: Vec<String>,
     pub deny: Vec<String>,
@@ -73,7 +73,7 @@ pub struct MetricsFilter {
 pub enum Preset {
     #[default]
     Full,
-    /// What the shipped alerts and the Fleet dashboard read.
+    /// Only families that the shipped alerts and the Fleet dashboard read.
     Lean,
 }
 
@@ -311,11 +311,22 @@ pub fn load(
     env: &dyn Fn(&str) -> Option<String>,
     known_metrics: &[&str],
 ) -> Result<Config, Error> {
+    load_with(args, env, known_metrics, SecretFiles::Read)
+}
+
+/// The same, on a machine that may not have the secrets.
+pub fn load_with(
+    args: &cli::ServeArgs,
+    env: &dyn Fn(&str) -> Option<String>,
+    known_metrics: &[&str],
+    secret_files: SecretFiles,
+) -> Result<Config, Error> {
     let env = |name: &str| env(name).filter(|value| !value.is_empty());
-    let source = match &args.config.file {
+    let mut source = match &args.config.file {
         Some(path) => Source::read(path)?,
         None => Source::new("", ""),
     };
+    source.secret_files = secret_files;
     checked(args, &source, &env, known_metrics)
 }
 
@@ -354,7 +365,10 @@ fn checked(
     let metrics = metrics_filter(source, &raw.metrics.unwrap_or_default(), known_metrics)?;
     let tenants = match raw.tenants.unwrap_or_default() {
         listed if listed.is_empty() => {
-            vec![tenant::of_environment(env)?.ok_or(Error::NoTenant { file: args.config.file.clone() })?]
+            vec![
+                tenant::of_environment(env, source.secret_files)?
+                    .ok_or(Error::NoTenant { file: args.config.file.clone() })?,
+            ]
         }
         listed => tenant::of_file(source, &listed, env)?,
     };
@@ -378,9 +392,9 @@ fn checked(
 }
 
 impl Config {
-    /// As a configuration file, with defaults filled in and secrets hidden.
-    pub fn print(&self) -> String {
-        print::file(self)
+    /// As a configuration file, with defaults filled in and secrets hidden. Flags are comments before it.
+    pub fn print(&self, otlp: &otlp::Otlp, log: &cli::LogArgs) -> String {
+        print::flags(self, otlp, log) + &print::file(self)
     }
 }
 

@@ -9,7 +9,7 @@ use super::auth;
 use super::cloud::{self, Cloud};
 use super::error::{Error, quoted};
 use super::file::{RawCloud, RawIntake, RawTenant, Source, Text};
-use super::secret::{self, Credential};
+use super::secret::{self, Credential, SecretFiles};
 use super::{Collectors, DEFAULT_FROZEN_AFTER, Env, Tenant, Trust, duration};
 use crate::model::Timestamp;
 use crate::model::privacy::Privacy;
@@ -24,9 +24,9 @@ const MAX_NAME_LENGTH: usize = 63;
 const HIGHEST_RATE: u32 = 1_000;
 
 /// The tenant that the environment describes; none where it names nothing of one.
-pub(super) fn of_environment(env: &Env<'_>) -> Result<Option<Tenant>, Error> {
+pub(super) fn of_environment(env: &Env<'_>, files: SecretFiles) -> Result<Option<Tenant>, Error> {
     let (tenant_id, client_id) = (env("AZURE_TENANT_ID"), env("AZURE_CLIENT_ID"));
-    let auth = auth::of_environment(env)?;
+    let auth = auth::of_environment(env, files)?;
     if tenant_id.is_none() && client_id.is_none() && auth.is_none() {
         return Ok(None);
     }
@@ -106,6 +106,7 @@ impl TenantReader<'_> {
         let raw = &self.raw.value;
         let name = self.required("name", raw.name.as_ref(), check_name)?;
         let tenant_id = self.required("tenant_id", raw.tenant_id.as_ref(), check_tenant_id)?;
+        self.check_one_way()?;
         let client_id = self.client_id()?;
         let auth = self.auth(env, spare)?;
         let Cloud { authority, graph } = self.cloud()?;
@@ -165,11 +166,15 @@ impl TenantReader<'_> {
         let Some(intake) = &self.raw.value.intake else { return Ok(None) };
         match &intake.value {
             RawIntake { secret: Some(secret), secret_file: None } => self
-                .check("intake.secret", secret, |secret| secret::given(secret).and_then(secret::for_intake))
+                .check("intake.secret", secret, |secret| {
+                    secret::given(secret).and_then(|secret| secret::for_intake(secret, SecretFiles::Read))
+                })
                 .map(Some),
             RawIntake { secret: None, secret_file: Some(path) } => self
                 .check("intake.secret_file", path, |path| {
-                    secret::in_file(path, self.source.folder()).and_then(secret::for_intake)
+                    let files = self.source.secret_files;
+                    let secret = secret::in_file(path, self.source.folder(), files);
+                    secret.and_then(|secret| secret::for_intake(secret, files))
                 })
                 .map(Some),
             RawIntake { secret: Some(_), secret_file: Some(path) } => {

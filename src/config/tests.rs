@@ -135,7 +135,7 @@ fn signed_in_otherwise(fabrikam: &Tenant) -> [Tenant; 4] {
 fn what_is_printed_is_the_same_configuration_without_its_secrets() {
     let config = load_file(Path::new("tests/config/good.yaml"), &[]);
     let config = config.expect("sound");
-    let printed = config.print();
+    let printed = config.print(&otlp::Otlp::default(), &cli::LogArgs::default());
     assert!(!printed.contains("hunter2") && !printed.contains("0123456789abcdef"), "{printed}");
     let folder = tempfile::tempdir().expect("a directory");
     let file = folder.path().join("printed.yaml");
@@ -143,7 +143,8 @@ fn what_is_printed_is_the_same_configuration_without_its_secrets() {
     let here = std::env::current_dir().expect("a directory");
     let absolute = printed.replace("\"tests/config/", &format!("\"{}/tests/config/", here.display()));
     fs::write(&file, absolute.replace("<redacted>", "0123456789abcdef0123456789abcdef")).expect("written");
-    let again = load_file(&file, &[]).expect("what is printed can be read").print();
+    let again = load_file(&file, &[]).expect("what is printed can be read");
+    let again = again.print(&otlp::Otlp::default(), &cli::LogArgs::default());
     assert_eq!(again.replace(&format!("{}/", here.display()), ""), printed);
 }
 

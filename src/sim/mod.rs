@@ -195,6 +195,11 @@ impl Sim {
         self.0.set_roles(roles.iter().map(|role| (*role).to_owned()).collect());
     }
 
+    /// The number of rooms that the directory has: those with devices, those without, and the panels at entrances.
+    pub fn room_accounts(&self) -> usize {
+        self.0.world.room_accounts()
+    }
+
     /// The rooms that have devices.
     pub fn rooms(&self) -> Vec<RoomFacts> {
         let rooms = self.0.world.rooms().map(|(room, entries)| {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use teams_rooms_exporter::commands;
 use teams_rooms_exporter::config::Config;
 use teams_rooms_exporter::metrics::catalogue::{FAMILIES, Family, Kind};
@@ -42,6 +42,9 @@ const NOT_IN_HEALTHY: [(&str, &str); 17] = [
     ("teams_rooms_otlp_dropped_total", "absent without --otlp.endpoint"),
     ("teams_rooms_otlp_last_success_timestamp_seconds", "absent until an OTLP receiver takes a push"),
 ];
+
+/// The page of all commands and flags.
+const COMMAND_LINE: &str = "docs/command-line.md";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_healthy_scrape_has_every_family_and_no_other() {
@@ -218,6 +221,26 @@ fn the_tables_in_the_book_are_those_of_the_code() {
     }
 }
 
+/// What OpenTelemetry's `weaver` reads: every label that a metric names is defined, once, and nothing else is.
+#[test]
+fn the_registry_of_telemetry_is_that_of_the_code() {
+    let text = commands::metrics::weaver();
+    golden::compare_text("docs/telemetry/metrics.yaml", &text);
+    let registry: Value = serde_saphyr::from_str(&text).expect("JSON is YAML");
+    let groups = registry.get("groups").and_then(Value::as_array).expect("groups");
+    let texts = |group: &Value, key: &str| -> Vec<String> {
+        let attributes = group.get("attributes").and_then(Value::as_array).expect("a list of attributes");
+        attributes.iter().filter_map(|one| Some(one.get(key)?.as_str()?.to_owned())).collect()
+    };
+    let (defined, metrics) = groups.split_first().expect("a group of attributes comes first");
+    let defined = texts(defined, "id");
+    let used: BTreeSet<String> = metrics.iter().flat_map(|metric| texts(metric, "ref")).collect();
+    assert_eq!(used.into_iter().collect::<Vec<_>>(), defined);
+    assert_eq!(metrics.len(), FAMILIES.len());
+    let levels: BTreeSet<_> = metrics.iter().filter_map(|metric| metric.get("stability")?.as_str()).collect();
+    assert_eq!(levels, BTreeSet::from(["beta", "development", "stable"]));
+}
+
 /// The text with the table of this name replaced.
 fn with_table(text: &str, name: &str, table: &str) -> String {
     let (begins, ends) = (
@@ -241,6 +264,14 @@ fn sources() -> String {
         format!("| `{name}` | {permissions} | {} | {interval} | {expiry} | {} |\n", facts.brings, facts.lag)
     };
     Collector::ALL.iter().fold(head.to_owned(), |table, collector| table + &row(collector))
+}
+
+/// All commands and flags, as their help has them.
+#[test]
+fn the_page_of_the_command_line_is_that_of_the_code() {
+    let text = "# Command line\n\nEach command and flag, as `teams-rooms-exporter COMMAND --help` prints it. A test writes this page \
+                (`UPDATE_GOLDEN=1 cargo test`).\n\n";
+    golden::compare_text(COMMAND_LINE, &format!("{text}{}", commands::manual::markdown()));
 }
 
 fn read(path: &str) -> String {

@@ -39,18 +39,23 @@ enum Subject {
     /// Some keys of one tenant.
     Tenant,
     Web,
+    /// A part of the configuration without tenants.
+    Process,
     Prometheus,
     Rules,
     Kubernetes,
+    /// Alertmanager or an OpenTelemetry Collector; tests/proof/alertmanager and tests/proof/otlp try those of the pages.
+    Receiver,
 }
 
 /// The keys at the top of a block, and their subject.
-const SUBJECTS: [(&str, Subject); 13] = [
+const SUBJECTS: [(&str, Subject); 16] = [
     ("tenants", Subject::Exporter),
     ("auth", Subject::Tenant),
     ("intake", Subject::Tenant),
     ("privacy", Subject::Tenant),
     ("collectors", Subject::Tenant),
+    ("metrics", Subject::Process),
     ("tls_server_config", Subject::Web),
     ("basic_auth_users", Subject::Web),
     ("scrape_configs", Subject::Prometheus),
@@ -59,6 +64,8 @@ const SUBJECTS: [(&str, Subject); 13] = [
     ("record", Subject::Rules),
     ("alert", Subject::Rules),
     ("apiVersion", Subject::Kubernetes),
+    ("receivers", Subject::Receiver),
+    ("route", Subject::Receiver),
 ];
 
 /// The first key of a block decides.
@@ -98,9 +105,10 @@ fn every_configuration_on_a_page_is_taken() {
 fn check(subject: &Subject, yaml: &str, folder: &Path) -> Result<(), String> {
     match subject {
         Subject::Exporter => load(yaml, folder),
+        Subject::Process => load(&(tenant_of("") + yaml), folder),
         Subject::Tenant => one_tenant_each(yaml).iter().try_for_each(|yaml| load(yaml, folder)),
         Subject::Web => load_web(yaml, folder),
-        Subject::Prometheus | Subject::Rules | Subject::Kubernetes => {
+        Subject::Prometheus | Subject::Rules | Subject::Kubernetes | Subject::Receiver => {
             serde_saphyr::from_str::<Value>(yaml).map(drop).map_err(|error| error.to_string())
         }
     }
@@ -211,9 +219,12 @@ fn there_is_one_job_name() {
 /// A demo, the container of the install page and Compose can run on one machine at the same time.
 #[test]
 fn demo_container_and_compose_take_different_ports() {
+    // `127.0.0.1:10164:10064`, or with a variable `127.0.0.1:${PORT:-10074}:10064`.
     let published = |text: &str| -> BTreeSet<u16> {
-        let parts = text.split("127.0.0.1:").skip(1);
-        parts.filter_map(|rest| rest.split_once(':')?.0.parse().ok()).collect()
+        let parts = text.split("127.0.0.1:").skip(1).map(|rest| {
+            rest.split_once(":-").filter(|_| rest.starts_with('$')).map_or(rest, |(_, rest)| rest)
+        });
+        parts.filter_map(|rest| rest.split([':', '}']).next()?.parse().ok()).collect()
     };
     let demo: BTreeSet<u16> =
         [cli::DEFAULT_PORT, cli::DEFAULT_SIMULATE_PORT, cli::DEFAULT_DEMO_INTAKE_PORT].into_iter().collect();

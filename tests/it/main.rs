@@ -57,6 +57,8 @@ mod planted;
 mod properties;
 /// Rules, dashboards and documents ask for what is there.
 mod queries;
+/// No page fetches a release that does not exist.
+mod releases;
 /// A new configuration while the exporter runs.
 mod reload;
 /// What is asked of Graph, how often, and where tokens go.

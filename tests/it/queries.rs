@@ -48,7 +48,7 @@ const GRAFANA: [(&str, &str); 6] = [
     ("$__range_s", "3600"),
     ("$__range", "1h"),
     ("${__to}", "0"),
-    ("$unused", "90d"), // a variable of our own
+    ("$unused", "7776000"), // a variable of our own
 ];
 
 /// One expression and where it stands.
@@ -92,7 +92,8 @@ fn every_expression_names_what_is_there() {
         }
         let is_made = |label: &str| text.contains(&format!("\"{label}\"")); // by label_replace
         let strange = named.groups.iter().find(|label| {
-            let of_rules = ["le", "severity", "alertname", "alertstate", "fault"].contains(&label.as_str());
+            let of_rules =
+                ["le", "severity", "alertname", "alertstate", "fault", "behind"].contains(&label.as_str());
             !(known.contains(label.as_str())
                 || TARGET_LABELS.contains(&label.as_str())
                 || of_rules
@@ -147,14 +148,19 @@ fn the_lean_preset_has_all_that_alerts_and_the_fleet_dashboard_read() {
     assert!(kept("teams_rooms_room_state") && kept("teams_rooms_up") && !kept("teams_rooms_peripheral_info"));
 }
 
-/// The labels that selectors of this metric may name; `None` where there is no such metric.
+/// The labels that selectors of this metric may name; `None` where there is no such metric. `a|b` stands for any of them:
+/// a label that only one has is empty on the other, and a filter for anything keeps both.
 fn labels_of<'a>(metric: &str, recorded: &'a BTreeSet<String>) -> Option<BTreeSet<&'a str>> {
+    if metric.contains('|') {
+        let each = metric.split('|').map(|metric| labels_of(metric, recorded)).collect::<Option<Vec<_>>>()?;
+        return Some(each.into_iter().flatten().collect());
+    }
     let own: Vec<&str> = if let Some(family) = family(metric) {
         let le = (family.kind == Kind::Histogram).then_some("le");
         family.labels.iter().copied().chain(le).collect()
     } else if recorded.contains(metric) {
         let all = FAMILIES.iter().flat_map(|family| family.labels.iter().copied());
-        all.chain(["fault", "alertname"]).collect()
+        all.chain(["fault", "alertname", "behind"]).collect()
     } else if let Some((_, labels)) = OF_PROMETHEUS.iter().find(|(name, _)| *name == metric) {
         let all = FAMILIES.iter().flat_map(|family| family.labels.iter().copied());
         all.chain(labels.iter().copied()).collect()
