@@ -21,7 +21,7 @@ mod web;
 pub mod web_config;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -400,6 +400,12 @@ impl Config {
     }
 }
 
+/// The address that `--simulator.listen-address` names.
+pub fn simulator(args: &cli::DemoArgs) -> Result<Option<SocketAddr>, Error> {
+    let addresses = web::addresses("--simulator.listen-address", args.simulator_address.as_slice())?;
+    Ok(addresses.first().copied())
+}
+
 /// The configuration of `demo`: one tenant whose sign-in and Graph are both the simulated one at this root.
 pub fn demo(
     args: &cli::DemoArgs,
@@ -463,10 +469,7 @@ pub fn demo(
     Ok(Config {
         tenants: vec![tenant],
         web: Web::read(&args.web)?,
-        intake_addresses: match &args.intake.listen_addresses[..] {
-            [] => vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
-            given => web::addresses("--intake.listen-address", given)?,
-        },
+        intake_addresses: web::addresses("--intake.listen-address", &args.intake.listen_addresses)?,
         shard: Shard::default(),
         storage_path: args.storage.path.clone(),
         idle_after: None, // nobody's quota is spared, and an hour may be over in a second

@@ -1,6 +1,6 @@
 //! The metric catalogue: the only source of a metric's name, help, unit, kind, labels, collector and stability.
 //!
-//! `/metrics` has its families in this order; README's table and `teams-rooms-exporter metrics` are made of it.
+//! `/metrics` has its families in this order; `docs/metrics.md` and `teams-rooms-exporter metrics` are made of it.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
