@@ -324,7 +324,7 @@ fn words<'t>(text: &'t str, prefix: &str, allowed: fn(char) -> bool) -> Vec<&'t 
 fn flags() -> BTreeSet<String> {
     let mut flags = BTreeSet::new();
     let definition = cli::definition();
-    for command in definition.get_subcommands().map(|command| command.get_name()) {
+    for command in definition.get_subcommands().map(clap::Command::get_name) {
         let help =
             cli::parse(["teams-rooms-exporter", command, "--help"]).expect_err("help ends here").to_string();
         let is_flag = |c: char| c.is_ascii_lowercase() || c == '-' || c == '.';
