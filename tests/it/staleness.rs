@@ -194,7 +194,7 @@ async fn a_restart_loses_nothing() {
     exporter.stop().await;
 }
 
-/// The exporter was away for longer than what it had read holds: nobody knows what happened meanwhile.
+/// The exporter was away for longer than its records last. Anything can have happened meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_after_a_long_stop_keeps_no_time_that_the_exporter_saw() {
     let directory = tempfile::tempdir().expect("a directory");
