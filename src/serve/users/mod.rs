@@ -145,7 +145,6 @@ impl Known {
             self.right.insert(name, print);
         } else {
             self.wrong.truncate(WRONG - 1);
-            self.wrong.push_front(print);
         }
     }
 }
