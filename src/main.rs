@@ -271,7 +271,7 @@ async fn run_demo(
 }
 
 /// Prints where everything is, and what to do next.
-fn announce(rooms: u32, [status_page, metrics, tenant, intake]: [&str; 4]) -> io::Result<()> {
+fn announce(rooms: usize, [status_page, metrics, tenant, intake]: [&str; 4]) -> io::Result<()> {
     write!(
         io::stdout(),
         "{rooms} simulated rooms:  {status_page}\n\

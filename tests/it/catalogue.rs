@@ -73,7 +73,7 @@ async fn every_other_family_appears_when_something_happens() {
     let otlp = to(&receiver.url, Duration::from_secs(10));
     let folder = WebFolder::new("");
     let web = Some((folder.web(), client().build().expect("a client")));
-    let exporter = Exporter::start(Scenario { storage_path, otlp, web, ..Scenario::with_intake() }).await;
+    let exporter = Exporter::start(Scenario { storage_path, web, otlp, ..Scenario::with_intake() }).await;
     let before = exporter.wait_for_everything().await;
     let room = exporter.sim.rooms().remove(0).upn;
     let camera = Webhook { room: &room, id: "INC-1", signal: "Camera", severity: "Important", state: "New" };
