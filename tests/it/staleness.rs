@@ -54,7 +54,9 @@ async fn records_expire_and_collectors_stay() {
             about_fleet(scrape).is_empty() && scrape.value(TENANT_UP) == Some("0")
         })
         .await;
-    let stay: BTreeSet<String> = about_collectors(&before);
+    // A list that the fault cuts in the middle has no total: the last attempt with usable data was short.
+    let is_total = |key: &String| key.starts_with("teams_rooms_collector_expected_items{");
+    let stay: BTreeSet<String> = about_collectors(&before).into_iter().filter(|key| !is_total(key)).collect();
     assert!(stay.len() > 30);
     let about = about_collectors(&expired);
     let gone: Vec<_> = stay.difference(&about).collect();
