@@ -72,7 +72,7 @@ fn keys<T>(records: &Records<T>) -> Vec<&str> {
     records.keys().map(|id| &**id).collect()
 }
 
-/// Whatever order the sources came in, one room is left, with all that was known of both.
+/// One room is left in any order of the sources, with everything that was known of both.
 #[test]
 fn what_is_known_of_two_rooms_that_prove_to_be_one_is_kept() {
     let store = Store::new(Snapshot::default());
@@ -543,7 +543,7 @@ fn nothing_is_kept_of_a_user_who_is_no_room() {
     assert_eq!(keys(&store.snapshot().accounts), [SIGN_IN, MAIL]);
     let listed = Store::new(Snapshot::default());
     listed.take_accounts(&[user("id-1", MAIL, Tier::Pro)], false, at(0));
-    assert!(listed.snapshot().accounts.is_empty(), "where lists tell what a room is, a licence does not");
+    assert!(listed.snapshot().accounts.is_empty(), "where lists define the rooms, a license does not");
 }
 
 /// The list of devices shows the account of a person before the directory answers.

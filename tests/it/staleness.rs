@@ -331,7 +331,7 @@ async fn families_can_be_asked_for_by_name() {
     exporter.stop().await;
 }
 
-/// What docs/sizing.md promises: all sources are read, and each room has its usual devices.
+/// The promise of docs/sizing.md: all sources are read, and each room has its usual devices.
 const LEAN_SERIES_PER_ROOM: usize = 70;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
