@@ -10,7 +10,7 @@ use super::cloud::{self, Cloud};
 use super::error::{Error, quoted};
 use super::file::{RawCloud, RawIntake, RawTenant, Source, Text};
 use super::secret::{self, Credential};
-use super::{Collectors, DEFAULT_FROZEN_AFTER, Env, Tenant, Trust, duration};
+use super::{Collectors, DEFAULT_FROZEN_AFTER, Env, Tenant, Trust, duration, proxies};
 use crate::model::Timestamp;
 use crate::model::privacy::Privacy;
 
@@ -59,6 +59,7 @@ pub(super) fn of_environment(env: &Env<'_>) -> Result<Option<Tenant>, Error> {
         graph,
         requests_per_second: None,
         ca_file: None,
+        proxies: proxies(env)?,
         trust_device_accounts: Trust::Auto,
         collectors: Collectors::default(),
         frozen_after: DEFAULT_FROZEN_AFTER,
@@ -130,6 +131,7 @@ impl TenantReader<'_> {
             graph,
             requests_per_second: self.requests_per_second()?,
             ca_file: self.ca_file()?,
+            proxies: proxies(env)?,
             trust_device_accounts,
             collectors,
             frozen_after,

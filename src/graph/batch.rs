@@ -2,11 +2,9 @@
 //!
 //! <https://learn.microsoft.com/graph/json-batching>
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -16,6 +14,7 @@ use crate::graph::error::Error;
 use crate::graph::operation::Operation;
 use crate::graph::page::shape;
 use crate::graph::record::Answer as Recorded;
+use crate::graph::responses::{self, Answer};
 use crate::graph::retry::{self, Decision, Failure};
 use crate::graph::send::{Outgoing, Reply};
 
@@ -136,10 +135,7 @@ impl Client {
     /// Records the items of a batch one by one, if answers are recorded.
     fn note_items(&self, operation: &'static str, version: &str, urls: &[&str], body: &[u8]) {
         let Some(recorder) = &self.recorder else { return };
-        let answers: Responses = serde_json::from_slice(body).unwrap_or(Responses { responses: Vec::new() });
-        for answer in
-            answers.responses.iter().filter_map(|answer| serde_json::from_str::<Answer>(answer.get()).ok())
-        {
+        for answer in responses::read(body).unwrap_or_default() {
             let url = answer.place().and_then(|place| urls.get(place));
             let (Some(url), Some(status)) = (url, answer.status()) else { continue };
             let body = answer.body.map_or_else(Vec::new, |body| body.get().into());
@@ -183,22 +179,6 @@ struct Item<'a> {
     url: &'a str,
 }
 
-/// Each answer is read by itself: an odd one must not cost the others.
-#[derive(Deserialize)]
-struct Responses {
-    responses: Vec<Box<RawValue>>,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    #[serde(default)]
-    id: Value,
-    #[serde(default)]
-    status: Value,
-    headers: Option<BTreeMap<String, Value>>,
-    body: Option<Box<RawValue>>,
-}
-
 /// The status of one item and what became of it.
 type Outcome = (Option<u16>, Result<Box<RawValue>, Failure>);
 
@@ -212,12 +192,10 @@ fn encode(urls: &[&str]) -> Vec<u8> {
 
 /// The outcome of each item, in the order of the request; answers come in any order, or not at all.
 fn decode(body: &[u8], items: usize, now: i64) -> Result<Vec<Outcome>, Error> {
-    let answers: Responses =
-        serde_json::from_slice(body).map_err(|error| Error::malformed(shape(body, &error)))?;
+    let answers = responses::read(body).map_err(|error| Error::malformed(shape(body, &error)))?;
     let missing = || (None, Err(left_out().into()));
     let mut outcomes: Vec<Outcome> = (0..items).map(|_| missing()).collect();
-    for answer in answers.responses {
-        let Ok(answer) = serde_json::from_str::<Answer>(answer.get()) else { continue };
+    for answer in answers {
         let (Some(place), Some(status)) = (answer.place(), answer.status()) else { continue };
         if let Some(outcome) = outcomes.get_mut(place) {
             *outcome = (Some(status), answer.outcome(status, now));
@@ -227,22 +205,11 @@ fn decode(body: &[u8], items: usize, now: i64) -> Result<Vec<Outcome>, Error> {
 }
 
 impl Answer {
-    fn place(&self) -> Option<usize> {
-        match &self.id {
-            Value::String(id) => id.parse().ok(),
-            Value::Number(id) => usize::try_from(id.as_u64()?).ok(),
-            _ => None,
-        }
-    }
-
-    /// An HTTP status; anything else would be a label value of a stranger's choice.
-    fn status(&self) -> Option<u16> {
-        let status = u16::try_from(self.status.as_u64()?).ok()?;
-        (100..600).contains(&status).then_some(status)
-    }
-
     fn outcome(self, status: u16, now: i64) -> Result<Box<RawValue>, Failure> {
         if (200..300).contains(&status) {
+            if self.is_broken {
+                return Err(Error::malformed("an item of $batch whose body is not JSON").into());
+            }
             return self.body.ok_or_else(|| Error::malformed("an item of $batch without a body").into());
         }
         let headers = self.headers.unwrap_or_default();
@@ -257,6 +224,8 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]

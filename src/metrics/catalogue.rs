@@ -300,7 +300,7 @@ pub static FAMILIES: &[Family] = &[
         "Records of the last attempt that could not be read."),
     // The exporter's work
     counter("teams_rooms_graph_requests_total", &["tenant", "operation", "code"], Source::Exporter,
-        "Requests to Graph by HTTP status, or timeout, reset, dns, tls, broken. Items of a $batch count one by one under their operation, the envelope under batch."),
+        "Requests to Graph by HTTP status, or timeout, reset, dns, tls, proxy, broken. Items of a $batch count one by one under their operation, the envelope under batch."),
     histogram("teams_rooms_graph_request_duration_seconds", &["operation"], Source::Exporter,
         "How long HTTP requests to Graph took."),
     counter("teams_rooms_graph_retries_total", TENANT, Source::Exporter,

@@ -213,7 +213,7 @@ fn readme_names_no_metric_and_no_flag_that_is_not_there() {
 fn the_settings_in_readme_are_those_that_work() {
     let folder = tempfile::tempdir().expect("a folder");
     let secret = folder.path().join("secret");
-    std::fs::write(&secret, "a secret").expect("written");
+    std::fs::write(&secret, "a-secret").expect("written");
     let intake_secret = folder.path().join("intake");
     std::fs::write(&intake_secret, INTAKE_SECRET).expect("written");
     let here = |name: &str| folder.path().join(name).display().to_string();
