@@ -8,14 +8,18 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::sim::Profile;
 
 /// The port of `/metrics` where no `--web.listen-address` is given.
 pub const DEFAULT_PORT: u16 = 10_064;
 
-/// The port of `simulate` where no `--listen-address` is given.
+/// The port of the simulated tenant of `simulate` and `demo`.
 pub const DEFAULT_SIMULATE_PORT: u16 = 10_065;
+
+/// The port at which `demo` receives incidents.
+pub const DEFAULT_DEMO_INTAKE_PORT: u16 = 10_066;
 
 /// Reads the command line; the first item is the program's name.
 ///
@@ -34,8 +38,36 @@ pub fn parse(arguments: impl IntoIterator<Item: Into<OsString> + Clone>) -> Resu
     }
 }
 
+/// All commands and flags, for completions and manuals.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
+const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (revision ", env!("TEAMS_ROOMS_EXPORTER_REVISION"), ")");
+
+const EXAMPLES: &str = "\
+Examples:
+  Try it on a simulated tenant:
+      teams-rooms-exporter demo
+  Check sign-in and the permission of each source:
+      teams-rooms-exporter check --config.file=exporter.yaml
+  Check a configuration in a pipeline, without its secrets:
+      teams-rooms-exporter check --no-secrets --config.file=exporter.yaml
+  Print each room, the worst first:
+      teams-rooms-exporter rooms --config.file=exporter.yaml
+  Run the exporter:
+      teams-rooms-exporter --config.file=exporter.yaml --storage.path=data
+
+Documentation: https://github.com/teams-rooms-exporter/teams-rooms-exporter";
+
 #[derive(Debug, Parser)]
-#[command(name = "teams-rooms-exporter", version, about = "Prometheus exporter for Microsoft Teams Rooms")]
+#[command(
+    name = "teams-rooms-exporter",
+    version = VERSION,
+    about = "Prometheus exporter for Microsoft Teams Rooms",
+    after_help = EXAMPLES
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -62,6 +94,10 @@ pub enum Command {
     Metrics(MetricsArgs),
     /// Ask the exporter on this machine whether it is healthy; exit code 0 or 1
     Healthcheck(HealthcheckArgs),
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    Man(ManArgs),
 }
 
 /// `serve`.
@@ -117,9 +153,18 @@ impl ServeArgs {
 
 /// `demo`.
 #[derive(Args, Clone, Debug, PartialEq)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct DemoArgs {
+    #[command(subcommand)]
+    pub action: Option<DemoAction>,
     #[command(flatten)]
     pub world: WorldArgs,
+    #[arg(
+        long = "simulator.listen-address",
+        value_name = "[ADDRESS]:PORT",
+        help = format!("Address of the simulated tenant [default: 127.0.0.1:{DEFAULT_SIMULATE_PORT}, or a free port]")
+    )]
+    pub simulator_address: Option<String>,
     #[command(flatten)]
     pub web: WebArgs,
     #[command(flatten)]
@@ -130,6 +175,51 @@ pub struct DemoArgs {
     pub otlp: OtlpArgs,
     #[command(flatten)]
     pub log: LogArgs,
+}
+
+/// A change of a running demo.
+#[derive(Clone, Debug, PartialEq, Subcommand)]
+pub enum DemoAction {
+    /// Break something in a running demo
+    Break(BreakArgs),
+    /// Repair everything that was broken in a running demo
+    Repair(SimulatorArgs),
+}
+
+/// `demo break`.
+#[derive(Args, Clone, Debug, PartialEq)]
+pub struct BreakArgs {
+    /// The part to break
+    #[arg(value_enum)]
+    pub what: Breakage,
+    #[command(flatten)]
+    pub simulator: SimulatorArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Breakage {
+    /// One room loses its camera
+    Camera,
+    /// All rooms of a building lose their power
+    Building,
+    /// Graph revokes the permission to read the presence
+    Permission,
+    /// The Pro Management portal sends an incident
+    Incident,
+    /// All of these
+    Everything,
+}
+
+/// The simulated tenant of a running demo.
+#[derive(Args, Clone, Debug, PartialEq)]
+pub struct SimulatorArgs {
+    /// URL of the simulated tenant, as `demo` prints it
+    #[arg(
+        long = "simulator.url",
+        value_name = "URL",
+        default_value_t = format!("http://127.0.0.1:{DEFAULT_SIMULATE_PORT}")
+    )]
+    pub url: String,
 }
 
 /// `simulate`.
@@ -157,12 +247,15 @@ pub struct CheckArgs {
     /// While a consent has not spread yet, ask again for so long: 2h
     #[arg(long, value_name = "DURATION")]
     pub wait: Option<String>,
-    /// Check the configuration only; nobody is asked anything
+    /// Check configuration and flags only; Graph is not queried
     #[arg(long)]
     pub config_only: bool,
-    /// The same, and print it with its defaults and without its secrets
+    /// The same, and print every setting with its default and without secrets
     #[arg(long)]
     pub print_config: bool,
+    /// The same as --config-only, without the files of secrets: for a machine that never has them
+    #[arg(long, conflicts_with_all = ["wait", "capture"])]
+    pub no_secrets: bool,
     /// Read each granted source once and write the answers of Graph to this new directory, without names, ids, addresses
     /// and texts: safe to attach to a public issue
     #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["wait", "config_only", "print_config"])]
@@ -170,10 +263,9 @@ pub struct CheckArgs {
     /// Tenant to capture, where several are configured
     #[arg(long, value_name = "NAME", requires = "capture")]
     pub tenant: Option<String>,
+    /// The flags of `serve`, so that they can be checked, too
     #[command(flatten)]
-    pub config: ConfigArgs,
-    #[command(flatten)]
-    pub log: LogArgs,
+    pub serve: ServeArgs,
 }
 
 /// `login`.
@@ -212,6 +304,21 @@ pub struct MetricsArgs {
     /// Form of the catalogue
     #[arg(long, value_enum, default_value_t = CatalogueFormat::Table)]
     pub format: CatalogueFormat,
+}
+
+/// `completions`.
+#[derive(Args, Clone, Debug, PartialEq)]
+pub struct CompletionsArgs {
+    /// Shell to print them for
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// `man`.
+#[derive(Args, Clone, Debug, PartialEq)]
+pub struct ManArgs {
+    /// Existing directory for the pages, one for each command
+    pub directory: PathBuf,
 }
 
 /// `healthcheck`.
@@ -377,6 +484,8 @@ pub enum LogFormat {
 pub enum CatalogueFormat {
     Table,
     Markdown,
+    /// As a registry of OpenTelemetry's `weaver`
+    Weaver,
 }
 
 #[cfg(test)]
@@ -474,9 +583,10 @@ mod tests {
     #[test]
     fn the_other_subcommands() {
         let config = ConfigArgs { file: Some("x".into()) };
+        let serve = ServeArgs { config: config.clone(), ..ServeArgs::default() };
         assert_eq!(
             parsed("check --config.file x"),
-            Command::Check(CheckArgs { config: config.clone(), ..CheckArgs::default() })
+            Command::Check(CheckArgs { serve, ..CheckArgs::default() })
         );
         let Command::Check(check) = parsed("check --capture d --tenant contoso") else { panic!("not check") };
         assert_eq!((check.capture, check.tenant), (Some("d".into()), Some("contoso".to_owned())));
@@ -538,8 +648,24 @@ mod tests {
         refused("serve --help", ErrorKind::DisplayHelp, 0);
         refused("--version", ErrorKind::DisplayVersion, 0);
         let version = parse_line("--version").expect_err("clap ends here").to_string();
-        assert_eq!(version, concat!("teams-rooms-exporter ", env!("CARGO_PKG_VERSION"), "\n"));
+        let revision = env!("TEAMS_ROOMS_EXPORTER_REVISION");
+        assert_eq!(
+            version,
+            format!("teams-rooms-exporter {} (revision {revision})\n", env!("CARGO_PKG_VERSION"))
+        );
         let help = parse_line("--help").expect_err("clap ends here").to_string();
-        assert!(help.contains("[default: :10064]"), "{help}");
+        for told in ["[default: :10064]", "teams-rooms-exporter demo\n", "Documentation: https://"] {
+            assert!(help.contains(told), "{help}");
+        }
+    }
+
+    #[test]
+    fn the_examples_of_the_help_are_commands() {
+        let commands = EXAMPLES.lines().filter_map(|line| line.strip_prefix("      teams-rooms-exporter "));
+        let commands: Vec<&str> = commands.collect();
+        assert_eq!(commands.len(), 5);
+        for command in commands {
+            parsed(command);
+        }
     }
 }

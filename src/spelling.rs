@@ -1,5 +1,10 @@
 //! The word that a misspelled one was meant to be.
 
+use std::cmp::Reverse;
+
+/// Letters of a part that stands for the whole word; fewer are in too many words.
+const SHORTEST_PART: usize = 4;
+
 /// `, did you mean ...?` if a known word is near, else nothing.
 pub fn did_you_mean(word: &str, known: &[&str]) -> String {
     nearest(word, known).map(|near| format!(", did you mean `{near}`?")).unwrap_or_default()
@@ -9,10 +14,18 @@ pub fn did_you_mean(word: &str, known: &[&str]) -> String {
 pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let spelled = |word: &str| word.to_lowercase().replace(['-', ' ', '.'], "_");
     let word = spelled(word);
-    let (distance, near) =
-        known.iter().map(|known| (distance(&word, &spelled(known)), *known)).min_by_key(|(d, _)| *d)?;
-    // One slip in three letters is a misspelling, more is another word.
-    (distance <= near.chars().count().div_ceil(3)).then_some(near)
+    let common = |known: &str| word.chars().zip(known.chars()).take_while(|(a, b)| a == b).count();
+    let rated = known.iter().map(|known| (distance(&word, &spelled(known)), *known));
+    // One slip in three letters is a misspelling, more is another word. Of two that are as near, the one that begins alike.
+    let near = rated.filter(|(distance, known)| *distance <= known.chars().count().div_ceil(3));
+    let near = near.min_by_key(|(distance, known)| (*distance, Reverse(common(&spelled(known)))));
+    // Or a part was left out: `secret_file` for `client_secret_file`.
+    let part = || {
+        let whole =
+            known.iter().filter(|known| word.len() >= SHORTEST_PART && spelled(known).contains(&word));
+        whole.copied().min_by_key(|known| known.len())
+    };
+    near.map(|(_, known)| known).or_else(part)
 }
 
 /// How many letters must be added, dropped, changed or swapped with their neighbour to turn one into the other.
@@ -82,5 +95,21 @@ mod tests {
             assert_eq!(nearest(word, &known), expected, "{word}");
         }
         assert_eq!(nearest("x", &[]), None);
+    }
+
+    #[test]
+    fn of_several_words_that_are_near_the_nearest() {
+        for (word, known, expected) in [
+            ("client_secret_fil", ["client_secret", "client_secret_file"], "client_secret_file"),
+            ("secret_file", ["client_secret", "client_secret_file"], "client_secret_file"),
+            ("us_l5x", ["us_l4", "us_l5"], "us_l5"),
+            // As near as the first, and it begins alike.
+            ("rate", ["date", "rats"], "rats"),
+            // The first is nearer, but too far for a word of its length.
+            ("abcd", ["ab", "abcdefg"], "abcdefg"),
+        ] {
+            assert_eq!(nearest(word, &known), Some(expected), "{word}");
+        }
+        assert_eq!(nearest("set", &["client_secret"]), None, "three letters are in many words");
     }
 }

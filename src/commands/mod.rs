@@ -2,9 +2,11 @@
 
 pub mod capture;
 pub mod check;
+pub mod demo;
 pub mod healthcheck;
 pub mod login;
 mod loopback;
+pub mod manual;
 pub mod metrics;
 pub mod rooms;
 

@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::commands::{Reader, reader};
 use crate::config::{Config, Tenant};
 use crate::input::shown;
+use crate::model::collector::CollectorState;
 use crate::model::device::{Device, Health};
 use crate::model::report::{self, ProblemReport, RoomReport};
 use crate::model::{Snapshot, Span, State, Timestamp};
@@ -32,7 +33,7 @@ pub async fn run(
         let Reader { poller, store } = reader(tenant, clock)?;
         poller.once(unwell).await;
         let snapshot = store.snapshot();
-        good &= tells_room_state(tenant, &snapshot);
+        good &= report_sources(tenant, &snapshot);
         rooms.extend(report::rooms(&tenant.name, &snapshot, clock.now()));
     }
     print(&rooms, form, clock.now(), out)?;
@@ -44,15 +45,25 @@ fn unwell(devices: Vec<Arc<Device>>) -> Vec<Arc<Device>> {
     devices.into_iter().filter(|device| device.health != Health::Healthy).collect()
 }
 
-/// Says why there is nothing to say, where no source tells whether rooms are up.
-fn tells_room_state(tenant: &Tenant, snapshot: &Snapshot) -> bool {
-    let telling = || snapshot.status.iter().filter(|(collector, _)| collector.tells_room_state());
-    let tells = telling().any(|(_, status)| status.state.is_success());
-    for (collector, status) in telling().filter(|_| !tells) {
-        let (state, reason) = (status.state.label(), status.reason.as_deref());
-        tracing::error!(tenant = tenant.name, collector = collector.label(), state, reason, "not read");
+/// Logs each source that could not be read, because its part of the table is missing. False if no source shows whether rooms
+/// are up.
+fn report_sources(tenant: &Tenant, snapshot: &Snapshot) -> bool {
+    let mut all = snapshot.status.iter();
+    let tells = all.any(|(collector, status)| collector.tells_room_state() && status.state.is_success());
+    for (collector, status) in snapshot.status.iter() {
+        let is_missed = could_not_be_read(status.state) || (!tells && collector.tells_room_state());
+        if is_missed && !status.state.is_success() {
+            let (state, reason) = (status.state.label(), status.reason.as_deref());
+            tracing::error!(tenant = tenant.name, collector = collector.label(), state, reason, "not read");
+        }
     }
     tells
+}
+
+/// A source without permission is disabled, one without rooms to ask for has not started, and one may have nothing to report.
+fn could_not_be_read(state: CollectorState) -> bool {
+    use CollectorState::{Disabled, Empty, Frozen, Paused, Starting};
+    !(state.is_success() || matches!(state, Disabled | Starting | Empty | Frozen | Paused))
 }
 
 fn print(rooms: &[RoomReport], form: Form, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {

@@ -7,7 +7,7 @@ use url::{Host, Url};
 
 use super::error::Error;
 use super::file::{RawAuth, RawDelegated, RawManagedIdentity, Text};
-use super::secret::{self, Credential, Secret};
+use super::secret::{self, Credential, Secret, SecretFiles};
 use super::tenant::{TenantReader, check_guid};
 use super::{Env, cloud};
 use crate::certificate::{Certificate, certificates_of};
@@ -94,7 +94,7 @@ pub fn read_authorities(path: &Path) -> Result<Vec<Vec<u8>>, Error> {
 }
 
 /// What the environment signs in with; none where it names nothing.
-pub(super) fn of_environment(env: &Env<'_>) -> Result<Option<Auth>, Error> {
+pub(super) fn of_environment(env: &Env<'_>, files: SecretFiles) -> Result<Option<Auth>, Error> {
     const WAYS: [&str; 4] = [
         "AZURE_CLIENT_SECRET",
         "AZURE_CLIENT_SECRET_FILE",
@@ -113,13 +113,13 @@ pub(super) fn of_environment(env: &Env<'_>) -> Result<Option<Auth>, Error> {
     let here = Path::new("");
     let auth = match setting {
         "AZURE_CLIENT_SECRET" => secret::given(&Secret::new(value)).map(Auth::Secret),
-        "AZURE_CLIENT_SECRET_FILE" => secret::in_file(value, here).map(Auth::Secret),
+        "AZURE_CLIENT_SECRET_FILE" => secret::in_file(value, here, files).map(Auth::Secret),
         "AZURE_FEDERATED_TOKEN_FILE" => {
-            secret::in_file(value, here).map(|_| Auth::FederatedToken(value.into()))
+            secret::in_file(value, here, files).map(|_| Auth::FederatedToken(value.into()))
         }
         _ => {
             let send_chain = flag(env, "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN")?;
-            certificate(CertificateFiles { certificate: value.into(), key: None, send_chain })
+            certificate(CertificateFiles { certificate: value.into(), key: None, send_chain }, files)
         }
     };
     auth.map(Some).map_err(|reason| Error::Setting { setting, reason })
@@ -135,20 +135,22 @@ fn flag(env: &Env<'_>, setting: &'static str) -> Result<bool, Error> {
     }
 }
 
-fn certificate(files: CertificateFiles) -> Result<Auth, String> {
-    files.read().map(|_| Auth::Certificate(files)).map_err(|error| error.to_string())
+fn certificate(certificate: CertificateFiles, files: SecretFiles) -> Result<Auth, String> {
+    if files == SecretFiles::Read {
+        certificate.read().map_err(|error| error.to_string())?;
+    }
+    Ok(Auth::Certificate(certificate))
 }
 
 impl TenantReader<'_> {
     /// The one way that is given. `spare` is the environment, where it may speak for this tenant.
     pub(super) fn auth(&self, env: &Env<'_>, spare: Option<&Env<'_>>) -> Result<Auth, Error> {
-        if let Some(auth) = &self.raw.value.auth {
-            self.check_one_way(auth)?;
-            if let Some(auth) = self.way_of(&auth.value, env)? {
-                return Ok(auth);
-            }
+        if let Some(auth) = &self.raw.value.auth
+            && let Some(auth) = self.way_of(&auth.value, env)?
+        {
+            return Ok(auth);
         }
-        let found = spare.map(of_environment).transpose()?.flatten();
+        let found = spare.map(|env| of_environment(env, self.source.secret_files)).transpose()?.flatten();
         found.ok_or_else(|| {
             let others = match spare {
                 Some(_) => ", or set AZURE_CLIENT_SECRET or AZURE_CLIENT_SECRET_FILE",
@@ -159,7 +161,9 @@ impl TenantReader<'_> {
         })
     }
 
-    fn check_one_way(&self, auth: &Spanned<RawAuth>) -> Result<(), Error> {
+    /// Names the two ways if there are two, before other errors: those depend on the way.
+    pub(super) fn check_one_way(&self) -> Result<(), Error> {
+        let Some(auth) = &self.raw.value.auth else { return Ok(()) };
         let raw = &auth.value;
         let ways = [
             ("client_secret", raw.client_secret.is_some()),
@@ -195,16 +199,16 @@ impl TenantReader<'_> {
     }
 
     fn way_of(&self, raw: &RawAuth, env: &Env<'_>) -> Result<Option<Auth>, Error> {
-        let folder = self.source.folder();
+        let (folder, files) = (self.source.folder(), self.source.secret_files);
         if let Some(secret) = &raw.client_secret {
             return self.check("auth.client_secret", secret, secret::given).map(|it| Some(Auth::Secret(it)));
         }
         if let Some(path) = &raw.client_secret_file {
-            let read = |path: &String| secret::in_file(path, folder);
+            let read = |path: &String| secret::in_file(path, folder, files);
             return self.check("auth.client_secret_file", path, read).map(|it| Some(Auth::Secret(it)));
         }
         if let Some(path) = &raw.federated_token_file {
-            let read = |path: &String| secret::in_file(path, folder).map(|_| folder.join(path));
+            let read = |path: &String| secret::in_file(path, folder, files).map(|_| folder.join(path));
             return self
                 .check("auth.federated_token_file", path, read)
                 .map(|it| Some(Auth::FederatedToken(it)));
@@ -237,7 +241,8 @@ impl TenantReader<'_> {
         }
         self.check("auth.certificate_file", path, |path| {
             let key = key.map(|key| folder.join(&key.value));
-            certificate(CertificateFiles { certificate: folder.join(path), key, send_chain })
+            let certificate_files = CertificateFiles { certificate: folder.join(path), key, send_chain };
+            certificate(certificate_files, self.source.secret_files)
         })
     }
 
@@ -276,7 +281,8 @@ impl TenantReader<'_> {
                 return Err(secret::NOT_A_PATH.to_owned());
             }
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            if folder.is_some_and(|folder| !folder.is_dir()) {
+            let must_exist = self.source.secret_files == SecretFiles::Read;
+            if must_exist && folder.is_some_and(|folder| !folder.is_dir()) {
                 return Err(format!("the folder of `{}` does not exist", path.display()));
             }
             Ok(Auth::Delegated(path))

@@ -20,6 +20,18 @@ const CLOUDS: [(&str, &[&str], &str); 4] = [
     ),
 ];
 
+/// Further names of the clouds, as Microsoft and its tools write them. The tenants of GCC are in the global cloud.
+const ALIASES: [(&str, &str); 8] = [
+    ("worldwide", "global"),
+    ("public", "global"),
+    ("gcc", "global"),
+    ("gcc_high", "us_l4"),
+    ("gcch", "us_l4"),
+    ("dod", "us_l5"),
+    ("gcc_dod", "us_l5"),
+    ("21vianet", "china"),
+];
+
 /// The two roots of a cloud; both end in `/`, so that joining a relative path keeps them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cloud {
@@ -32,12 +44,15 @@ pub(super) fn global() -> Cloud {
     named("global").expect("the first row of the table, which a test reads")
 }
 
-/// The cloud that the file calls so.
+/// The cloud that the file calls so: `gcc_high`, `GCC High` and `gcc-high` are one name.
 pub(super) fn named(name: &str) -> Result<Cloud, String> {
-    let known = CLOUDS.iter().find(|(known, ..)| *known == name);
-    let Some((_, [authority, ..], graph)) = known else {
+    let spelled = name.to_ascii_lowercase().replace(['-', ' '], "_");
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == spelled).map(|(_, cloud)| *cloud);
+    let wanted = alias.unwrap_or(&spelled);
+    let Some((_, [authority, ..], graph)) = CLOUDS.iter().find(|(known, ..)| *known == wanted) else {
         let names: Vec<_> = CLOUDS.iter().map(|(name, ..)| *name).collect();
-        let hint = crate::spelling::did_you_mean(name, &names);
+        let all: Vec<_> = names.iter().copied().chain(ALIASES.iter().map(|(alias, _)| *alias)).collect();
+        let hint = crate::spelling::did_you_mean(name, &all);
         return Err(format!(
             "unknown cloud {}{hint}\nallowed here: {} or {{ authority: https://.., graph: https://.. }}",
             super::error::quoted(name),
@@ -114,6 +129,20 @@ mod tests {
                 assert_eq!(root(authority).expect(authority).as_str(), *authority);
             }
         }
+    }
+
+    #[test]
+    fn clouds_have_the_names_that_microsoft_gives_them() {
+        for (alias, name) in
+            [("gcc", "global"), ("GCC High", "us_l4"), ("gcc-high", "us_l4"), ("DoD", "us_l5")]
+        {
+            assert_eq!(named(alias), named(name), "{alias}");
+        }
+        for (alias, cloud) in ALIASES {
+            assert!(CLOUDS.iter().any(|(name, ..)| *name == cloud), "{alias}");
+        }
+        let error = named("gcc_hihg").expect_err("unknown");
+        assert!(error.contains("did you mean `gcc_high`?"), "{error}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde_saphyr::{DefaultMessageFormatter, Location, MessageFormatter as _, Spa
 
 use super::error::{Error, is_plain_key};
 use super::excerpt::excerpt;
-use super::secret::Secret;
+use super::secret::{self, Secret, SecretFiles};
 use crate::{input, spelling};
 
 /// A thousand tenants take some 300 KiB; a file of more than this is not a configuration.
@@ -40,6 +40,7 @@ pub(super) struct RawTenant {
     pub(super) ca_file: Option<Text>,
     pub(super) intake: Option<Spanned<RawIntake>>,
     pub(super) requests_per_second: Option<Text>,
+    pub(super) max_items: Option<Text>,
     pub(super) trust_device_accounts: Option<Text>,
     pub(super) collectors: Option<RawCollectors>,
     pub(super) frozen_after: Option<Text>,
@@ -230,6 +231,7 @@ impl<'de> Deserialize<'de> for RawCloud {
 pub(super) struct Source {
     path: PathBuf,
     text: String,
+    pub(super) secret_files: SecretFiles,
 }
 
 impl Source {
@@ -240,7 +242,7 @@ impl Source {
     }
 
     pub(super) fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
-        Self { path: path.into(), text: text.into() }
+        Self { path: path.into(), text: text.into(), secret_files: SecretFiles::Read }
     }
 
     /// What relative paths in the file are relative to.

@@ -21,7 +21,7 @@ mod web;
 pub mod web_config;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub use self::auth::{Auth, CertificateFiles, ManagedIdentity, read_authorities};
 pub use self::error::Error;
 use self::error::quoted;
 use self::file::{Raw, RawMetrics, Source, Text};
-pub use self::secret::{Credential, Secret, check_intake};
+pub use self::secret::{Credential, Secret, SecretFiles, check_intake};
 pub use self::web::{Probe, Protection, Web};
 use crate::input;
 use crate::model::Timestamp;
@@ -63,7 +63,7 @@ pub struct Config {
 /// Which families are exposed: those allowed, or all where none is named, without those denied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetricsFilter {
-    /// What `allow` adds to, if it is not [`Preset::Full`].
+    /// `allow` adds to it, unless it is [`Preset::Full`].
     pub preset: Preset,
     pub allow: Vec<String>,
     pub deny: Vec<String>,
@@ -74,7 +74,7 @@ pub struct MetricsFilter {
 pub enum Preset {
     #[default]
     Full,
-    /// What the shipped alerts and the Fleet dashboard read.
+    /// Only families that the shipped alerts and the Fleet dashboard read.
     Lean,
 }
 
@@ -110,6 +110,8 @@ pub struct Tenant {
     pub graph: Url,
     /// Items per second that are asked of Graph at most; `None` is the usual.
     pub requests_per_second: Option<u32>,
+    /// Devices, rooms and accounts that are held at most, each.
+    pub max_items: usize,
     /// Authorities in PEM that are trusted beside the system's own; it was there and sound at start.
     pub ca_file: Option<PathBuf>,
     /// On the way to sign-in and Graph.
@@ -314,11 +316,22 @@ pub fn load(
     env: &dyn Fn(&str) -> Option<String>,
     known_metrics: &[&str],
 ) -> Result<Config, Error> {
+    load_with(args, env, known_metrics, SecretFiles::Read)
+}
+
+/// The same, on a machine that may not have the secrets.
+pub fn load_with(
+    args: &cli::ServeArgs,
+    env: &dyn Fn(&str) -> Option<String>,
+    known_metrics: &[&str],
+    secret_files: SecretFiles,
+) -> Result<Config, Error> {
     let env = |name: &str| cleaned(env(name));
-    let source = match &args.config.file {
+    let mut source = match &args.config.file {
         Some(path) => Source::read(path)?,
         None => Source::new("", ""),
     };
+    source.secret_files = secret_files;
     checked(args, &source, &env, known_metrics)
 }
 
@@ -367,7 +380,10 @@ fn checked(
     let metrics = metrics_filter(source, &raw.metrics.unwrap_or_default(), known_metrics)?;
     let tenants = match raw.tenants.unwrap_or_default() {
         listed if listed.is_empty() => {
-            vec![tenant::of_environment(env)?.ok_or(Error::NoTenant { file: args.config.file.clone() })?]
+            vec![
+                tenant::of_environment(env, source.secret_files)?
+                    .ok_or(Error::NoTenant { file: args.config.file.clone() })?,
+            ]
         }
         listed => tenant::of_file(source, &listed, env)?,
     };
@@ -391,10 +407,16 @@ fn checked(
 }
 
 impl Config {
-    /// As a configuration file, with defaults filled in and secrets hidden.
-    pub fn print(&self) -> String {
-        print::file(self)
+    /// As a configuration file, with defaults filled in and secrets hidden. Flags are comments before it.
+    pub fn print(&self, otlp: &otlp::Otlp, log: &cli::LogArgs) -> String {
+        print::flags(self, otlp, log) + &print::file(self)
     }
+}
+
+/// The address that `--simulator.listen-address` names.
+pub fn simulator(args: &cli::DemoArgs) -> Result<Option<SocketAddr>, Error> {
+    let addresses = web::addresses("--simulator.listen-address", args.simulator_address.as_slice())?;
+    Ok(addresses.first().copied())
 }
 
 /// The configuration of `demo`: one tenant whose sign-in and Graph are both the simulated one at this root.
@@ -430,6 +452,7 @@ pub fn demo(
         authority: root.clone(),
         graph: root,
         requests_per_second: Some(RATE),
+        max_items: tenant::HIGHEST_MAX_ITEMS,
         ca_file: None,
         proxies: Proxies::default(), // sign-in and Graph are on this machine
         trust_device_accounts: Trust::Auto,
@@ -460,10 +483,7 @@ pub fn demo(
     Ok(Config {
         tenants: vec![tenant],
         web: Web::read(&args.web)?,
-        intake_addresses: match &args.intake.listen_addresses[..] {
-            [] => vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
-            given => web::addresses("--intake.listen-address", given)?,
-        },
+        intake_addresses: web::addresses("--intake.listen-address", &args.intake.listen_addresses)?,
         shard: Shard::default(),
         storage_path: args.storage.path.clone(),
         idle_after: None, // nobody's quota is spared, and an hour may be over in a second

@@ -2,9 +2,43 @@
 
 use serde_json::{Map, Value, json};
 
+use super::otlp::Otlp;
 use super::{Auth, Collectors, Config, Credential, Enabled, Secret, SourceSettings, Tenant, Trust, duration};
+use crate::cli;
 use crate::model::State;
 use crate::model::site::Site;
+
+/// The settings that are flags or `OTEL_*` variables, each on a line of comment. An address of OTLP is without its headers.
+pub(super) fn flags(config: &Config, otlp: &Otlp, log: &cli::LogArgs) -> String {
+    let web = &config.web;
+    let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let on = |set: bool| set.then(|| "true".to_owned());
+    let url = |endpoint: Option<&super::otlp::Endpoint>| endpoint.map(|endpoint| endpoint.url.to_string());
+    let addresses =
+        |all: &[std::net::SocketAddr]| all.iter().map(|one| Some(one.to_string())).collect::<Vec<_>>();
+    let one = |name: &'static str, value: Option<String>| (name, vec![value]);
+    let settings = [
+        ("--web.listen-address", addresses(&web.listen_addresses)),
+        one("--web.systemd-socket", on(web.systemd_socket)),
+        one("--web.config.file", path(&web.config_file)),
+        one("--web.telemetry-path", Some(web.telemetry_path.clone())),
+        one("--web.external-url", web.external_url.as_ref().map(ToString::to_string)),
+        one("--web.enable-lifecycle", on(web.lifecycle)),
+        ("--intake.listen-address", addresses(&config.intake_addresses)),
+        one("--storage.path", path(&config.storage_path)),
+        one("--shard.index", Some(config.shard.index().to_string())),
+        one("--shard.count", Some(config.shard.count().to_string())),
+        one("otlp metrics", url(otlp.metrics.as_ref().map(|metrics| &metrics.endpoint))),
+        one("otlp logs", url(otlp.logs.as_ref())),
+        one("otlp traces", url(otlp.traces.as_ref().map(|traces| &traces.endpoint))),
+        one("--log.level", Some(format!("{:?}", log.level.unwrap_or_default()).to_lowercase())),
+        one("--log.format", Some(format!("{:?}", log.format.unwrap_or_default()).to_lowercase())),
+    ];
+    let lines = settings.into_iter().flat_map(|(name, values)| {
+        values.into_iter().flatten().map(move |value| format!("# {name}={value}\n"))
+    });
+    lines.collect()
+}
 
 /// What it prints can be read again, as JSON is YAML: it makes the same configuration where secrets are in files.
 pub(super) fn file(config: &Config) -> String {
@@ -28,6 +62,7 @@ fn tenant(tenant: &Tenant) -> Value {
         "ca_file": tenant.ca_file,
         "intake": tenant.intake.as_ref().map(|intake| credential("secret", intake)),
         "requests_per_second": tenant.requests_per_second,
+        "max_items": tenant.max_items,
         "trust_device_accounts": match tenant.trust_device_accounts {
             Trust::Auto => "auto",
             Trust::Yes => "true",

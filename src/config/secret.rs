@@ -88,9 +88,25 @@ pub(super) fn given(secret: &Secret) -> Result<Credential, String> {
 
 pub(super) const NOT_A_PATH: &str = "looks like the secret itself; give the path of a file that holds it";
 
+/// Selects whether the files with secrets must exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretFiles {
+    /// They exist, and their content is sound.
+    Read,
+    /// Only their names are checked, as on a machine that never has the secrets.
+    Skip,
+}
+
 /// Checks that a file holds a secret, without keeping it; `folder` is what a relative path is relative to.
-pub(super) fn in_file(text: &str, folder: &Path) -> Result<Credential, String> {
+pub(super) fn in_file(text: &str, folder: &Path, files: SecretFiles) -> Result<Credential, String> {
     let path = folder.join(text);
+    if files == SecretFiles::Skip {
+        return if looks_like_a_secret(text) {
+            Err(NOT_A_PATH.to_owned())
+        } else {
+            Ok(Credential::SecretFile(path))
+        };
+    }
     match read_file(&path) {
         Ok(_) => Ok(Credential::SecretFile(path)),
         Err(_) if looks_like_a_secret(text) => Err(NOT_A_PATH.to_owned()),
@@ -131,7 +147,10 @@ pub fn check_intake(secret: &Secret) -> Result<(), String> {
 }
 
 /// Checks that this secret, as given or in its file, may guard an intake.
-pub(super) fn for_intake(credential: Credential) -> Result<Credential, String> {
+pub(super) fn for_intake(credential: Credential, files: SecretFiles) -> Result<Credential, String> {
+    if files == SecretFiles::Skip && matches!(credential, Credential::SecretFile(_)) {
+        return Ok(credential);
+    }
     let secret = credential.read().map_err(|error| error.to_string())?;
     match check_intake(&secret) {
         Ok(()) => Ok(credential),
@@ -211,7 +230,7 @@ mod tests {
             ("large", "is larger than 65536 bytes"),
             ("folder", "is not a regular file"),
         ] {
-            let error = in_file(name, folder.path()).expect_err(name);
+            let error = in_file(name, folder.path(), SecretFiles::Read).expect_err(name);
             assert_eq!(error, format!("the secret file `{}` {reason}", folder.path().join(name).display()));
         }
     }
@@ -250,7 +269,8 @@ mod tests {
 
     #[test]
     fn a_secret_in_place_of_a_path_is_not_shown() {
-        let error = in_file("aB3~Q.0123456789_abcdefghijklmnopqrstuv", Path::new("")).expect_err("no file");
+        let error = in_file("aB3~Q.0123456789_abcdefghijklmnopqrstuv", Path::new(""), SecretFiles::Read)
+            .expect_err("no file");
         assert_eq!(error, "looks like the secret itself; give the path of a file that holds it");
     }
 }

@@ -9,7 +9,7 @@ use super::auth;
 use super::cloud::{self, Cloud};
 use super::error::{Error, quoted};
 use super::file::{RawCloud, RawIntake, RawTenant, Source, Text};
-use super::secret::{self, Credential};
+use super::secret::{self, Credential, SecretFiles};
 use super::{Collectors, DEFAULT_FROZEN_AFTER, Env, Tenant, Trust, duration, proxies};
 use crate::model::Timestamp;
 use crate::model::privacy::Privacy;
@@ -23,10 +23,16 @@ const MAX_NAME_LENGTH: usize = 63;
 /// Items per second that may be asked for: far beyond what Graph allows, and what a simulated tenant still answers.
 const HIGHEST_RATE: u32 = 1_000;
 
+/// Devices, rooms and accounts of a tenant, each: as many as fit 300 MiB. A Graph that sends more is more likely broken.
+const DEFAULT_MAX_ITEMS: usize = 10_000;
+
+/// Twice the largest fleet that is tested.
+pub(super) const HIGHEST_MAX_ITEMS: usize = 100_000;
+
 /// The tenant that the environment describes; none where it names nothing of one.
-pub(super) fn of_environment(env: &Env<'_>) -> Result<Option<Tenant>, Error> {
+pub(super) fn of_environment(env: &Env<'_>, files: SecretFiles) -> Result<Option<Tenant>, Error> {
     let (tenant_id, client_id) = (env("AZURE_TENANT_ID"), env("AZURE_CLIENT_ID"));
-    let auth = auth::of_environment(env)?;
+    let auth = auth::of_environment(env, files)?;
     if tenant_id.is_none() && client_id.is_none() && auth.is_none() {
         return Ok(None);
     }
@@ -58,6 +64,7 @@ pub(super) fn of_environment(env: &Env<'_>) -> Result<Option<Tenant>, Error> {
         authority,
         graph,
         requests_per_second: None,
+        max_items: DEFAULT_MAX_ITEMS,
         ca_file: None,
         proxies: proxies(env)?,
         trust_device_accounts: Trust::Auto,
@@ -107,6 +114,7 @@ impl TenantReader<'_> {
         let raw = &self.raw.value;
         let name = self.required("name", raw.name.as_ref(), check_name)?;
         let tenant_id = self.required("tenant_id", raw.tenant_id.as_ref(), check_tenant_id)?;
+        self.check_one_way()?;
         let client_id = self.client_id()?;
         let auth = self.auth(env, spare)?;
         let Cloud { authority, graph } = self.cloud()?;
@@ -130,6 +138,12 @@ impl TenantReader<'_> {
             authority,
             graph,
             requests_per_second: self.requests_per_second()?,
+            max_items: self.optional(
+                "max_items",
+                raw.max_items.as_ref(),
+                DEFAULT_MAX_ITEMS,
+                check_max_items,
+            )?,
             ca_file: self.ca_file()?,
             proxies: proxies(env)?,
             trust_device_accounts,
@@ -167,11 +181,15 @@ impl TenantReader<'_> {
         let Some(intake) = &self.raw.value.intake else { return Ok(None) };
         match &intake.value {
             RawIntake { secret: Some(secret), secret_file: None } => self
-                .check("intake.secret", secret, |secret| secret::given(secret).and_then(secret::for_intake))
+                .check("intake.secret", secret, |secret| {
+                    secret::given(secret).and_then(|secret| secret::for_intake(secret, SecretFiles::Read))
+                })
                 .map(Some),
             RawIntake { secret: None, secret_file: Some(path) } => self
                 .check("intake.secret_file", path, |path| {
-                    secret::in_file(path, self.source.folder()).and_then(secret::for_intake)
+                    let files = self.source.secret_files;
+                    let secret = secret::in_file(path, self.source.folder(), files);
+                    secret.and_then(|secret| secret::for_intake(secret, files))
                 })
                 .map(Some),
             RawIntake { secret: Some(_), secret_file: Some(path) } => {
@@ -306,6 +324,16 @@ fn check_tenant_id(text: &str) -> Result<String, String> {
         return Ok(text.to_ascii_lowercase());
     }
     check_guid(text).map_err(|reason| format!("{reason}, nor a domain like contoso.onmicrosoft.com"))
+}
+
+fn check_max_items(text: &str) -> Result<usize, String> {
+    let most = text.parse().ok().filter(|most| (1..=HIGHEST_MAX_ITEMS).contains(most));
+    most.ok_or_else(|| {
+        format!(
+            "{} is no number from 1 to {HIGHEST_MAX_ITEMS}; write it like {DEFAULT_MAX_ITEMS}",
+            quoted(text)
+        )
+    })
 }
 
 fn check_rate(text: &str) -> Result<u32, String> {

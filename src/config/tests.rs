@@ -136,7 +136,7 @@ fn signed_in_otherwise(fabrikam: &Tenant) -> [Tenant; 4] {
 fn what_is_printed_is_the_same_configuration_without_its_secrets() {
     let config = load_file(Path::new("tests/config/good.yaml"), &[]);
     let config = config.expect("sound");
-    let printed = config.print();
+    let printed = config.print(&otlp::Otlp::default(), &cli::LogArgs::default());
     assert!(!printed.contains("hunter2") && !printed.contains("0123456789abcdef"), "{printed}");
     let folder = tempfile::tempdir().expect("a directory");
     let file = folder.path().join("printed.yaml");
@@ -144,7 +144,8 @@ fn what_is_printed_is_the_same_configuration_without_its_secrets() {
     let here = std::env::current_dir().expect("a directory");
     let absolute = printed.replace("\"tests/config/", &format!("\"{}/tests/config/", here.display()));
     fs::write(&file, absolute.replace("<redacted>", "0123456789abcdef0123456789abcdef")).expect("written");
-    let again = load_file(&file, &[]).expect("what is printed can be read").print();
+    let again = load_file(&file, &[]).expect("what is printed can be read");
+    let again = again.print(&otlp::Otlp::default(), &cli::LogArgs::default());
     assert_eq!(again.replace(&format!("{}/", here.display()), ""), printed);
 }
 
@@ -162,6 +163,7 @@ fn a_file_with_every_key_is_read_in_full() {
         authority: url("https://login.microsoftonline.us/"),
         graph: url("https://graph.microsoft.us/"),
         requests_per_second: Some(10),
+        max_items: 20_000,
         ca_file: None,
         proxies: Proxies::default(),
         trust_device_accounts: Trust::No,
@@ -205,6 +207,7 @@ fn a_file_with_every_key_is_read_in_full() {
         authority: url("http://127.0.0.1:10065/"),
         graph: url("http://[::1]:10065/graph/"),
         requests_per_second: None,
+        max_items: 10_000,
         ca_file: None,
         proxies: Proxies::default(),
         trust_device_accounts: Trust::Auto,

@@ -10,7 +10,9 @@ use tokio::time::Instant;
 
 use crate::graph::Client;
 use crate::graph::auth::Token;
+use crate::graph::body;
 use crate::graph::error::Error;
+use crate::graph::json::Scalar;
 use crate::graph::operation::Operation;
 use crate::graph::page::shape;
 use crate::graph::record::Answer as Recorded;
@@ -123,11 +125,12 @@ impl Client {
             url,
             body: Some(&body),
             items: urls.len(),
+            most: body::MAX_BATCH_BYTES,
         };
         let now = self.clock.now().seconds();
         let read = |reply: Reply| {
-            self.note_items(operation.name, batch.version, &urls, &reply.body);
-            Ok((decode(&reply.body, urls.len(), now)?, reply.token))
+            self.note_items(operation.name, batch.version, &urls, &reply.body.bytes);
+            Ok((decode(&reply.body.bytes, urls.len(), now)?, reply.token))
         };
         self.exchange(&outgoing, deadline, read).await
     }
@@ -212,12 +215,13 @@ impl Answer {
             }
             return self.body.ok_or_else(|| Error::malformed("an item of $batch without a body").into());
         }
-        let headers = self.headers.unwrap_or_default();
-        let header = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
-        let header = header.map(|(_, value)| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        let retry_after = match self.headers.unwrap_or_default().retry_after {
+            Scalar::Text(value) => retry::retry_after(&value, now),
+            Scalar::Number(seconds) => retry::retry_after(&seconds.to_string(), now),
+            Scalar::Other => None,
+        };
         let body = self.body.as_deref().map_or("", RawValue::get);
         let error = Error::from_status(status, body.as_bytes());
-        let retry_after = header.and_then(|value| retry::retry_after(&value, now));
         Err(Failure { error, retry_after, challenge: None })
     }
 }
@@ -247,7 +251,7 @@ mod tests {
 
     #[test]
     fn items_are_numbered_by_place() {
-        let body: Value = serde_json::from_slice(&encode(&["/a", "/b"])).expect("JSON");
+        let body: serde_json::Value = serde_json::from_slice(&encode(&["/a", "/b"])).expect("JSON");
         assert_eq!(body["requests"][1], serde_json::json!({"id": "1", "method": "GET", "url": "/b"}));
     }
 }

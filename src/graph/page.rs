@@ -7,13 +7,13 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 use url::Url;
 
 use crate::graph::Client;
 use crate::graph::error::Error;
+use crate::graph::json::{Items, Scalar, off_worker};
 use crate::graph::operation::Operation;
 use crate::input::json;
 
@@ -76,11 +76,24 @@ pub struct Pages<'c> {
 
 #[derive(Deserialize)]
 struct Envelope {
-    value: Option<Vec<Box<RawValue>>>,
+    value: Option<Items<MAX_ITEMS>>,
     #[serde(rename = "@odata.nextLink", default)]
-    next_link: Value,
+    next_link: Scalar,
     #[serde(rename = "@odata.count", default)]
-    count: Value,
+    count: Scalar,
+}
+
+impl Page {
+    /// Reads each item. Those of a large page leave the workers of the runtime to other tasks meanwhile.
+    pub fn read<T>(&self, read: impl FnMut(&RawValue) -> T) -> Vec<T> {
+        read_all(&self.items, read)
+    }
+}
+
+/// Reads each of these records, as [`Page::read`] does.
+pub fn read_all<T>(items: &[Box<RawValue>], mut read: impl FnMut(&RawValue) -> T) -> Vec<T> {
+    let bytes = items.iter().map(|item| item.get().len()).sum();
+    off_worker(bytes, || items.iter().map(|item| read(item)).collect())
 }
 
 impl<'c> Pages<'c> {
@@ -110,9 +123,9 @@ impl<'c> Pages<'c> {
         if self.visited.len() > MAX_PAGES {
             return Err(Error::malformed(format!("the collection has more than {MAX_PAGES} pages")));
         }
-        let body = self.client.get(self.operation, url.clone(), self.deadline).await;
+        let page = self.client.get(self.operation, url.clone(), self.deadline).await;
         let is_first = self.visited.len() == 1;
-        let mut page = decode(&body.map_err(|error| if is_first { error } else { error.of_part() })?)?;
+        let mut page = page.map_err(|error| if is_first { error } else { error.of_part() })?;
         page.items.retain(|item| self.is_new(item));
         self.tally.add(page.items.len(), page.count);
         // A link that is refused costs what is behind it, and not the page it came with.
@@ -125,7 +138,7 @@ impl<'c> Pages<'c> {
         let keyed: Keyed = json::object(item.get().as_bytes()).unwrap_or_default();
         keyed
             .id
-            .as_str()
+            .text()
             .filter(|id| !id.is_empty())
             .is_none_or(|id| self.seen.insert(self.hasher.hash_one(id)))
     }
@@ -135,20 +148,16 @@ impl<'c> Pages<'c> {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Keyed {
-    id: Value,
+    id: Scalar,
 }
 
 /// Reads the envelope of a collection.
 pub(super) fn decode(body: &[u8]) -> Result<Page, Error> {
     let envelope: Envelope = json::object(body).map_err(|error| Error::malformed(shape(body, &error)))?;
     let items = envelope.value.ok_or_else(|| Error::malformed("a collection without `value`"))?;
-    if items.len() > MAX_ITEMS {
-        return Err(Error::malformed(format!("a page of more than {MAX_ITEMS} items")));
-    }
-    let count = envelope.count.as_u64().and_then(|count| usize::try_from(count).ok());
     // Some services end a list with an empty link.
-    let next_link = envelope.next_link.as_str().map(str::trim).filter(|link| !link.is_empty());
-    Ok(Page { items, count, next_link: next_link.map(str::to_owned) })
+    let next_link = envelope.next_link.text().map(str::trim).filter(|link| !link.is_empty());
+    Ok(Page { items: items.0, count: envelope.count.count(), next_link: next_link.map(str::to_owned) })
 }
 
 impl Drop for Pages<'_> {

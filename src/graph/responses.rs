@@ -2,20 +2,24 @@
 //! JSON body belongs (msgraph-sdk-java#2472).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{self, MapAccess, Visitor};
+use serde_json::Deserializer;
 use serde_json::value::RawValue;
-use serde_json::{Deserializer, Value};
 
+use crate::graph::batch::MAX_ITEMS;
+use crate::graph::json::{Items, Scalar};
 use crate::input::json;
 
 /// One answer, its members not yet trusted.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Answer {
-    id: Value,
-    status: Value,
-    pub(super) headers: Option<BTreeMap<String, Value>>,
+    id: Scalar,
+    status: Scalar,
+    pub(super) headers: Option<Headers>,
     pub(super) body: Option<Box<RawValue>>,
     /// Its body is not JSON.
     #[serde(skip)]
@@ -25,7 +29,43 @@ pub(super) struct Answer {
 /// Each answer is read by itself: an odd one must not cost the others.
 #[derive(Deserialize)]
 struct Responses {
-    responses: Vec<Box<RawValue>>,
+    responses: Items<MAX_ANSWERS>,
+}
+
+/// Answers in one envelope. Some may belong to no request.
+const MAX_ANSWERS: usize = 2 * MAX_ITEMS;
+
+/// The header of an item that says how long to wait.
+#[derive(Default)]
+pub(super) struct Headers {
+    pub(super) retry_after: Scalar,
+}
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(HeadersVisitor)
+    }
+}
+
+struct HeadersVisitor;
+
+impl<'de> Visitor<'de> for HeadersVisitor {
+    type Value = Headers;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("headers")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut headers: A) -> Result<Headers, A::Error> {
+        let mut found = Headers::default();
+        while let Some(name) = headers.next_key::<Scalar>()? {
+            let value = headers.next_value()?;
+            if name.text().is_some_and(|name| name.eq_ignore_ascii_case("retry-after")) {
+                found.retry_after = value;
+            }
+        }
+        Ok(found)
+    }
 }
 
 /// Places after a broken answer that are tried as the start of the next one: each may cost a look at the whole rest.
@@ -35,7 +75,7 @@ const MAX_TRIES: usize = 100;
 pub(super) fn read(body: &[u8]) -> Result<Vec<Answer>, serde_json::Error> {
     match json::object::<Responses>(body) {
         Ok(Responses { responses }) => {
-            Ok(responses.iter().filter_map(|answer| json::object(answer.get().as_bytes()).ok()).collect())
+            Ok(responses.0.iter().filter_map(|answer| json::object(answer.get().as_bytes()).ok()).collect())
         }
         Err(error) => {
             let salvaged = salvage(body);
@@ -47,16 +87,12 @@ pub(super) fn read(body: &[u8]) -> Result<Vec<Answer>, serde_json::Error> {
 impl Answer {
     /// The place of its request.
     pub(super) fn place(&self) -> Option<usize> {
-        match &self.id {
-            Value::String(id) => id.parse().ok(),
-            Value::Number(id) => usize::try_from(id.as_u64()?).ok(),
-            _ => None,
-        }
+        self.id.count().or_else(|| self.id.text()?.parse().ok())
     }
 
     /// An HTTP status; anything else would be a label value of a stranger's choice.
     pub(super) fn status(&self) -> Option<u16> {
-        let status = u16::try_from(self.status.as_u64()?).ok()?;
+        let status = u16::try_from(self.status.count()?).ok()?;
         (100..600).contains(&status).then_some(status)
     }
 
@@ -71,7 +107,7 @@ fn salvage(body: &[u8]) -> Vec<Answer> {
     let mut answers: Vec<Answer> = Vec::new();
     let mut rest = list(body).unwrap_or_default();
     let mut tries = 0..MAX_TRIES;
-    while let Some((answer, after)) = next(rest, &mut tries) {
+    while let Some((answer, after)) = next(rest, &mut tries).filter(|_| answers.len() < MAX_ANSWERS) {
         answers.push(answer);
         rest = after;
     }
@@ -182,7 +218,7 @@ mod tests {
             Some(&[one, (Some(3), Some(503), true), two]),
         );
         let read = read(format!(r#"{{"responses":[{broken}]}}"#).as_bytes()).expect("one answer");
-        assert!(read[0].headers.as_ref().is_some_and(|headers| headers["Retry-After"] == "7"));
+        assert!(read[0].headers.as_ref().is_some_and(|headers| headers.retry_after == Scalar::Text("7".to_owned())));
     }
 
     #[test]

@@ -217,7 +217,7 @@ impl Points {
 }
 
 /// The unit as OpenTelemetry spells it. What stands in braces is for people: receivers append nothing for it.
-fn unit(of_name: &str) -> &str {
+pub fn unit(of_name: &str) -> &str {
     match of_name {
         "seconds" => "s",
         "bytes" => "By",

@@ -244,10 +244,31 @@ fn address_of(demo: &mut Program) -> String {
 #[test]
 fn help_and_version_are_no_errors() {
     let version = run("--version", 0).out;
-    assert_eq!(version, concat!("teams-rooms-exporter ", env!("CARGO_PKG_VERSION"), "\n"));
+    let revision =
+        version.strip_prefix(concat!("teams-rooms-exporter ", env!("CARGO_PKG_VERSION"), " (revision "));
+    assert!(revision.is_some_and(|revision| revision.ends_with(")\n")), "{version}");
     let help = run("--help", 0);
     contains(&help.out, &["demo", "check", "--config.file", "--web.listen-address", "--storage.path"]);
     assert!(help.err.is_empty(), "{}", help.err);
+}
+
+#[test]
+fn shells_and_manuals_know_every_command() {
+    for (shell, begins) in
+        [("bash", "complete -F _teams__rooms__exporter"), ("zsh", "#compdef teams-rooms-exporter")]
+    {
+        contains(&run(&format!("completions {shell}"), 0).out, &[begins, "healthcheck", "--web.config.file"]);
+    }
+    contains(&run("completions fish", 0).out, &["complete -c teams-rooms-exporter", "healthcheck"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    run(&format!("man {}", folder.path().display()), 0);
+    let page = |name: &str| std::fs::read_to_string(folder.path().join(name)).expect("a page");
+    contains(
+        &page("teams-rooms-exporter.1"),
+        &[".TH teams-rooms-exporter 1", "Examples:", "\\-\\-storage.path"],
+    );
+    contains(&page("teams-rooms-exporter-check.1"), &["\\-\\-no\\-secrets"]);
+    contains(&run("man /nowhere", 1).err, &["cannot write to /nowhere"]);
 }
 
 #[test]
@@ -307,9 +328,10 @@ fn a_closed_pipe_is_no_error() {
 }
 
 #[test]
-fn the_catalogue_prints_as_table_and_markdown() {
+fn the_catalogue_prints_as_table_markdown_and_registry() {
     contains(&run("metrics", 0).out, &["teams_rooms_up{tenant}", "gauge, stable"]);
-    contains(&run("metrics --format markdown", 0).out, &["| `teams_rooms_up` | gauge | tenant |"]);
+    contains(&run("metrics --format markdown", 0).out, &["| `teams_rooms_up` | gauge | tenant | stable |"]);
+    contains(&run("metrics --format weaver", 0).out, &[r#""metric_name": "teams_rooms_up""#]);
 }
 
 /// Waits until every source has been tried.
@@ -358,8 +380,12 @@ fn demo_tells_its_address_and_serves_until_it_is_asked_to_stop() {
         wait_for_metrics(&address, "/metrics", &["\nteams_rooms_up{tenant=\"demo\"} 1\n"]);
         let rooms =
             |metrics: &str| metrics.lines().filter(|line| line.starts_with("teams_rooms_room_info{")).count();
-        wait_until(&address, "/metrics", |metrics| rooms(metrics) >= 12); // some of them without a device
-        contains(&get(&address, "/").1, &["Tenant demo"]);
+        let announced = demo.out.text.split(" simulated rooms").next().and_then(|number| number.parse().ok());
+        let announced: usize = announced.expect("demo says how many rooms there are");
+        assert!(announced > 12, "some are without a device");
+        wait_until(&address, "/metrics", |metrics| rooms(metrics) == announced);
+        let shown = format!("<b>{announced} rooms</b>");
+        contains(&get(&address, "/").1, &["Tenant demo", &shown, "<th>Building</th><th>Owner</th>"]);
 
         demo.signal(signal);
         let stopping = Instant::now();
@@ -589,8 +615,17 @@ async fn check_says_what_is_wrong_and_what_to_do() {
         "8 rooms without a verdict: TeamworkDevice.Read.All or User.Read.All, LicenseAssignment.Read.All";
     check(&sim, &[], good, 1, &[no_ids]);
 
-    sim.set_faults(parse(&["forbidden"]));
+    sim.set_roles(&["TeamworkDevice.Read.All", "Place.Read.All"]);
+    sim.set_faults(parse(&["no_source=places"]));
     let settings = Settings::tenant(&sim.url(), good);
+    let without_places = run(&settings.line("rooms"), 0);
+    contains(
+        &without_places.err,
+        &["level=error", "msg=\"not read\" tenant=contoso collector=places state=retired"],
+    );
+    assert_eq!(without_places.err.lines().count(), 1, "{}", without_places.err);
+
+    sim.set_faults(parse(&["forbidden"]));
     let rooms = run(&settings.line("rooms"), 1);
     contains(&rooms.err, &["level=error", "403 Forbidden"]);
     hides_tokens(&sim, &rooms);
@@ -686,11 +721,66 @@ fn check_reads_the_configuration_and_prints_it_without_asking_anybody() {
     let printed = run(&settings.line("check --print-config"), 0);
     contains(&printed.out, &["\"client_secret\": \"<redacted>\"", "\"interval\": \"2m\""]);
     assert!(!printed.out.contains(CLIENT_SECRET));
+    let flags = "--web.listen-address=:9 --web.enable-lifecycle --storage.path=kept --shard.count=3 --shard.index=1 \
+                 --otlp.endpoint=http://localhost:4318 --log.level=debug";
+    let all = run(&settings.line(&format!("check --print-config {flags}")), 0).out;
+    let shown = ["[::]:9", "true", "kept", "1", "3", "http://localhost:4318/v1/metrics", "debug", "logfmt"];
+    let lines: Vec<&str> = all
+        .lines()
+        .filter_map(|line| line.strip_prefix("# ")?.split_once('='))
+        .map(|(_, value)| value)
+        .collect();
+    assert!(shown.iter().all(|value| lines.contains(value)), "{all}");
+    contains(&run(&settings.line("check --config-only --web.listen-address=here"), 2).err, &["`here`"]);
+    // What is printed is a configuration again.
+    let again = Settings::new(&all.replace("<redacted>", CLIENT_SECRET));
+    assert_eq!(run(&again.line(&format!("check --print-config {flags}")), 0).out, all);
     let broken = Settings::new("tenants: []\nidle_afte: 1h\n");
     contains(
         &run(&broken.line("check --config-only"), 2).err,
         &["exporter.yaml:2:1", "did you mean `idle_after`"],
     );
+}
+
+#[test]
+fn a_configuration_is_checked_where_its_secrets_are_not() {
+    let tenant = |name: &str, auth: &str| {
+        format!(
+            "  - {{ name: {name}, tenant_id: {TENANT_ID}, client_id: {CLIENT_ID}, auth: {{ {auth} }}, \
+             intake: {{ secret_file: /nowhere/intake }} }}\n"
+        )
+    };
+    let ways = [
+        ("a", "client_secret_file: /nowhere/secret"),
+        ("b", "certificate_file: /nowhere/cert.pem, certificate_key_file: /nowhere/key.pem"),
+        ("c", "federated_token_file: /nowhere/token"),
+        ("d", "delegated: { refresh_token_file: /nowhere/refresh_token }"),
+    ];
+    for (name, auth) in ways {
+        let settings = Settings::new(&format!("tenants:\n{}", tenant(name, auth)));
+        let valid = run(&settings.line("check --no-secrets"), 0).out;
+        assert_eq!(valid, "the configuration is valid; tenants: 1\n");
+        contains(&run(&settings.line("check --config-only"), 2).err, &["/nowhere/"]);
+    }
+    let pasted = Settings::new(&format!(
+        "tenants:\n{}",
+        tenant("a", "client_secret_file: aB3~Q.0123456789_abcdefghijklm")
+    ));
+    contains(&run(&pasted.line("check --no-secrets"), 2).err, &["looks like the secret itself"]);
+    let short = Settings::new(&format!(
+        "tenants:\n{}",
+        tenant("a", "client_secret: x").replace("secret_file: /nowhere/intake", "secret: short")
+    ));
+    contains(&run(&short.line("check --no-secrets"), 2).err, &["fewer than 32 characters"]);
+}
+
+#[test]
+fn two_ways_to_sign_in_are_both_named() {
+    let settings = Settings::new(&format!(
+        "tenants:\n  - name: a\n    tenant_id: {TENANT_ID}\n    client_id: {CLIENT_ID}\n    \
+         auth: {{ client_secret: x, managed_identity: {{}} }}\n"
+    ));
+    contains(&run(&settings.line("check"), 2).err, &["has both client_secret and managed_identity"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -718,6 +808,28 @@ async fn logs_are_logfmt_and_hold_neither_secret_nor_token() {
     assert!(!metrics.contains(CLIENT_SECRET));
 }
 
+/// Pipes in place of the state file and of its temporary file: opening one would never return.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn planted_pipes_hold_up_neither_start_nor_end() {
+    let sim = start_tenant(3, &[]).await;
+    let settings = Settings::tenant(&sim.url(), CLIENT_SECRET);
+    let storage = tempfile::tempdir().expect("a folder");
+    let [file, new] = ["contoso.json", "contoso.json.new"].map(|name| storage.path().join(name));
+    for path in [&file, &new] {
+        assert!(Command::new("mkfifo").arg(path).status().expect("coreutils").success());
+    }
+    let line = format!("serve --web.listen-address=127.0.0.1:0 --storage.path={}", storage.path().display());
+    let mut exporter = Program::start(&settings.line(&line));
+    exporter.err.wait_for(&["nothing restored", "not a regular file"]);
+    exporter.err.wait_for(&["collected", "collector=devices"]);
+    let asked = Instant::now();
+    exporter.signal("TERM");
+    let ended = exporter.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    assert!(std::fs::symlink_metadata(&file).expect("written").is_file() && !new.exists());
+}
+
 #[test]
 fn demo_takes_an_incident() {
     let mut demo = Program::start("demo --rooms 3 --speed 0 --web.listen-address 127.0.0.1:0");
@@ -727,7 +839,7 @@ fn demo_takes_an_incident() {
         (address.replace("localhost", "127.0.0.1"), format!("/{path}"))
     };
     let (sim, _) = of_line(&demo.out.wait_for(&["/_sim/"]));
-    let (intake, path) = of_line(&demo.out.wait_for(&["tell an incident to:"]));
+    let (intake, path) = of_line(&demo.out.wait_for(&["incident webhook:"]));
     wait_until_ready(&address);
     let (status, incident) = get(&sim, "/_sim/incident?signal=Heartbeat");
     assert_eq!((status, post(&intake, &path, &incident)), (200, 204));
@@ -738,6 +850,50 @@ fn demo_takes_an_incident() {
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     let secret = path.rsplit('/').next().expect("the last part");
     assert!(secret.len() >= 32 && !ended.err.contains(secret), "{}", ended.err);
+}
+
+/// Each breakage by its command, seen in a scrape; then all is repaired. A second demo takes free ports.
+#[test]
+fn a_running_demo_is_broken_and_repaired_by_commands() {
+    let mut demo = Program::start(
+        "demo --rooms 30 --speed 0 --web.listen-address 127.0.0.1:0 --simulator.listen-address 127.0.0.1:0",
+    );
+    let address = address_of(&mut demo);
+    let command = demo.out.wait_for(&["demo break camera --simulator.url http://127.0.0.1:"]);
+    let url = command.rsplit(' ').next().expect("the URL").to_owned();
+    wait_until_ready(&address);
+    let families =
+        |names: &[&str]| names.iter().map(|name| format!("name[]={name}")).collect::<Vec<_>>().join("&");
+    let all = families(&[
+        "teams_rooms_room_problem",
+        "teams_rooms_collector_state",
+        "teams_rooms_incidents_open",
+        "teams_rooms_room_up",
+    ]);
+    let path = format!("/metrics?{all}");
+    for (what, said, shown) in [
+        ("camera", "is unplugged", "problem=\"room_camera\",area=\"room\"} 1"),
+        ("incident", "has sent a critical incident", "incident_severity=\"critical\"} 1"),
+        ("permission", "Presence.Read.All is revoked", "collector=\"presence\",state=\"forbidden\"} 1"),
+    ] {
+        let broken = run(&format!("demo break {what} --simulator.url {url}"), 0);
+        contains(
+            &broken.out,
+            &[said, &format!("Watch it on http://{}", address.replace("127.0.0.1", "localhost"))],
+        );
+        wait_for_metrics(&address, &path, &[shown]);
+    }
+    let up = get(&address, &path).1.matches("teams_rooms_room_up").count();
+    contains(&run(&format!("demo break building --simulator.url {url}"), 0).out, &["has no power"]);
+    wait_for_metrics(&address, &path, &["problem=\"device_offline\",area=\"room\"} 1"]);
+    contains(&run(&format!("demo repair --simulator.url {url}/"), 0).out, &["Everything is repaired"]);
+    let well = ["collector=\"presence\",state=\"ok\"} 1", "incident_severity=\"critical\"} 0"];
+    let repaired = wait_for_metrics(&address, &path, &well);
+    assert!(up > 20 && repaired.matches("teams_rooms_room_up").count() >= up, "{repaired}");
+    demo.signal("TERM");
+    assert_eq!(demo.end().code, Some(0));
+    contains(&run(&format!("demo break camera --simulator.url {url}"), 1).err, &[&url, "--simulator.url"]);
+    contains(&run("demo break cable", 2).err, &["camera", "building", "everything"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -108,6 +108,8 @@ class Message:
     title: str
     text: str
     alerts: tuple[str, ...] = ()
+    # The other part of a mail.
+    html: str = ""
 
     def __str__(self) -> str:
         return f"to {self.to}: {self.title}\n" + "".join(f"    {line}\n" for line in self.text.splitlines() if line)
@@ -187,8 +189,9 @@ def receive_mail(lines: Any, answer: Any) -> Message:
             break
         answer.write(b"250 yes\r\n")
     mail = email.message_from_bytes(body, policy=email.policy.default)
-    part = mail.get_body(preferencelist=("plain", "html"))
-    return Message(to, str(mail["Subject"]), part.get_content() if part else "")
+    plain, html = (mail.get_body(preferencelist=(kind,)) for kind in ("plain", "html"))
+    text, html_text = (part.get_content() if part else "" for part in (plain, html))
+    return Message(to, str(mail["Subject"]), text, html=html_text)
 
 
 # --- Alertmanager -----------------------------------------------------------------------------

@@ -133,7 +133,7 @@ async fn send(
     };
     let code = response.status();
     stats.request("token", code.as_str());
-    let body = body::read(&mut response).await.map_err(|error| error.of(Whom::SignIn))?;
+    let body = body::read_small(&mut response).await.map_err(|error| error.of(Whom::SignIn))?;
     read(code, &body)
 }
 

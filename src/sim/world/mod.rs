@@ -121,6 +121,11 @@ impl World {
         &self.users
     }
 
+    /// The number of accounts that are rooms for the directory: with devices, without, and those of panels.
+    pub(super) fn room_accounts(&self) -> usize {
+        self.users.iter().filter(|user| !matches!(user.owner, Owner::Person(_))).count()
+    }
+
     pub(super) fn user(&self, entry: &UserEntry) -> User {
         self.owner(entry.owner)
     }
