@@ -255,17 +255,19 @@ mod tests {
     #[test]
     fn rooms_are_missing_that_no_name_of_a_user_finds() {
         let mut registry = Arc::new(Registry::default());
-        let users = [read(&json!({ "id": "1", "mail": "oslo@contoso.example" })).expect("a user")];
+        let user = |id, mail| read(&json!({ "id": id, "mail": mail })).expect("a user");
+        let users = [user("1", "oslo@contoso.example"), user("9", "paris@contoso.example")];
         for (object_id, email) in [
             (None, "oslo@contoso.example"),
             (Some("2"), "bergen@contoso.example"),
             (None, "rome@contoso.example"),
+            (Some("3"), "paris@contoso.example"), // which is the address of another account by now
         ] {
             let claim = Claim::of_file(email, object_id);
             Registry::assign(&mut registry, &claim);
         }
         let mut missing = missing(registry.rooms().map(|room| &**room), &users);
         missing.sort();
-        assert_eq!(missing, ["2".into(), "rome@contoso.example".into()] as [Arc<str>; 2]);
+        assert_eq!(missing, ["2".into(), "3".into(), "rome@contoso.example".into()] as [Arc<str>; 3]);
     }
 }

@@ -168,12 +168,12 @@ impl<'de> Visitor<'de> for ScalarVisitor {
         Ok(Scalar::Other)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "what is not exact is no count either")]
+    #[expect(clippy::cast_precision_loss, reason = "a number that is not exact is not a count")]
     fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
         Ok(Scalar::Number(number as f64))
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "what is not exact is no count either")]
+    #[expect(clippy::cast_precision_loss, reason = "a number that is not exact is not a count")]
     fn visit_i64<E>(self, number: i64) -> Result<Scalar, E> {
         Ok(Scalar::Number(number as f64))
     }

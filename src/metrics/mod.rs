@@ -310,7 +310,7 @@ impl From<Duration> for Value {
     }
 }
 
-/// Which families are exposed: those allowed, or all where none is named, without those denied. `lean` stands for the
+/// Selects the families that are exposed: those allowed, or all if none is named, without those denied. `lean` stands for the
 /// names of that preset, to which those allowed are added.
 pub fn exposed(
     lean: bool,

@@ -59,21 +59,23 @@ impl RoomAccount {
         self.license.is_some_and(|tier| !tier.is_for_rooms())
     }
 
-    /// The same, of which nobody knows since when.
+    /// The same account without its since-times.
     #[must_use]
     pub fn without_times(self) -> Self {
         Self { disabled_since: None, unlicensed_since: None, ..self }
     }
 
-    /// With since when it is not in order. What was not so `before` began at `began`, where that was watched.
+    /// Adds since-times. A fault that was known to be absent `before` began at `began`, if that was watched.
     #[must_use]
     pub fn following(self, before: &Self, began: Option<Timestamp>) -> Self {
-        let since = |is: bool, was: bool, since: Option<Timestamp>| {
-            began.filter(|_| is).and_then(|now| if was { since } else { Some(now) })
+        let since = |is: bool, was: Option<bool>, since: Option<Timestamp>| {
+            began.filter(|_| is).zip(was).and_then(|(now, was)| if was { since } else { Some(now) })
         };
+        let was_disabled = before.enabled.map(|_| before.is_disabled());
+        let was_unlicensed = before.license.map(|_| before.is_unlicensed());
         Self {
-            disabled_since: since(self.is_disabled(), before.is_disabled(), before.disabled_since),
-            unlicensed_since: since(self.is_unlicensed(), before.is_unlicensed(), before.unlicensed_since),
+            disabled_since: since(self.is_disabled(), was_disabled, before.disabled_since),
+            unlicensed_since: since(self.is_unlicensed(), was_unlicensed, before.unlicensed_since),
             ..self
         }
     }
@@ -164,6 +166,7 @@ mod tests {
         let (well, ill) = (account(true, Tier::Pro), account(false, Tier::Other));
         check(well, ill, true, [Some(9); 2]);
         check(well, ill, false, [None; 2]);
+        check(RoomAccount::default(), ill, true, [None; 2]);
         check(ill, ill, true, [None; 2]);
         let known = Some(Timestamp::from_seconds(5));
         let long_ill = RoomAccount { disabled_since: known, unlicensed_since: known, ..ill };

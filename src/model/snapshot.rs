@@ -169,7 +169,7 @@ impl Snapshot {
         }
     }
 
-    /// After a pause nobody knows when things changed, and how long they were what they are.
+    /// Drops every since-time that the exporter saw, and the look that counters continue from. A pause hides changes.
     pub fn lose_track(&mut self, now: Timestamp) {
         Arc::make_mut(&mut self.memory).lose_track(now);
         Arc::make_mut(&mut self.usage).lose_track();

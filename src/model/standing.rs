@@ -21,9 +21,9 @@ pub struct Evidence<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Standing {
     pub up: bool,
-    /// When the exporter first saw it so; the state may be older.
+    /// The time at which the exporter first saw it so; the state may be older.
     pub first_seen: Timestamp,
-    /// When it began, if the exporter saw it begin.
+    /// The time at which it began, if the exporter saw it begin.
     pub began: Option<Timestamp>,
 }
 

@@ -171,8 +171,8 @@ impl Open {
         self.connections().remove(&id);
     }
 
-    /// Closes the connection that has kept us waiting longest, so that whoever holds connections without using them
-    /// keeps nobody out: who uses one is heard within milliseconds. False where none is open.
+    /// Closes the connection that has kept us waiting longest. A client that holds connections without using them therefore
+    /// keeps no other out: one that uses its connection is heard within milliseconds. Returns false if none is open.
     fn make_room(&self) -> bool {
         let connections = self.connections();
         let longest = connections.values().min_by_key(|(_, watch)| watch.standing());

@@ -391,6 +391,13 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_is_told_with_the_cure() {
+        let reason = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let told = Error::Write { path: "/state/contoso.json".to_owned(), reason }.to_string();
+        assert!(told.contains("/state/contoso.json") && told.contains("free space there"), "{told}");
+    }
+
+    #[test]
     fn a_directory_that_cannot_be_made_is_named() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("file");

@@ -1,9 +1,10 @@
-//! Rooms and records over time, as the sources bring them in any order.
+//! Rooms and records over time, with the answers of sources in any order.
 
 use std::slice::from_ref;
 
 use super::*;
 use crate::model::account::{RoomAccount, Tier};
+use crate::model::detail::Connection;
 use crate::model::device::{DeviceType, Health};
 use crate::model::fleet::Fleet;
 use crate::model::incident::tests::event as incident;
@@ -71,7 +72,7 @@ fn keys<T>(records: &Records<T>) -> Vec<&str> {
     records.keys().map(|id| &**id).collect()
 }
 
-/// Whatever order the sources came in, one room is left, with all that was known of both.
+/// One room is left in any order of the sources, with everything that was known of both.
 #[test]
 fn what_is_known_of_two_rooms_that_prove_to_be_one_is_kept() {
     let store = Store::new(Snapshot::default());
@@ -280,7 +281,40 @@ fn a_device_does_not_replace_the_object_id_that_the_directory_gave() {
     assert_eq!(home(&store, "d").as_deref(), Some("id-x"));
 }
 
-/// The votes of a device that serves somebody else now are not those of its old room.
+/// The old name of a room goes to another account while the device of the room is signed out.
+#[test]
+fn a_signed_out_device_does_not_follow_the_old_name_of_its_room() {
+    let store = Store::new(Snapshot::default());
+    let panel = signed_in("d", None, Some(SIGN_IN), Health::Healthy);
+    list(&store, &[Arc::new(Device { device_type: DeviceType::TeamsPanel, ..(*panel).clone() })], 0);
+    let account = |other_names| User { other_names, ..user("id-1", MAIL, Tier::Pro) };
+    store.take_accounts(&[account(vec![SIGN_IN.into()])], true, at(60));
+    list(&store, &[device("d", DeviceType::TeamsPanel)], 120);
+    assert_eq!(home(&store, "d").as_deref(), Some(MAIL));
+    store.take_accounts(&[account(Vec::new()), user("id-2", SIGN_IN, Tier::Pro)], true, at(180));
+    assert_eq!(store.snapshot().memory.rooms.rooms().count(), 2);
+    assert_eq!(home(&store, "d").as_deref(), Some(MAIL));
+}
+
+/// Graph denies the detail twice. The lost connection in the last one no longer counts.
+#[test]
+fn a_device_without_a_detail_is_as_the_list_says() {
+    let store = Store::new(Snapshot::default());
+    let device = signed_in("d", Some("id-1"), None, Health::Healthy);
+    list(&store, from_ref(&device), 0);
+    let lost = Connection { connected: Some(false), changed: None };
+    let read = |detail, seconds| {
+        store.take_details(vec![(device.clone(), detail)], at(seconds));
+        let standing = store.snapshot().memory.devices["d"].standing.expect("something is known");
+        (standing.up, standing.began.map(Timestamp::seconds))
+    };
+    assert_eq!(read(Some(Arc::new(Detail { connection: lost, ..Detail::default() })), 10), (false, None));
+    assert_eq!(read(None, 20), (false, None), "once may be a mistake");
+    assert_eq!(read(None, 30), (true, Some(30)));
+    assert!(!serde_json::to_string(&*store.snapshot().memory).expect("plain data").contains("connection"));
+}
+
+/// A device votes only on the room of the account that is signed in.
 #[test]
 fn a_device_that_moves_to_another_account_leaves_its_room_at_once() {
     for (trust, account, expected) in [
@@ -309,7 +343,7 @@ fn a_device_that_moves_to_another_account_leaves_its_room_at_once() {
     }
 }
 
-/// Of two devices the younger one names the room. Once it is gone, the other one may.
+/// The younger of two devices names the room. Once it is gone, the other one does.
 #[test]
 fn a_room_gets_another_name_when_the_device_that_named_it_is_gone() {
     let named = |id: &str, account: &str, created: i64, name: &str| {
@@ -344,7 +378,7 @@ fn a_room_gets_another_name_when_the_device_that_named_it_is_gone() {
     assert_eq!(name(&store).as_deref(), Some("Fjord"));
 }
 
-/// Both were looked at before anybody knew that they are one.
+/// The exporter observes both before the directory shows that they are one.
 #[test]
 fn rooms_that_prove_to_be_one_keep_their_times_and_counters() {
     let observe = |store: &Store, seconds| {
@@ -418,7 +452,7 @@ fn a_state_that_places_bring_along_began_before() {
     assert_eq!(look(&store, 0), (RoomState::Ok, None));
     let event = incident(Progress::New, Signal::Offline, Severity::Critical, MAIL);
     store.take_incident(Reporter::ProManagement, Some(event), at(10));
-    assert_eq!(look(&store, 15), (RoomState::Ok, None), "nobody knows whose incident it is");
+    assert_eq!(look(&store, 15), (RoomState::Ok, None), "no room has this address");
     store.take_places(vec![Place { name: Some("Oslo".into()), ..place(MAIL) }], false, true, at(20));
     assert_eq!(look(&store, 30), (RoomState::Down, None));
 }
@@ -509,10 +543,10 @@ fn nothing_is_kept_of_a_user_who_is_no_room() {
     assert_eq!(keys(&store.snapshot().accounts), [SIGN_IN, MAIL]);
     let listed = Store::new(Snapshot::default());
     listed.take_accounts(&[user("id-1", MAIL, Tier::Pro)], false, at(0));
-    assert!(listed.snapshot().accounts.is_empty(), "where lists tell what a room is, a licence does not");
+    assert!(listed.snapshot().accounts.is_empty(), "where lists define the rooms, a license does not");
 }
 
-/// A device brought the account of a person before the directory could say so.
+/// The list of devices shows the account of a person before the directory answers.
 #[test]
 fn nothing_stays_of_a_person_whom_the_directory_names() {
     let store = Store::new(Snapshot::default());
@@ -521,7 +555,7 @@ fn nothing_stays_of_a_person_whom_the_directory_names() {
     let device = Device { account: Some(account), ..(*device("d", DeviceType::TeamsRoom)).clone() };
     list(&store, &[Arc::new(device)], 0);
     show(&store, email, Availability::Busy, 0);
-    assert_eq!(home(&store, "d").as_deref(), Some(email), "until somebody knows better");
+    assert_eq!(home(&store, "d").as_deref(), Some(email), "until the directory answers");
     let person = User { has_personal_name: true, ..user(id, email, Tier::Other) };
     store.take_accounts(&[person], true, at(60));
     let snapshot = store.snapshot();

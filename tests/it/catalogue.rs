@@ -225,7 +225,7 @@ fn the_tables_in_the_book_are_those_of_the_code() {
     }
 }
 
-/// What OpenTelemetry's `weaver` reads: every label that a metric names is defined, once, and nothing else is.
+/// The registry for OpenTelemetry's `weaver`: it defines every label that a metric names, once, and no other.
 #[test]
 fn the_registry_of_telemetry_is_that_of_the_code() {
     let text = commands::metrics::weaver();

@@ -32,8 +32,8 @@ use tokio::task::JoinHandle;
 /// How long a test waits for what it expects; far more than it takes, so that a busy machine is no failure.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Scrapes in a row that show what is expected. Families are drawn one after another: the first one may show some that are older,
-/// but drawing takes a tenth of the time at most, so that the last one does not.
+/// Scrapes in a row that show what is expected. Families are drawn one after another, so the first scrape may show some that
+/// are older. Drawing takes a tenth of the time at most, so the last scrape does not.
 const SAME_SCRAPES: u32 = 3;
 
 /// The intake's, where a test has one; and another one of the right length.

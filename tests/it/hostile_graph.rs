@@ -15,7 +15,7 @@ use crate::exporter::{Exporter, Scenario, Scrape, every_source, parse, spawn};
 
 const MIB: usize = 1024 * 1024;
 
-/// What the enemy answers to every request but that for a token.
+/// The attacker's answer to every request except that for a token.
 #[derive(Clone)]
 struct Answer {
     status: u16,

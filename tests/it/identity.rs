@@ -84,6 +84,33 @@ async fn the_directory_corrects_names_that_lead_astray() {
     exporter.stop().await;
 }
 
+/// One account is renamed, another takes its address: no device and no verdict changes rooms.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_goes_to_another_account_joins_no_rooms() {
+    let exporter = start(start_tenant(12, &[]).await, |_| {}).await;
+    exporter.wait_for_every_source().await;
+    let [a, b, ..] = &exporter.sim.rooms()[..] else { panic!("too few rooms") };
+    let rename = |room: &RoomFacts, address: &str| {
+        let addresses = [format!("SMTP:{address}")];
+        let user = json!({"mail": address, "userPrincipalName": address, "proxyAddresses": addresses});
+        exporter.sim.edit_room(&room.upn, json!({ "user": user }));
+    };
+    let before = pass(&exporter, Duration::from_secs(1), SOURCES).await;
+    let homes_of_both = |scrape: &Scrape| {
+        [a, b].map(|room| homes(scrape, room).into_iter().map(str::to_owned).collect::<Vec<_>>())
+    };
+    rename(a, "moved@contoso.example");
+    rename(b, &a.upn);
+    for _ in 0..2 {
+        let after = pass(&exporter, Duration::from_secs(1), &["accounts", "devices"]).await;
+        assert_eq!(homes_of_both(&after), homes_of_both(&before));
+        assert_eq!(after.count(ROOM_INFO), before.count(ROOM_INFO));
+        let moved = after.keys(ROOM_INFO).into_iter().find(|key| label(key, "room_id") == a.upn);
+        assert_eq!(moved.map(|key| label(key, "email")), Some("moved@contoso.example"));
+    }
+    exporter.stop().await;
+}
+
 /// Names that are not unique join nothing; an object id in the rooms file does. It excludes a room by every name.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_rooms_file_joins_and_excludes_by_object_id() {

@@ -54,7 +54,9 @@ async fn records_expire_and_collectors_stay() {
             about_fleet(scrape).is_empty() && scrape.value(TENANT_UP) == Some("0")
         })
         .await;
-    let stay: BTreeSet<String> = about_collectors(&before);
+    // A list that the fault cuts in the middle has no total: the last attempt with usable data was short.
+    let is_total = |key: &String| key.starts_with("teams_rooms_collector_expected_items{");
+    let stay: BTreeSet<String> = about_collectors(&before).into_iter().filter(|key| !is_total(key)).collect();
     assert!(stay.len() > 30);
     let about = about_collectors(&expired);
     let gone: Vec<_> = stay.difference(&about).collect();
@@ -194,7 +196,7 @@ async fn a_restart_loses_nothing() {
     exporter.stop().await;
 }
 
-/// The exporter was away for longer than what it had read holds: nobody knows what happened meanwhile.
+/// The exporter was away for longer than its records last. Anything can have happened meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_after_a_long_stop_keeps_no_time_that_the_exporter_saw() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -298,8 +300,12 @@ async fn tenants_are_strangers_to_each_other() {
     assert_eq!(exporter.get("/metrics?tenant=nobody").await.0, 404);
     // What belongs to none, and only that: the second job of alerts/prometheus.yml.
     let process = Scrape::parse(exporter.get("/metrics?tenant=").await.1);
-    let expected = all.series.keys().filter(|series| label(series, "tenant").is_empty());
-    assert_eq!(process.series.keys().collect::<BTreeSet<_>>(), expected.collect());
+    // Counts of requests begin with the first of their kind, which may come in between.
+    let counts = ["teams_rooms_exporter_http_requests_total", "teams_rooms_graph_request_duration_seconds"];
+    let stays = |series: &&String| !counts.iter().any(|name| series.starts_with(name));
+    let of_none = |series: &&String| label(series, "tenant").is_empty();
+    let expected: BTreeSet<_> = all.series.keys().filter(of_none).filter(stays).collect();
+    assert_eq!(process.series.keys().filter(stays).collect::<BTreeSet<_>>(), expected);
     assert_eq!(process.value("teams_rooms_config_last_reload_successful"), Some("1"));
     assert_eq!(exporter.get("/metrics?tenant=contoso&tenant=fabrikam").await.0, 400);
     exporter.stop().await;
@@ -325,7 +331,7 @@ async fn families_can_be_asked_for_by_name() {
     exporter.stop().await;
 }
 
-/// What docs/sizing.md promises: all sources are read, and each room has its usual devices.
+/// The promise of docs/sizing.md: all sources are read, and each room has its usual devices.
 const LEAN_SERIES_PER_ROOM: usize = 70;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

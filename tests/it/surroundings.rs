@@ -37,25 +37,27 @@ fn rooms_kept(file: &Path) -> usize {
     kept.pointer("/devices/rows").and_then(serde_json::Value::as_object).map_or(0, serde_json::Map::len)
 }
 
-/// `/dev/full` answers as a full disk does.
+/// A directory stands where the new file is to be written, and the exporter removes none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_is_told_and_what_was_kept_stays() {
+async fn a_failed_write_is_told_and_what_was_kept_stays() {
     let directory = tempfile::tempdir().expect("a directory");
     let storage_path = Some(directory.path().to_owned());
     let exporter =
-        Exporter::start(Scenario { tenant: "full-disk", storage_path, ..Scenario::default() }).await;
+        Exporter::start(Scenario { tenant: "obstacle", storage_path, ..Scenario::default() }).await;
     let before = exporter.wait_for_everything().await;
     wait_until_written(&exporter).await;
-    let file = directory.path().join("full-disk.json");
+    let file = directory.path().join("obstacle.json");
+    let obstacle = directory.path().join("obstacle.json.new");
     let kept = rooms_kept(&file);
     assert!(kept > 0);
-    symlink("/dev/full", directory.path().join("full-disk.json.new")).expect("linked");
+    fs::create_dir(&obstacle).expect("made");
     exporter.sim.advance(Duration::from_secs(1)); // or nothing new would be written
     exporter.wait_until("a failed write", |scrape| scrape.total(FAILURES, &[]) > 0).await;
-    let words =
-        ["level=error", "the state is not kept", "No space left", "free space there", "--storage.path"];
-    exporter.wait_for_line(&words).await;
+    exporter
+        .wait_for_line(&["level=error", "the state is not kept", "obstacle.json", "Is a directory"])
+        .await;
     assert_eq!(rooms_kept(&file), kept, "the last whole file stays");
+    fs::remove_dir(&obstacle).expect("removed");
     wait_until_written(&exporter).await;
     exporter.wait_for_line(&["level=info", "the state is kept again"]).await;
     assert_eq!(exporter.scrape().await.keys("teams_rooms_room_info"), before.keys("teams_rooms_room_info"));

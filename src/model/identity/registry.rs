@@ -382,12 +382,8 @@ impl Registry {
     fn part(&mut self, shared: &Arc<str>) {
         let Some(mut mailbox) = self.rooms.get(shared).map(|room| Room::clone(room)) else { return };
         let (Some(email), Some(account)) = (mailbox.email.clone(), mailbox.part()) else { return };
-        let id = if account.id == *shared { email.clone() } else { shared.clone() };
-        if id != *shared && self.rooms.contains_key(&id) {
-            return; // another room has that id since it had that address
-        }
         self.rooms.remove(shared);
-        mailbox.id = id;
+        mailbox.id = if account.id == *shared { email.clone() } else { shared.clone() };
         self.aliases.insert(email, mailbox.id.clone());
         for alias in [&account.email, &account.object_id].into_iter().flatten().chain([&account.id]) {
             self.aliases.insert(alias.clone(), account.id.clone());

@@ -202,15 +202,18 @@ impl Memory {
         held: &BTreeMap<Arc<str>, Reading>,
         moment: Moment,
     ) -> Vec<Event> {
-        let (mut events, nothing) = (Vec::new(), Detail::default());
+        let mut events = Vec::new();
         let readings = Readings { held, expiry: moment.expiry };
         for Sighting { value: device, last_read } in devices {
             let change = self.change(*last_read, moment);
             let mut memory = self.devices.get(&device.id).map(|known| (**known).clone()).unwrap_or_default();
-            let detail = held.get(&device.id).and_then(|reading| reading.detail.as_deref());
-            let detail = detail.unwrap_or(&nothing);
-            memory.observe_links(&device.id, detail, change, &mut events);
-            memory.observe_software(detail, change);
+            match held.get(&device.id).and_then(|reading| reading.detail.as_deref()) {
+                Some(detail) => {
+                    memory.observe_links(&device.id, detail, change, &mut events);
+                    memory.observe_software(detail, change);
+                }
+                None => memory.forget_detail(),
+            }
             memory.observe_standing(device, readings, &self.stamps, change);
             self.keep(&device.id, memory, moment.now, &mut events);
         }
@@ -405,7 +408,7 @@ impl PresenceMemory {
             Availability::Unknown => return,
             availability => availability != Availability::Offline,
         };
-        // Nobody knows for how long the first presence has been what it is.
+        // The beginning of the first known presence was not seen.
         let began = self.online.and(change.began);
         if self.online != Some(online) {
             (self.online, self.online_since) = (Some(online), began);
@@ -460,7 +463,7 @@ impl DeviceMemory {
             rooms.known_as(names()).map(|room| room.id.clone())
         };
         if home.is_none() && names().next().is_none() {
-            return None; // nobody knows whose account it is
+            return None; // the account has no name
         }
         let left = std::mem::replace(&mut self.home, home);
         left.filter(|left| self.home.as_ref() != Some(left))
@@ -485,9 +488,9 @@ impl DeviceMemory {
     }
 
     fn observe_links(&mut self, id: &Arc<str>, detail: &Detail, change: Change, events: &mut Vec<Event>) {
-        let is_reported = |link: Link| detail.links().any(|(known, _)| known == link);
-        self.links.retain(|(link, _)| is_reported(*link));
-        self.link_since.retain(|(link, _)| is_reported(*link));
+        let reported = |link: Link| detail.links().find(|(known, _)| *known == link).map(|(_, now)| now);
+        self.links.retain(|(link, _)| reported(*link).is_some());
+        self.link_since.retain(|(link, _)| reported(*link).is_some_and(|now| now.connected.is_some()));
         for (link, connected) in detail.links().filter_map(|(link, now)| Some((link, now.connected?))) {
             match self.links.iter_mut().find(|(known, _)| *known == link) {
                 None => self.links.push((link, connected)),
@@ -503,6 +506,12 @@ impl DeviceMemory {
             }
         }
         self.links.sort_unstable_by_key(|(link, _)| *link);
+    }
+
+    fn forget_detail(&mut self) {
+        self.links.clear();
+        self.link_since.clear();
+        self.software.clear();
     }
 
     fn observe_software(&mut self, detail: &Detail, change: Change) {
@@ -531,7 +540,7 @@ impl DeviceMemory {
         let evidence = Evidence { device, reading: current, signed_out: self.signed_out(), stamps };
         let Some(up) = evidence.is_up() else { return };
         if self.standing.is_none_or(|standing| standing.up != up) {
-            // A detail that expired is no event: nobody knows when the device ceased to be what it said.
+            // A detail that expires is not an event: the exporter did not see the state of the device change.
             let is_seen = current.is_some() || Evidence { reading, ..evidence }.is_up() == Some(up);
             let began = self.standing.and(change.began).filter(|_| is_seen);
             self.standing = Some(Standing { up, first_seen: change.now, began });

@@ -104,6 +104,39 @@ fn every_link_that_the_device_has_is_counted_from_zero() {
     assert_eq!(events.first().map(|event| event.subject.as_str()), Some("room_camera"));
 }
 
+/// A link that comes back is seen for the first time.
+#[test]
+fn nothing_is_kept_of_what_a_detail_no_longer_reports() {
+    let mut memory = Memory::default();
+    let core = room_device(Health::Healthy, None);
+    let both = Detail { software: client("5.5", true).software.clone(), ..(*camera(Some(true))).clone() };
+    read(&mut memory, &core, Arc::new(both), 100);
+    assert_eq!(changes(&memory), [("health", 0), ("room_camera", 0), ("display", 0)]);
+    read(&mut memory, &core, Arc::new(Detail::default()), 200);
+    assert_eq!(changes(&memory), [("health", 0)]);
+    let stored = serde_json::to_string(&memory).expect("plain data");
+    assert!(
+        !["camera", "display", "teams_client", "5.5"].iter().any(|kept| stored.contains(kept)),
+        "{stored}"
+    );
+    assert_eq!(read(&mut memory, &core, camera(Some(false)), 300), [], "it is seen for the first time");
+}
+
+#[test]
+fn a_link_of_which_nothing_is_known_has_no_time() {
+    let mut memory = Memory::default();
+    let core = room_device(Health::Healthy, None);
+    let mut since = |connected, seconds| {
+        read(&mut memory, &core, camera(connected), seconds);
+        memory.devices["core"].link_since(Link::Peripheral(Slot::RoomCamera)).map(Timestamp::seconds)
+    };
+    assert_eq!(since(Some(true), 100), None);
+    assert_eq!(since(Some(false), 200), Some(200));
+    assert_eq!(since(None, 300), None);
+    assert_eq!(since(Some(false), 400), None, "it may have come and gone");
+    assert_eq!(since(Some(true), 500), Some(500));
+}
+
 #[test]
 fn a_change_seen_after_a_pause_has_no_time() {
     let mut memory = Memory::default();

@@ -257,7 +257,7 @@ fn a_week_down_counts_from_the_present_outage() {
     world.at(15 * DAY + 1).list(&both).check(Fine, &["device up"], &[]);
 }
 
-/// Nobody saw the connection come back: what was known of it has expired.
+/// The exporter did not see the connection come back: the detail expired.
 #[test]
 fn a_device_that_is_up_for_want_of_a_detail_has_no_beginning() {
     let a = core("a", Healthy);
@@ -400,7 +400,7 @@ fn presence_counts_as_offline_at_the_second_poll() {
     world.at(180).online().check(Fine, &["device up", "presence up"], &[]);
 }
 
-/// Before the first answer that means something, nobody knows how long it has been true.
+/// The first known presence may have begun long before the exporter started.
 #[test]
 fn the_first_presence_ever_seen_has_no_beginning() {
     let up = [core("a", Healthy)];
@@ -562,7 +562,7 @@ fn expired_and_frozen_sources_do_not_vote() {
     check(&world.at(24 * 3600).list(&fleet).judge_if(frozen_after), Fine, &["device up", "presence up"], &[]);
 }
 
-/// What Graph no longer changes is not known to be wrong either.
+/// Stale records of devices are ignored, and so are the problems in them.
 #[test]
 fn frozen_devices_are_no_problem() {
     let aged = |health| {

@@ -89,7 +89,7 @@ impl Usage {
         self.looked_at == Some(now) && present == sights.len() && sights.iter().all(known)
     }
 
-    /// A room proved to be another: its counters follow. Where both have counted, neither falls.
+    /// A room proved to be another: its counters follow. No counter of either falls.
     pub fn follow_united_room(usage: &mut Arc<Self>, gone: &str, id: &Arc<str>) {
         if usage.rooms.contains_key(gone) {
             let rooms = &mut Arc::make_mut(usage).rooms;

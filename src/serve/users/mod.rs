@@ -1,8 +1,8 @@
-//! Who may ask: HTTP Basic, against bcrypt hashes, in a time that tells nobody which users there are.
+//! Checks users by HTTP Basic against bcrypt hashes. The time that a check takes does not show which users exist.
 //!
-//! A hash is expensive to verify on purpose. So one is verified at a time, on a thread of its own; a password that was
-//! right is known again by what it comes to under a key of this process, and so are the last wrong ones. Whoever must wait
-//! does so in the [queue] of its own address, and a verdict is kept also when its client has given up: its next try finds it.
+//! A hash is expensive to verify on purpose, so a separate thread verifies one at a time. The exporter remembers right
+//! passwords, and the last wrong ones, as an HMAC under a key of this process. A client that must wait does so in the [queue]
+//! of its address. The exporter keeps the verdict if the client gives up, and its next try finds it.
 
 mod queue;
 
@@ -22,10 +22,10 @@ use tokio::task::spawn_blocking;
 use self::queue::Queue;
 use crate::config::Secret;
 
-/// Wrong passwords that are known again. A client with an old password asks every few seconds; who guesses, seldom twice.
+/// Wrong passwords that are known again. A client with an old password asks every few seconds; a guess rarely comes twice.
 const WRONG: usize = 256;
 
-/// What a request with its credentials is worth.
+/// The outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Good,
@@ -41,7 +41,7 @@ pub(super) struct Passwords {
     known: Arc<Mutex<Known>>,
 }
 
-/// What was verified, and what is to be.
+/// The passwords that were verified, and those that wait.
 #[derive(Default)]
 struct Known {
     /// By user, what name, hash and password came to when they were right: one for each user of the file.
@@ -62,9 +62,9 @@ struct Attempt {
     password: Vec<u8>,
     hash: Secret,
     print: Print,
-    /// Whether there is such a user; if not, the hash is another's.
+    /// True if there is such a user; if not, the hash belongs to another user.
     is_user: bool,
-    /// Who waits for it; the same client may have asked more than once.
+    /// The requests that wait for it; one client may have sent several.
     replies: Vec<oneshot::Sender<Verdict>>,
 }
 
@@ -114,8 +114,8 @@ impl Passwords {
         None
     }
 
-    /// The hash of somebody else for a name that nobody has, always the same for the same name: as expensive as those
-    /// of the users are, whatever their cost.
+    /// The hash of another user for an unknown name, always the same for the same name. It is as expensive as the hashes of
+    /// the users.
     fn decoy<'a>(&self, users: &'a BTreeMap<String, Secret>, name: &str) -> Option<&'a Secret> {
         let tag = hmac::sign(&self.key, name.as_bytes());
         let number =
@@ -158,7 +158,7 @@ fn work(known: &Mutex<Known>) -> bool {
             known.is_working = false;
             return false;
         };
-        // Somebody before in the queue may have had the same.
+        // An earlier one in the queue may have been the same.
         let verdict = known.verdict(&attempt.name, &attempt.print);
         (address, attempt, verdict)
     };
@@ -198,7 +198,7 @@ fn basic(authorization: &HeaderValue) -> Option<(String, Vec<u8>)> {
     Some((String::from_utf8(name.to_vec()).ok()?, password.get(1..)?.to_vec()))
 }
 
-/// Another hash is another seal: who got a new password is verified anew. Names have no zero byte, hashes neither.
+/// Another hash is another seal: a user with a new password is verified again. Names have no zero byte, hashes neither.
 fn sealed(name: &str, hash: &Secret, password: &[u8]) -> Vec<u8> {
     [name.as_bytes(), hash.expose().as_bytes(), password].join(&0)
 }
@@ -262,7 +262,7 @@ mod tests {
         }
     }
 
-    /// Nobody works on the queue from now on: who is known must not need it.
+    /// Nothing works on the queue from now on: a known user must not need it.
     fn hold_up(passwords: &Passwords) {
         // The last one who did so may still be on its way out.
         while std::mem::replace(&mut lock(&passwords.known).is_working, true) {

@@ -33,7 +33,7 @@ impl<T> Default for Queue<T> {
 
 impl<T> Queue<T> {
     /// Adds an entry; false if its address, or all of them, have too many. In a full line the last entry `is_gone` gives way:
-    /// the first ones are soon done. Where all lines together are full, an entry of the longest gives way to a shorter one.
+    /// the first ones are soon done. If all lines together are full, an entry of the longest gives way to a shorter one.
     pub(super) fn push(&mut self, address: IpAddr, entry: T, is_gone: impl Fn(&T) -> bool) -> bool {
         let address = network(address);
         let own = self.lines.iter().position(|(other, _)| *other == address);
