@@ -49,3 +49,36 @@ impl Observer {
         fleet.until
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Snapshot;
+    use crate::model::collector::{Collector, CollectorState, Status};
+    use crate::model::identity::Trust;
+    use crate::model::listing::tests::room_device;
+
+    #[test]
+    fn nothing_is_observed_while_nobody_reads() {
+        let at = Timestamp::from_seconds;
+        let status = Status::starting(Duration::from_mins(1), Duration::from_hours(1));
+        let status = Arc::new([(Collector::Devices, status)].into());
+        let store = Arc::new(Store::new(Snapshot { status, ..Snapshot::default() }));
+        store.take_devices(&[room_device("core")], Trust::UnlessPerson, at(0));
+        let look = |seconds| Observer { store: store.clone(), clock: Clock::new(move || at(seconds)) }.look();
+        let observed = || {
+            let snapshot = store.snapshot();
+            let totals = snapshot.usage.of("core@contoso.example");
+            totals.map(|totals| totals.states().map(|(_, seconds)| seconds.service).sum::<u64>())
+        };
+        let show = |state| store.update_status(Collector::Devices, |status| status.state = state);
+        show(CollectorState::Paused);
+        assert_eq!((look(0), observed()), (None, None));
+        show(CollectorState::Ok);
+        assert!(look(10).is_some() && look(25).is_some());
+        assert_eq!(observed(), Some(15));
+        show(CollectorState::Paused);
+        assert_eq!(look(40), None);
+        assert_eq!(observed(), Some(15));
+    }
+}

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::config::{Config, Credential, Secret};
+use crate::config::{Config, Credential, MetricsFilter, Preset, Secret};
 use crate::graph::Limits;
 use crate::intake::{self, Intake, Recipient};
 use crate::keep;
@@ -197,14 +197,15 @@ impl App {
                 running.stop().await;
             }
         }
-        let exposed: Exposed = Arc::new(metrics::exposed(&config.metrics.allow, &config.metrics.deny));
+        let MetricsFilter { preset, allow, deny } = &config.metrics;
+        let exposed: Exposed = Arc::new(metrics::exposed(*preset == Preset::Lean, allow, deny));
         self.exposition.set_tenants(config.tenants.iter().map(|tenant| tenant.name.clone()).collect());
         self.exposition.retain(&*exposed);
         let tenants: Vec<_> =
             planned.into_iter().map(|planned| planned.start(self, &exposed, &before.tenants)).collect();
         for gone in before.tenants.iter().filter(|one| !tenants.iter().any(|tenant| tenant.name == one.name))
         {
-            self.stats.forget(&gone.name);
+            self.stats.forget(&gone.name, self.clock.now());
         }
         let intake = Arc::new(self.open_intake(secrets, &tenants));
         *self.current.write().unwrap_or_else(PoisonError::into_inner) =

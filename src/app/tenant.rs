@@ -223,7 +223,7 @@ fn restore(tenant: &str, storage: &Storage, settings: &config::Tenant, clock: &C
         Ok(Some((mut snapshot, saved_at))) => {
             let age = clock.now().since(saved_at);
             if age > settings.collectors.devices.expiry {
-                Arc::make_mut(&mut snapshot.memory).lose_track(clock.now());
+                snapshot.lose_track(clock.now());
             }
             not_after(&mut snapshot, clock.now());
             tracing::info!(tenant, devices = snapshot.devices.rows.len(), ?age, "restored");

@@ -103,7 +103,12 @@ impl Reading<'_> {
 pub fn missing<'r>(rooms: impl Iterator<Item = &'r Room>, users: &[User]) -> Vec<Arc<str>> {
     let found: HashSet<&Arc<str>> = users.iter().flat_map(User::names).collect();
     let names = |room: &'r Room| room.object_id.iter().chain(&room.email).chain([&room.id]);
-    let missing = rooms.filter(|room| !names(room).any(|name| found.contains(name)));
+    // The old address of a room can be that of another account by now.
+    let is_found = |room: &&'r Room| match &room.object_id {
+        Some(id) => found.contains(id),
+        None => names(room).any(|name| found.contains(name)),
+    };
+    let missing = rooms.filter(|room| !is_found(room));
     missing.filter_map(|room| names(room).next().cloned()).collect()
 }
 

@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(parse(&json!({ "id": "x", "currentUser": "somebody" })), None);
         let odd = parse(&json!({ "id": "x", "deviceType": 4 })).expect("a device");
         assert_eq!(odd.device_type, DeviceType::TeamsPanel);
-        assert_eq!(parse(&json!({ "id": "x".repeat(121) })), None, "as a label it would be cut");
+        assert_eq!(parse(&json!({ "id": "x".repeat(255) })), None, "as a label it would be cut");
         assert_eq!(parse(&json!({ "id": "a\0b" })), None, "as a label it would be another");
     }
 }

@@ -132,7 +132,7 @@ fn place(node: Node<'_>) -> Option<Place> {
     let floor_number = || node.number("floorNumber").map(|number| number.to_string().into());
     Some(Place {
         place_id: node.text("placeId"),
-        email: node.text("emailAddress")?.to_lowercase().into(),
+        email: node.id("emailAddress")?.to_lowercase().into(),
         name: node.text("displayName").or_else(|| node.text("nickname")),
         building: node.word("building"),
         floor: node.word("floorLabel").or_else(floor_number),
@@ -164,5 +164,14 @@ mod tests {
         let read = place(Node::new(&bare).expect("an object")).expect("a place");
         assert_eq!((read.capacity, read.coordinates, read.building), (None, None, None));
         assert!(place(Node::new(&json!({ "displayName": "x" })).expect("an object")).is_none());
+        let addressed = |length: usize| {
+            let address = format!("{}@contoso.example", "x".repeat(length - 16));
+            place(Node::new(&json!({ "emailAddress": address })).expect("an object"))
+        };
+        assert_eq!(addressed(254).expect("a place").email.len(), 254);
+        assert!(
+            addressed(255).is_none() && addressed(300).is_none(),
+            "cut, it would be that of another room"
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::model::{State, Timestamp, shared};
+use crate::model::{MAX_ID_CHARS, State, Timestamp, shared};
 
 /// A value that Graph's documentation does not name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,9 +20,7 @@ pub struct UnknownValue {
 #[derive(Clone, Copy)]
 pub(super) struct Node<'a>(&'a serde_json::Map<String, Value>);
 
-/// Characters of an id, fewer than a label may have; the longest are user principal names, with 113.
-const MAX_ID: usize = 120;
-/// Longer texts are cut: labels have 128 characters, and this is where strangers' texts enter.
+/// Longer texts are cut, and a cut text is too long for an id. Labels have 128 characters.
 const MAX_TEXT: usize = 256;
 
 impl<'a> Node<'a> {
@@ -150,7 +148,8 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 fn is_id(text: &str) -> bool {
-    !text.is_empty() && text.chars().count() <= MAX_ID && !text.chars().any(char::is_control)
+    let is_short = text.chars().flat_map(char::to_lowercase).count() <= MAX_ID_CHARS;
+    !text.is_empty() && is_short && !text.chars().any(char::is_control)
 }
 
 fn cut(text: &str) -> &str {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use crate::cli::CatalogueFormat;
-use crate::metrics::catalogue::{FAMILIES, Family, Kind, Stability};
+use crate::metrics::catalogue::{FAMILIES, Family, Kind};
 
 pub fn print(format: CatalogueFormat, out: &mut dyn Write) -> io::Result<()> {
     match format {
@@ -15,7 +15,7 @@ pub fn print(format: CatalogueFormat, out: &mut dyn Write) -> io::Result<()> {
 
 fn table(out: &mut dyn Write) -> io::Result<()> {
     for family in FAMILIES {
-        let notes = [kind(family), stability(family), family.collector()];
+        let notes = [kind(family), family.stability.label(), family.collector()];
         let notes: Vec<&str> = notes.into_iter().filter(|note| !note.is_empty()).collect();
         writeln!(
             out,
@@ -31,11 +31,12 @@ fn table(out: &mut dyn Write) -> io::Result<()> {
 
 /// README's table.
 pub fn markdown() -> String {
-    let mut table = "| metric | kind | labels | meaning |\n|---|---|---|---|\n".to_owned();
+    let mut table = "| metric | kind | labels | stability | meaning |\n|---|---|---|---|---|\n".to_owned();
     for family in FAMILIES {
         let labels = family.labels.join(", ");
         let help = family.help.replace('|', "\\|").replace('*', "\\*");
-        writeln!(table, "| `{}` | {} | {labels} | {help} |", family.name, kind(family))
+        let (kind, stability) = (kind(family), family.stability.label());
+        writeln!(table, "| `{}` | {kind} | {labels} | {stability} | {help} |", family.name)
             .expect("a String takes everything");
     }
     table
@@ -46,12 +47,5 @@ fn kind(family: &Family) -> &'static str {
         Kind::Gauge => "gauge",
         Kind::Counter => "counter",
         Kind::Histogram => "histogram",
-    }
-}
-
-fn stability(family: &Family) -> &'static str {
-    match family.stability {
-        Stability::Stable => "stable",
-        Stability::Experimental => "experimental",
     }
 }

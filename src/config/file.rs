@@ -197,6 +197,7 @@ pub(super) struct RawPrivacy {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawMetrics {
+    pub(super) preset: Option<Text>,
     pub(super) allow: Option<Vec<Text>>,
     pub(super) deny: Option<Vec<Text>>,
 }

@@ -63,8 +63,31 @@ pub struct Config {
 /// Which families are exposed: those allowed, or all where none is named, without those denied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetricsFilter {
+    /// What `allow` adds to, if it is not [`Preset::Full`].
+    pub preset: Preset,
     pub allow: Vec<String>,
     pub deny: Vec<String>,
+}
+
+/// A named choice of families.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preset {
+    #[default]
+    Full,
+    /// What the shipped alerts and the Fleet dashboard read.
+    Lean,
+}
+
+impl Preset {
+    const ALL: [Self; 2] = [Self::Full, Self::Lean];
+
+    /// As the configuration file spells it.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Lean => "lean",
+        }
+    }
 }
 
 /// One Entra tenant and how it is read.
@@ -460,7 +483,18 @@ fn metrics_filter(source: &Source, raw: &RawMetrics, known: &[&str]) -> Result<M
         };
         names.iter().flatten().map(check).collect::<Result<Vec<_>, _>>()
     };
-    Ok(MetricsFilter { allow: names("metrics.allow", &raw.allow)?, deny: names("metrics.deny", &raw.deny)? })
+    Ok(MetricsFilter {
+        preset: raw.preset.as_ref().map_or(Ok(Preset::Full), |text| preset(source, text))?,
+        allow: names("metrics.allow", &raw.allow)?,
+        deny: names("metrics.deny", &raw.deny)?,
+    })
+}
+
+fn preset(source: &Source, text: &Text) -> Result<Preset, Error> {
+    source.check("metrics.preset", text, |text| {
+        let found = Preset::ALL.iter().find(|preset| preset.label() == text);
+        found.copied().ok_or_else(|| format!("{} is neither full nor lean", quoted(text)))
+    })
 }
 
 #[cfg(test)]

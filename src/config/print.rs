@@ -10,7 +10,8 @@ use crate::model::site::Site;
 pub(super) fn file(config: &Config) -> String {
     let tenants: Vec<Value> = config.tenants.iter().map(tenant).collect();
     let idle_after = config.idle_after.map_or_else(|| "0".to_owned(), duration::show);
-    let metrics = json!({"allow": config.metrics.allow, "deny": config.metrics.deny});
+    let preset = config.metrics.preset.label();
+    let metrics = json!({"preset": preset, "allow": config.metrics.allow, "deny": config.metrics.deny});
     let file = json!({"tenants": tenants, "idle_after": idle_after, "metrics": metrics});
     let mut text = serde_json::to_string_pretty(&file).expect("JSON always serialises");
     text.push('\n');

@@ -238,6 +238,7 @@ fn a_file_with_every_key_is_read_in_full() {
         storage_path: None,
         idle_after: None,
         metrics: MetricsFilter {
+            preset: Preset::Lean,
             allow: vec!["teams_rooms_up".to_owned(), "teams_rooms_device_connected".to_owned()],
             deny: vec!["teams_rooms_device_connected".to_owned()],
         },

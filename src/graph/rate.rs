@@ -166,6 +166,23 @@ mod tests {
     }
 
     #[test]
+    fn what_can_go_at_once_goes_though_the_deadline_is_now() {
+        let now = Instant::now();
+        assert_eq!(Rate::new(25.0, now).reserve(1, now, now), Some(now));
+    }
+
+    #[test]
+    fn an_answer_at_the_end_of_a_wait_ends_the_refusal() {
+        let start = Instant::now();
+        let mut rate = Rate::new(25.0, start);
+        rate.throttled(Workload::Presence, 2 * SECOND, start);
+        rate.accepted(Workload::Presence, start + 2 * SECOND);
+        let before = rate.current(start + 2 * SECOND);
+        rate.throttled(Workload::Presence, SECOND, start + 2 * SECOND);
+        assert!(rate.current(start + 2 * SECOND) < before * 0.6, "a refusal after an answer is a new one");
+    }
+
+    #[test]
     fn the_rate_has_a_floor_and_a_ceiling() {
         let start = Instant::now();
         let mut rate = Rate::new(25.0, start);

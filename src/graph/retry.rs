@@ -86,6 +86,7 @@ mod tests {
         check_header("99999999", Some(3600.0));
         check_header("-3", None);
         check_header("NaN", None);
+        check_header("inf", None);
         check_header("soon", None);
         check_header("", None);
     }

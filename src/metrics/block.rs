@@ -35,8 +35,39 @@ impl Block {
         self.plain.get(start..self.end(entity)).unwrap_or_default()
     }
 
+    /// A block without compression: `deflated` holds the text as it is.
+    pub fn stored(plain: Vec<u8>, series: u64) -> Self {
+        let mut deflated = Vec::new();
+        store(&plain, &mut deflated);
+        Self {
+            crc: crc32fast::hash(&plain),
+            plain: plain.into(),
+            deflated: deflated.into(),
+            series,
+            ends: Box::default(),
+        }
+    }
+
     fn end(&self, entity: usize) -> usize {
         self.ends.get(entity).map_or(self.plain.len(), |end| *end as usize)
+    }
+}
+
+/// The longest text that a stored block of deflate can hold.
+const MAX_STORED: usize = 65_535;
+
+/// Bytes around the content of a stored block: its type, and the length twice.
+const STORED_FRAME: usize = 5;
+
+/// Appends text to a stream of deflate, as it is.
+pub fn store(plain: &[u8], stream: &mut Vec<u8>) {
+    stream.reserve(plain.len() + plain.len().div_ceil(MAX_STORED) * STORED_FRAME);
+    for stored in plain.chunks(MAX_STORED) {
+        let length = u16::try_from(stored.len()).expect("chunks are no longer than a stored block holds");
+        stream.push(0);
+        stream.extend(length.to_le_bytes());
+        stream.extend((!length).to_le_bytes());
+        stream.extend(stored);
     }
 }
 
@@ -92,13 +123,14 @@ mod tests {
 
     #[track_caller]
     fn check(plain: &[u8]) {
-        let block = Deflater::default().block(plain, 1, &[]);
-        assert_eq!((&*block.plain, block.crc), (plain, crc32fast::hash(plain)));
-        let mut stream = block.deflated.to_vec();
-        stream.extend([3, 0]);
-        let mut inflated = Vec::new();
-        flate2::read::DeflateDecoder::new(stream.as_slice()).read_to_end(&mut inflated).unwrap();
-        assert_eq!(inflated, plain);
+        for block in [Deflater::default().block(plain, 1, &[]), Block::stored(plain.to_vec(), 1)] {
+            assert_eq!((&*block.plain, block.crc), (plain, crc32fast::hash(plain)));
+            let mut stream = block.deflated.to_vec();
+            stream.extend([3, 0]);
+            let mut inflated = Vec::new();
+            flate2::read::DeflateDecoder::new(stream.as_slice()).read_to_end(&mut inflated).unwrap();
+            assert_eq!(inflated, plain);
+        }
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Family {
     pub labels: &'static [&'static str],
     pub help: &'static str,
     pub stability: Stability,
+    /// Kept by the preset `lean` although it has series for each room or device: an alert or the Fleet dashboard reads it.
+    pub lean: bool,
     pub source: Source,
 }
 
@@ -43,8 +45,21 @@ pub struct Family {
 pub enum Stability {
     /// Name, labels and unit stay for a major version.
     Stable,
+    /// The same, but the values are those of an API that Microsoft calls beta: they change or end when it does.
+    FollowsMicrosoft,
     /// May change with a minor version, with a note in the changelog.
     Experimental,
+}
+
+impl Stability {
+    /// In the words of the tables.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Stable => "stable",
+            Self::FollowsMicrosoft => "follows Microsoft",
+            Self::Experimental => "experimental",
+        }
+    }
 }
 
 /// Where the samples come from: a function that writes those of one entity, or the exporter's own counters.
@@ -101,8 +116,31 @@ impl Family {
         Self { kind, ..gauge(name, labels, Source::Exporter, help) }
     }
 
+    /// Families of a tenant or of the process are few series, whatever the size of the fleet.
+    pub fn is_lean(&self) -> bool {
+        let is_of_fleet = matches!(
+            self.source,
+            Source::Device(..)
+                | Source::Room(..)
+                | Source::RoomTime(..)
+                | Source::Managed(_)
+                | Source::Pushed(_)
+        );
+        self.lean || !is_of_fleet
+    }
+
     const fn experimental(mut self) -> Self {
         self.stability = Stability::Experimental;
+        self
+    }
+
+    const fn follows_microsoft(mut self) -> Self {
+        self.stability = Stability::FollowsMicrosoft;
+        self
+    }
+
+    const fn lean(mut self) -> Self {
+        self.lean = true;
         self
     }
 }
@@ -133,33 +171,33 @@ const COLLECTOR: &[&str] = &["tenant", "collector"];
 pub static FAMILIES: &[Family] = &[
     // Rooms
     gauge("teams_rooms_room_info", &["tenant", "room", "room_id", "email", "place_id", "building", "floor", "city", "country", "site", "owner", "tier"], Source::Room(LIST, rooms::info),
-        "Always 1; one series per known room. Join on (job, instance, tenant, room_id) for its facts, which are empty where no source knows them."),
+        "Always 1; one series per known room. Join on (job, instance, tenant, room_id) for its facts, which are empty where no source knows them.").lean(),
     gauge("teams_rooms_room_state", R_STATE, Source::Room(LIST, rooms::state),
-        "1 for the state of the room: ok, degraded (usable, with a problem in the room or its account), down, or unknown where no source tells. From the votes of its sources."),
+        "1 for the state of the room: ok, degraded (usable, with a problem in the room or its account), down, or unknown where no source tells. From the votes of its sources.").lean(),
     gauge("teams_rooms_room_state_since_timestamp_seconds", R, Source::Room(LIST, rooms::state_since),
-        "When the exporter saw the present state of the room begin, Unix time; absent where it did not see it: at the start, after a pause, and where a state came with a source that had been silent."),
+        "When the exporter saw the present state of the room begin, Unix time; absent where it did not see it: at the start, after a pause, and where a state came with a source that had been silent.").lean(),
     counter("teams_rooms_room_state_seconds_total", &["tenant", "room", "room_id", "state", "hours"], Source::RoomTime(LIST, usage::states),
-        "How long the room was in each state since the exporter started, by hours: service in the service hours of its site (always without one), other outside them. Pauses count nowhere."),
+        "How long the room was in each state since the exporter started, by hours: service in the service hours of its site (always without one), other outside them. Pauses count nowhere.").lean(),
     gauge("teams_rooms_room_up", R, Source::Room(LIST, rooms::up),
-        "1 if the room is usable (ok or degraded), 0 if it is down, absent where no source tells."),
+        "1 if the room is usable (ok or degraded), 0 if it is down, absent where no source tells.").lean(),
     gauge("teams_rooms_room_source_up", &["tenant", "room", "room_id", "source"], Source::Room(LIST, rooms::source_up),
         "How each source votes on the room: 1 up, 0 down, absent where it does not know. device says down if every core device is offline, disconnected or signed out; presence if the room account is offline for two polls; incident, which never says up, while a critical incident is open that means offline, heartbeat or sign-in."),
     gauge("teams_rooms_room_problem", R_PROBLEM, Source::Room(LIST, rooms::problem),
-        "1 while the room has this problem, absent otherwise; area says whose job it is (room, account, monitoring)."),
+        "1 while the room has this problem, absent otherwise; area says whose job it is (room, account, monitoring).").lean(),
     gauge("teams_rooms_room_problem_since_timestamp_seconds", R_PROBLEM, Source::Room(LIST, rooms::problem_since),
-        "When the problem began, Unix time; absent where its beginning was not seen."),
+        "When the problem began, Unix time; absent where its beginning was not seen.").lean(),
     gauge("teams_rooms_room_in_use", R, Source::Room(LIST, rooms::in_use),
-        "1 while a core device of the room is busy (teamworkDevice.activityState) or its account is in a call (presence.activity), 0 while it is not, absent where nothing tells. A booking alone is no use."),
+        "1 while a core device of the room is busy (teamworkDevice.activityState) or its account is in a call (presence.activity), 0 while it is not, absent where nothing tells. A booking alone is no use.").lean(),
     gauge("teams_rooms_room_presence_state", R_STATE, Source::Room(PRESENCE, rooms::presence),
         "1 for the presence of the room account (presence.availability): available, busy, do_not_disturb, away, offline, unknown. The fastest sign that a room is off; absent where Graph leaves the account out."),
     gauge("teams_rooms_room_calendar_readable", R, Source::Room(CALENDAR, calendar::readable),
         "1 if Graph shows when the room is booked, 0 if it refuses this mailbox (scheduleInformation.error); absent where it was not asked or does not know it."),
     gauge("teams_rooms_room_booked", R, Source::Room(CALENDAR, calendar::booked),
-        "1 while the room is booked (scheduleItem.status busy, oof, or tentative, which waits for approval), 0 while it is free; absent where the calendar is not known. Turns over at the booked minute."),
+        "1 while the room is booked (scheduleItem.status busy, oof, or tentative, which waits for approval), 0 while it is free; absent where the calendar is not known. Turns over at the booked minute.").lean(),
     gauge("teams_rooms_room_booking_end_timestamp_seconds", R, Source::Room(CALENDAR, calendar::booking_end),
-        "When the booking ends that runs now (scheduleItem.end), Unix time; of several the last to end, while one that only follows is the next booking. Absent while the room is free."),
+        "When the booking ends that runs now (scheduleItem.end), Unix time; of several the last to end, while one that only follows is the next booking. Absent while the room is free.").lean(),
     gauge("teams_rooms_room_next_booking_timestamp_seconds", R, Source::Room(CALENDAR, calendar::next_booking),
-        "When the next booking begins (scheduleItem.start), Unix time; absent where there is none within 24 hours."),
+        "When the next booking begins (scheduleItem.start), Unix time; absent where there is none within 24 hours.").lean(),
     counter("teams_rooms_room_observed_seconds_total", R_HOURS, Source::RoomTime(LIST, usage::observed),
         "How long the calendar or the use of the room was known since the exporter started, by hours (service, other); what the other times are to be divided by."),
     counter("teams_rooms_room_booked_seconds_total", R_HOURS, Source::RoomTime(CALENDAR, usage::booked),
@@ -171,13 +209,13 @@ pub static FAMILIES: &[Family] = &[
     counter("teams_rooms_room_unbooked_use_seconds_total", R_HOURS, Source::RoomTime(CALENDAR, usage::unbooked_use),
         "How long the room was in use with nothing in its calendar since the exporter started, by hours; only while both were known."),
     gauge("teams_rooms_room_in_service", R, Source::Room(LIST, rooms::in_service),
-        "1 in the service hours and outside the maintenance of the room's site, 0 otherwise; always 1 where the room has no site. For alerts that should not wake anybody."),
+        "1 in the service hours and outside the maintenance of the room's site, 0 otherwise; always 1 where the room has no site. For alerts that should not wake anybody.").lean(),
     gauge("teams_rooms_room_capacity", R, Source::Room(PLACES, rooms::capacity),
         "Seats of the room (room.capacity)."),
     gauge("teams_rooms_room_latitude_degrees", R, Source::Room(PLACES, rooms::latitude),
-        "Where the room is, for maps (room.geoCoordinates.latitude)."),
+        "Where the room is, for maps (room.geoCoordinates.latitude).").lean(),
     gauge("teams_rooms_room_longitude_degrees", R, Source::Room(PLACES, rooms::longitude),
-        "Where the room is, for maps (room.geoCoordinates.longitude)."),
+        "Where the room is, for maps (room.geoCoordinates.longitude).").lean(),
     gauge("teams_rooms_account_enabled", R, Source::Room(ACCOUNTS, accounts::enabled),
         "1 if the room account may sign in, 0 if it is disabled (user.accountEnabled)."),
     gauge("teams_rooms_account_license_state", R_STATE, Source::Room(ACCOUNTS, accounts::license),
@@ -190,61 +228,61 @@ pub static FAMILIES: &[Family] = &[
         "When the oldest of these incidents began, Unix time: by its own word, else when it was first heard of. Absent where none is open."),
     // Devices, from the list
     gauge("teams_rooms_device_info", &["tenant", "device_id", "room", "room_id", "device_type", "role", "manufacturer", "model", "serial_number", "asset_tag", "building", "floor", "site", "owner"], Source::Device(LIST, devices::info),
-        "Always 1; one series per device (teamworkDevice.hardwareDetail, .deviceType, .companyAssetTag). Join on (job, instance, tenant, device_id). room is that of the account signed in last. manufacturer and model are spelled as Intune spells them (managedDevice.manufacturer, .model), if it lists one such device."),
+        "Always 1; one series per device (teamworkDevice.hardwareDetail, .deviceType, .companyAssetTag). Join on (job, instance, tenant, device_id). room is that of the account signed in last. manufacturer and model are spelled as Intune spells them (managedDevice.manufacturer, .model), if it lists one such device.").lean(),
     gauge("teams_rooms_device_health_state", D_STATE, Source::Device(LIST, devices::health),
-        "1 for the health that Graph gives the device (teamworkDevice.healthStatus): healthy, non_urgent, critical, offline, unknown. Graph is 10 to 30 minutes behind the room."),
+        "1 for the health that Graph gives the device (teamworkDevice.healthStatus): healthy, non_urgent, critical, offline, unknown. Graph is 10 to 30 minutes behind the room.").follows_microsoft().lean(),
     gauge("teams_rooms_device_health_since_timestamp_seconds", D, Source::Device(LIST, devices::health_since),
         "When the exporter saw the present health begin, Unix time; absent where it did not see it, and after a pause."),
     gauge("teams_rooms_device_activity_state", D_STATE, Source::Device(LIST, devices::activity),
-        "1 for what the device does (teamworkDevice.activityState): idle, busy, unavailable, unknown."),
+        "1 for what the device does (teamworkDevice.activityState): idle, busy, unavailable, unknown.").follows_microsoft(),
     gauge("teams_rooms_device_signed_in", D, Source::Device(LIST, devices::signed_in),
         "1 if an account is signed in on the device (teamworkDevice.currentUser), 0 if none is."),
     gauge("teams_rooms_device_superseded", D, Source::Device(LIST, devices::superseded),
-        "1 if this core device has been down for 7 days while another core device of its room is up: a row that a replacement left behind. It does not count for the room."),
+        "1 if this core device has been down for 7 days while another core device of its room is up: a row that a replacement left behind. It does not count for the room.").lean(),
     gauge("teams_rooms_device_created_timestamp_seconds", D, Source::Device(LIST, devices::created),
-        "When the device was enrolled (teamworkDevice.createdDateTime), Unix time."),
+        "When the device was enrolled (teamworkDevice.createdDateTime), Unix time.").follows_microsoft(),
     gauge("teams_rooms_device_last_modified_timestamp_seconds", D, Source::Device(LIST, devices::last_modified),
-        "Last change of the device's record, or last sign of life on tenants where Graph moves it every few minutes (teamworkDevice.lastModifiedDateTime), Unix time."),
+        "Last change of the device's record, or last sign of life on tenants where Graph moves it every few minutes (teamworkDevice.lastModifiedDateTime), Unix time.").follows_microsoft(),
     counter("teams_rooms_state_changes_total", &["tenant", "device_id", "room", "signal"], Source::Device(LIST, devices::changes),
         "Changes between two known values of a signal since the exporter started: health, connection, logins, cameras, microphone, speakers, displays."),
     // Devices, from the health detail
     gauge("teams_rooms_device_connected", D, Source::Device(DETAIL, devices::connected),
-        "1 if the device is connected, 0 if not (teamworkDeviceHealth.connection.connectionStatus); absent where Graph does not know."),
+        "1 if the device is connected, 0 if not (teamworkDeviceHealth.connection.connectionStatus); absent where Graph does not know.").follows_microsoft(),
     gauge("teams_rooms_device_connection_last_change_timestamp_seconds", D, Source::Device(DETAIL, devices::connection_changed),
-        "Time of the last change of the connection (teamworkDeviceHealth.connection.lastModifiedDateTime), in Unix seconds. If Graph's time is a heartbeat, the time at which the exporter saw the change; absent until it does."),
+        "Time of the last change of the connection (teamworkDeviceHealth.connection.lastModifiedDateTime), in Unix seconds. If Graph's time is a heartbeat, the time at which the exporter saw the change; absent until it does.").follows_microsoft(),
     gauge("teams_rooms_device_detail_timestamp_seconds", D, Source::Device(DETAIL, devices::detail_read),
         "When the exporter last read the health detail of the device, Unix time. Details are read when the list shows a change, and in turn."),
     gauge("teams_rooms_login_connected", D_LOGIN, Source::Device(DETAIL, devices::login),
-        "1 if the device is signed in to exchange, teams or skype, 0 if not (teamworkDeviceHealth.loginStatus); absent where Graph does not know."),
+        "1 if the device is signed in to exchange, teams or skype, 0 if not (teamworkDeviceHealth.loginStatus); absent where Graph does not know.").follows_microsoft(),
     gauge("teams_rooms_login_last_change_timestamp_seconds", D_LOGIN, Source::Device(DETAIL, devices::login_changed),
-        "Time of the last change of the login (teamworkDeviceHealth.loginStatus.*.lastModifiedDateTime), in Unix seconds. If Graph's time is a heartbeat, the time at which the exporter saw the change; absent until it does."),
+        "Time of the last change of the login (teamworkDeviceHealth.loginStatus.*.lastModifiedDateTime), in Unix seconds. If Graph's time is a heartbeat, the time at which the exporter saw the change; absent until it does.").follows_microsoft(),
     gauge("teams_rooms_peripheral_connected", D_PERIPHERAL, Source::Device(DETAIL, devices::peripheral),
-        "1 if the peripheral is connected, 0 if not (teamworkDeviceHealth.peripheralsHealth, .hardwareHealth); absent where Graph does not know. Optional ones may be missing by design."),
+        "1 if the peripheral is connected, 0 if not (teamworkDeviceHealth.peripheralsHealth, .hardwareHealth); absent where Graph does not know. Optional ones may be missing by design.").follows_microsoft().lean(),
     gauge("teams_rooms_peripheral_optional", D_PERIPHERAL, Source::Device(DETAIL, devices::peripheral_optional),
-        "1 if the device is healthy without this peripheral, 0 if it is required (teamworkPeripheralHealth.isOptional); absent where Graph does not say."),
+        "1 if the device is healthy without this peripheral, 0 if it is required (teamworkPeripheralHealth.isOptional); absent where Graph does not say.").follows_microsoft(),
     gauge("teams_rooms_peripheral_last_change_timestamp_seconds", D_PERIPHERAL, Source::Device(DETAIL, devices::peripheral_changed),
-        "Time of the last change of the peripheral's connection (teamworkPeripheralHealth.connection.lastModifiedDateTime), in Unix seconds. If Graph's time is a heartbeat, the time at which the exporter saw the change; absent until it does."),
+        "Time of the last change of the peripheral's connection (teamworkPeripheralHealth.connection.lastModifiedDateTime), in Unix seconds. If Graph's time is a heartbeat, the time at which the exporter saw the change; absent until it does.").follows_microsoft(),
     gauge("teams_rooms_peripheral_info", &["tenant", "device_id", "room", "peripheral", "product", "vendor_id", "product_id"], Source::Device(DETAIL, devices::peripheral_info),
-        "Always 1; the product behind a peripheral (teamworkPeripheralHealth.peripheral), only where Graph names it."),
+        "Always 1; the product behind a peripheral (teamworkPeripheralHealth.peripheral), only where Graph names it.").follows_microsoft(),
     gauge("teams_rooms_software_info", &["tenant", "device_id", "room", "software", "current_version", "available_version"], Source::Device(DETAIL, devices::software_info),
-        "Always 1; installed and available version of admin_agent, company_portal, firmware, operating_system, partner_agent and teams_client (teamworkDeviceHealth.softwareUpdateHealth)."),
+        "Always 1; installed and available version of admin_agent, company_portal, firmware, operating_system, partner_agent and teams_client (teamworkDeviceHealth.softwareUpdateHealth).").follows_microsoft(),
     gauge("teams_rooms_software_update_available", D_SOFTWARE, Source::Device(DETAIL, devices::update_available),
-        "1 if Graph has an update for the device, 0 if it runs the latest (softwareUpdateHealth.*.softwareFreshness); absent where unknown."),
+        "1 if Graph has an update for the device, 0 if it runs the latest (softwareUpdateHealth.*.softwareFreshness); absent where unknown.").follows_microsoft().lean(),
     gauge("teams_rooms_software_version_gap", D_SOFTWARE, Source::Device(DETAIL, devices::version_gap),
-        "How many newer versions the device's cohort has, 0 is newest. Cohort: same tenant, software and device type; firmware and operating system also same manufacturer and model. A version counts when Graph offers it or at least max(3, 2 %) of the cohort run it."),
+        "How many newer versions the device's cohort has, 0 is newest. Cohort: same tenant, software and device type; firmware and operating system also same manufacturer and model. A version counts when Graph offers it or at least max(3, 2 %) of the cohort run it.").follows_microsoft(),
     gauge("teams_rooms_software_update_pending_since_timestamp_seconds", D_SOFTWARE, Source::Device(DETAIL, devices::pending_since),
-        "When the exporter saw the pending update become available, Unix time; absent where it did not see it, and where none is pending."),
+        "When the exporter saw the pending update become available, Unix time; absent where it did not see it, and where none is pending.").lean(),
     gauge("teams_rooms_software_changed_timestamp_seconds", D_SOFTWARE, Source::Device(DETAIL, devices::software_changed),
-        "When the exporter last saw the installed version change, Unix time; absent until it does."),
+        "When the exporter last saw the installed version change, Unix time; absent until it does.").lean(),
     // Devices, as Intune manages them
     gauge("teams_rooms_intune_compliant", D_MANAGED, Source::Managed(intune::compliant),
         "1 if Intune finds the device compliant (managedDevice.complianceState), 0 if it is noncompliant, in conflict or error, or in its grace period, in which it fails the policy already. Absent where Intune does not know. device_id is empty where only the account tells that the device is the room's."),
     gauge("teams_rooms_intune_last_sync_timestamp_seconds", D_MANAGED, Source::Managed(intune::last_sync),
-        "When the device last talked to Intune (managedDevice.lastSyncDateTime), Unix time; it should every 8 hours. Of several enrolments of a device the one that did so last is shown."),
+        "When the device last talked to Intune (managedDevice.lastSyncDateTime), Unix time; it should every 8 hours. Of several enrolments of a device the one that did so last is shown.").lean(),
     gauge("teams_rooms_intune_security_patch_timestamp_seconds", D_MANAGED, Source::Managed(intune::security_patch),
-        "Date of the installed Android security patches, in Unix seconds at midnight UTC (managedDevice.androidSecurityPatchLevel); absent if Intune has none, as on Windows."),
+        "Date of the installed Android security patches, in Unix seconds at midnight UTC (managedDevice.androidSecurityPatchLevel); absent if Intune has none, as on Windows.").lean(),
     gauge("teams_rooms_intune_management_certificate_expiry_timestamp_seconds", D_MANAGED, Source::Managed(intune::certificate_expiry),
-        "End of the certificate that the device signs in to Intune with, in Unix seconds (managedDevice.managementCertificateExpirationDate); absent if Intune has none. A device that lets it expire is no longer managed."),
+        "End of the certificate that the device signs in to Intune with, in Unix seconds (managedDevice.managementCertificateExpirationDate); absent if Intune has none. A device that lets it expire is no longer managed.").lean(),
     gauge("teams_rooms_intune_storage_free_bytes", D_MANAGED, Source::Managed(intune::storage_free),
         "Free storage of the device (managedDevice.freeStorageSpaceInBytes); absent if it is 0, which Android rooms send for not reported."),
     gauge("teams_rooms_intune_storage_bytes", D_MANAGED, Source::Managed(intune::storage),
@@ -369,6 +407,7 @@ const fn gauge(
         labels,
         help,
         stability: Stability::Stable,
+        lean: false,
         source,
     }
 }

@@ -58,6 +58,7 @@ pub fn last_modified(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevice<'_>)
 }
 
 pub fn changes(out: &mut Out<'_>, _: &Fleet<'_>, device: &FleetDevice<'_>) {
+    out.counted_since(device.memory.and_then(|memory| memory.counted_since));
     for (signal, changes) in device.memory.iter().flat_map(|memory| memory.changes()) {
         out.with(&[("signal", signal.label())], changes);
     }

@@ -87,7 +87,7 @@ fn rosters(view: &View<'_>) -> [Roster; KINDS] {
             Holder::Device(index) => device(index),
             Holder::Room(index) => room(index),
         };
-        Some((managed.bucket, holder?))
+        Some((managed.place, holder?))
     });
     // A source that changes says so in its status, and there are few of them.
     let unknown = |id: &str| Entity { id: print(id), print: None };
@@ -104,8 +104,8 @@ fn rosters(view: &View<'_>) -> [Roster; KINDS] {
 fn placed<'e, L>(
     entries: &'e [Entry<L>],
     entity: impl Fn(usize) -> Option<Entity> + 'e,
-) -> impl Iterator<Item = (usize, Entity)> + 'e {
-    entries.iter().filter_map(move |entry| Some((entry.bucket, entity(entry.index)?)))
+) -> impl Iterator<Item = (u32, Entity)> + 'e {
+    entries.iter().filter_map(move |entry| Some((entry.place, entity(entry.index)?)))
 }
 
 fn entity(id: &str, of: u64) -> Entity {

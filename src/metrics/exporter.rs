@@ -20,8 +20,10 @@ pub struct About {
 /// What a scrape asks for.
 #[derive(Clone, Copy)]
 pub struct Asked<'a> {
-    /// Only series of this tenant; those of the process and the exporter belong to none.
+    /// Only series of this tenant; empty: of none.
     pub tenant: Option<&'a str>,
+    /// Also those of the process and the exporter, which belong to no tenant.
+    pub process: bool,
     pub names: Option<&'a Names>,
     /// They are of no room, and so in the first part.
     pub part: Option<Part>,
@@ -42,11 +44,11 @@ pub fn lines(stats: &Stats, about: &About, asked: Asked<'_>, exposed: &dyn Fn(&F
     gathered.retain(|family| wanted(family.name()));
     if let Some(tenant) = asked.tenant {
         for family in &mut gathered {
-            keep_tenant(family, tenant);
+            keep_tenant(family, tenant, asked.process);
         }
     }
     lines.gathered(&gathered, Family::find, asked.format);
-    if asked.tenant.is_none() {
+    if asked.process {
         let none = Labels::default();
         for family in FAMILIES.iter().filter(|family| wanted(family.name)) {
             if let Source::About(write) = family.source {
@@ -64,7 +66,7 @@ pub fn observe(stats: &Stats, about: &About, exposed: &dyn Fn(&Family) -> bool, 
     for gathered in stats.gather() {
         if let Some(family) = Family::find(gathered.name()).filter(|family| exposed(family)) {
             points.family(family);
-            points.gathered(&gathered);
+            points.gathered(&gathered, &|tenant| stats.began(tenant));
         }
     }
     for family in FAMILIES.iter().filter(|family| exposed(family)) {
@@ -75,9 +77,10 @@ pub fn observe(stats: &Stats, about: &About, exposed: &dyn Fn(&Family) -> bool, 
     }
 }
 
-fn keep_tenant(family: &mut MetricFamily, tenant: &str) {
+fn keep_tenant(family: &mut MetricFamily, tenant: &str, process: bool) {
     let of_tenant = |metric: &Metric| {
-        metric.get_label().iter().any(|label| label.name() == "tenant" && label.value() == tenant)
+        let own = metric.get_label().iter().find(|label| label.name() == "tenant");
+        own.map_or(process, |label| label.value() == tenant)
     };
     let kept: Vec<Metric> = family.take_metric().into_iter().filter(of_tenant).collect();
     family.set_metric(kept);

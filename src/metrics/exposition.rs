@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
 
-use super::block::{Block, Deflater};
+use super::block::{Block, Deflater, store};
 use super::catalogue::{Family, Kind};
 use super::segment::{Part, Segment, Sums};
 use super::text::{Format, Lines};
@@ -138,7 +138,7 @@ impl Header {
 }
 
 /// The families named by `name[]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names(HashSet<&'static str>);
 
 impl Names {
@@ -323,8 +323,8 @@ impl Exposition {
         };
         let tail = [tail, end.as_bytes()].concat();
 
-        let families = || self.chosen(&picture, tenant, selection);
-        let blocks = || families().flat_map(|family| family.blocks());
+        let families: Vec<_> = self.chosen(&picture, tenant, selection).collect();
+        let blocks = || families.iter().flat_map(Chosen::blocks);
         let mut body = Body::default();
         if !selection.gzip {
             blocks().for_each(|block| body.push(block.plain.clone()));
@@ -334,7 +334,7 @@ impl Exposition {
         body.push(Bytes::from_static(GZIP_HEADER));
         let is_all = tenant.is_none() && selection.names.is_none() && selection.part.is_none();
         let whole = is_all.then(|| picture.whole(selection.format));
-        let sum_up = || Sums::over(families().map(|family| family.sums()));
+        let sum_up = || Sums::over(families.iter().map(Chosen::sums));
         let sums = whole.map_or_else(sum_up, |whole| *whole.sums.get_or_init(sum_up));
         match whole.and_then(|whole| whole.packed(sums, &self.pieces, blocks())) {
             Some(packed) => body.push(packed),
@@ -358,10 +358,9 @@ impl Exposition {
         let chosen = named.filter_map(move |((_, header), row)| {
             let header = header.of(format);
             Some(match tenant {
-                None => Chosen { header, segments: &row.segments, part, all: Some(row.sums) },
+                None => Chosen::new(header, &row.segments, part, Some(row.sums)),
                 Some(tenant) => {
-                    let segments = std::slice::from_ref(row.segments.get(tenant)?);
-                    Chosen { header, segments, part, all: None }
+                    Chosen::new(header, std::slice::from_ref(row.segments.get(tenant)?), part, None)
                 }
             })
         });
@@ -388,20 +387,27 @@ struct Chosen<'p> {
     header: &'p Block,
     segments: &'p [Arc<Segment>],
     part: Option<Part>,
+    /// The series of the part in buckets that it shares with other parts.
+    shares: Vec<Block>,
     /// Of all tenants, without the header.
     all: Option<Sums>,
 }
 
 impl<'p> Chosen<'p> {
-    fn blocks(&self) -> impl Iterator<Item = &'p Block> + use<'p> {
-        let part = self.part;
-        let blocks = self.segments.iter().flat_map(move |segment| segment.blocks_of(part));
-        std::iter::once(self.header).chain(blocks.map(AsRef::as_ref))
+    fn new(header: &'p Block, segments: &'p [Arc<Segment>], part: Option<Part>, all: Option<Sums>) -> Self {
+        let share = |part| segments.iter().filter_map(move |segment| segment.share_of(part));
+        Self { header, segments, part, shares: part.into_iter().flat_map(share).collect(), all }
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = &Block> {
+        let blocks = self.segments.iter().flat_map(|segment| segment.blocks_of(self.part));
+        std::iter::once(self.header).chain(blocks.map(AsRef::as_ref)).chain(&self.shares)
     }
 
     fn sums(&self) -> Sums {
         let all = self.all.filter(|_| self.part.is_none());
-        let sum_up = || Sums::over(self.segments.iter().map(|segment| segment.sums_of(self.part)));
+        let whole = || self.segments.iter().map(|segment| segment.sums_of(self.part));
+        let sum_up = || Sums::over(whole().chain(self.shares.iter().map(Sums::from)));
         Sums::from(self.header).then(all.unwrap_or_else(sum_up))
     }
 }
@@ -436,23 +442,10 @@ const GZIP_HEADER: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 /// A final block of deflate that holds nothing: fixed codes, end of block, padding.
 const FINAL_BLOCK: [u8; 2] = [3, 0];
 
-/// What the length of a stored block can say.
-const MAX_STORED: usize = 65_535;
-
-/// Bytes around the content of a stored block: its type, and the length twice.
-const STORED_FRAME: usize = 5;
-
 /// The end of a gzip member: `tail` in stored blocks, the final block, checksum and length of everything.
 fn gzip_end(tail: &[u8], sums: Sums) -> Bytes {
-    let frames = tail.len().div_ceil(MAX_STORED) * STORED_FRAME;
-    let mut end = Vec::with_capacity(tail.len() + frames + FINAL_BLOCK.len() + 8);
-    for stored in tail.chunks(MAX_STORED) {
-        let length = u16::try_from(stored.len()).expect("chunks are no longer than a stored block holds");
-        end.push(0);
-        end.extend(length.to_le_bytes());
-        end.extend((!length).to_le_bytes());
-        end.extend(stored);
-    }
+    let mut end = Vec::new();
+    store(tail, &mut end);
     end.extend(FINAL_BLOCK);
     end.extend(sums.crc.to_le_bytes());
     #[expect(clippy::cast_possible_truncation, reason = "gzip keeps the length modulo 2^32")]
@@ -601,7 +594,7 @@ mod tests {
         };
         let mut all = lines(&ALL);
         all.sort();
-        for count in [1, 3, 8] {
+        for count in [1, 2, 8, 64] {
             let parts: Vec<_> = (0..count).map(|index| Part::new(index, count)).collect();
             let mut found: Vec<_> =
                 parts.iter().flat_map(|part| lines(&Selection { part: *part, ..ALL })).collect();
@@ -668,7 +661,7 @@ mod tests {
     #[test]
     fn tails_longer_than_a_stored_block_are_split() {
         let exposition = exposition();
-        for length in [0, 1, MAX_STORED - 6, MAX_STORED, MAX_STORED + 1, 3 * MAX_STORED] {
+        for length in [0, 1, 65_529, 65_535, 65_536, 3 * 65_535] {
             let tail = vec![b'x'; length];
             check_gzip(&exposition, &ALL, &tail);
             check_gzip(&exposition, &Selection { format: Format::OpenMetrics, ..ALL }, &tail);

@@ -27,6 +27,7 @@ pub mod usage;
 use std::cell::OnceCell;
 use std::time::Duration;
 
+use crate::model::collector::Collector;
 use crate::model::fleet::{Fleet, FleetDevice, FleetRoom};
 use crate::model::identity::Room;
 use crate::model::managed_device::ManagedDevice;
@@ -61,7 +62,8 @@ pub struct View<'a, L = Labels> {
 struct Entry<L> {
     /// Among those of the fleet.
     index: usize,
-    bucket: usize,
+    /// Its place among all.
+    place: u32,
     /// Made when they are first needed: most entities are as they were, and nothing is written of them.
     labels: OnceCell<L>,
 }
@@ -69,7 +71,8 @@ struct Entry<L> {
 /// A device that Intune manages: one of the fleet, or one that only the account of a room tells to be its own.
 struct Managed<'a, L> {
     holder: Holder,
-    bucket: usize,
+    /// Its place among all.
+    place: u32,
     labels: L,
     device: &'a ManagedDevice,
 }
@@ -93,7 +96,8 @@ impl<'a, L: OfPairs> View<'a, L> {
         let places = |room: &FleetRoom<'_>| room.is_own().then(|| room.place_among_all());
         let rooms: Vec<Option<u32>> = fleet.rooms.iter().map(places).collect();
         let buckets = roster::buckets(devices.iter().flatten().count().max(rooms.iter().flatten().count()));
-        let managed = managed(tenant, &fleet, buckets);
+        let mut managed = managed(tenant, &fleet);
+        managed.sort_by_key(|managed| roster::bucket_of(managed.place, buckets));
         let (devices, rooms) = (entries(&devices, buckets), entries(&rooms, buckets));
         Self { tenant, snapshot, now, fleet, judgements, buckets, devices, rooms, managed }
     }
@@ -103,8 +107,24 @@ impl<'a, L: OfPairs> View<'a, L> {
         let successes = self.snapshot.status.values().filter(|status| status.is_fresh(self.now));
         let ends = successes.filter_map(|status| Some(status.last_success?.plus(status.expiry)));
         let ends = ends.map(|end| end.plus(Duration::from_secs(1)));
+        let ends = ends.chain(self.tenant_records_until());
         let verdicts = self.judgements.iter().flatten().filter_map(|judgement| judgement.until);
         ends.chain(self.fleet.until).chain(verdicts).min()
+    }
+
+    /// The times at which the records of the tenant as a whole expire. A record is older than the last success if only a part
+    /// of an attempt has failed. During a pause no attempt brings a new view.
+    fn tenant_records_until(&self) -> impl Iterator<Item = Timestamp> {
+        let Snapshot { licenses, service_health, credentials, .. } = self.snapshot;
+        let renewals = licenses.values().filter_map(|record| Some(record.value.renewal?.read_at));
+        let of_accounts = licenses.values().map(|record| record.read_at).chain(renewals);
+        let of_health = service_health.values().map(|record| record.read_at);
+        let of_credentials = credentials.values().map(|record| record.read_at);
+        let read = of_accounts.map(|at| (Collector::Accounts, at));
+        let read = read.chain(of_health.map(|at| (Collector::ServiceHealth, at)));
+        let read = read.chain(of_credentials.map(|at| (Collector::Credentials, at)));
+        let ends = read.map(|(collector, at)| at.plus(self.snapshot.expiry(collector)));
+        ends.filter(|end| *end >= self.now).map(|end| end.plus(Duration::from_secs(1)))
     }
 
     /// How many entities a family may have series of.
@@ -185,25 +205,24 @@ impl View<'_, Attributes> {
 /// Those that have a place among all, in the order of their buckets, else in that of the fleet.
 fn entries<L>(places: &[Option<u32>], buckets: usize) -> Vec<Entry<L>> {
     let entry = |(index, place): (usize, &Option<u32>)| {
-        Some(Entry { index, bucket: roster::bucket_of((*place)?, buckets), labels: OnceCell::new() })
+        Some(Entry { index, place: (*place)?, labels: OnceCell::new() })
     };
     let mut entries: Vec<_> = places.iter().enumerate().filter_map(entry).collect();
-    entries.sort_by_key(|entry| entry.bucket);
+    entries.sort_by_key(|entry| roster::bucket_of(entry.place, buckets));
     entries
 }
 
 /// Rooms may be of one name: without their id two series without a device would be the same.
-fn managed<'a, L: OfPairs>(tenant: &str, fleet: &Fleet<'a>, buckets: usize) -> Vec<Managed<'a, L>> {
+fn managed<'a, L: OfPairs>(tenant: &str, fleet: &Fleet<'a>) -> Vec<Managed<'a, L>> {
     let labels = |device_id, room, room_id| {
         L::of(&[("tenant", tenant), ("device_id", device_id), ("room", room), ("room_id", room_id)])
     };
-    let bucket = |place| roster::bucket_of(place, buckets);
     let devices = fleet.devices.iter().enumerate().filter(|(_, device)| device.is_own());
     let devices = devices.filter_map(|(index, device)| {
         let (room, room_id) = device.room.map_or(("", ""), |room| (&room.name, &room.id));
         Some(Managed {
             holder: Holder::Device(index),
-            bucket: bucket(device.place_among_all()),
+            place: device.place_among_all(),
             labels: labels(&*device.device.id, room, room_id),
             device: device.managed?,
         })
@@ -213,14 +232,12 @@ fn managed<'a, L: OfPairs>(tenant: &str, fleet: &Fleet<'a>, buckets: usize) -> V
         let Room { id, name, .. } = room.room;
         Some(Managed {
             holder: Holder::Room(index),
-            bucket: bucket(room.place_among_all()),
+            place: room.place_among_all(),
             labels: labels("", name, id),
             device: room.managed?,
         })
     });
-    let mut managed: Vec<_> = devices.chain(rooms).collect();
-    managed.sort_by_key(|managed| managed.bucket);
-    managed
+    devices.chain(rooms).collect()
 }
 
 /// Writes the samples of one entity in one family.
@@ -245,6 +262,13 @@ impl Out<'_> {
         match &mut self.sink {
             Sink::Text { lines, labels } => lines.sample(self.name, labels, extra, value),
             Sink::Points { points, attributes } => points.sample(attributes, extra, value.into()),
+        }
+    }
+
+    /// The time at which the counters that follow were 0; where absent, they began with this process. OTLP alone shows it.
+    pub fn counted_since(&mut self, began: Option<Timestamp>) {
+        if let Sink::Points { points, .. } = &mut self.sink {
+            points.counted_since(began);
         }
     }
 
@@ -286,11 +310,20 @@ impl From<Duration> for Value {
     }
 }
 
-/// Which families are exposed: those allowed, or all where none is named, without those denied.
-pub fn exposed(allow: &[String], deny: &[String]) -> impl Fn(&Family) -> bool + Send + Sync + 'static {
+/// Which families are exposed: those allowed, or all where none is named, without those denied. `lean` stands for the
+/// names of that preset, to which those allowed are added.
+pub fn exposed(
+    lean: bool,
+    allow: &[String],
+    deny: &[String],
+) -> impl Fn(&Family) -> bool + Send + Sync + 'static {
     let (allow, deny) = (allow.to_vec(), deny.to_vec());
     move |family| {
         let named = |names: &[String]| names.iter().any(|name| name == family.name);
-        (allow.is_empty() || named(&allow)) && !named(&deny)
+        let is_preset = if lean { family.is_lean() } else { allow.is_empty() };
+        (is_preset || named(&allow)) && !named(&deny)
     }
 }
+
+#[cfg(test)]
+mod tests;

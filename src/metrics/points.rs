@@ -15,6 +15,7 @@ use prost::Message as _;
 use super::OfPairs;
 use super::catalogue::{Family, Kind};
 use super::text::{self, Value};
+use crate::model::Timestamp;
 
 /// A batch is sent when it is larger than this. Receivers of gRPC refuse messages of more than 4 MiB by default, and
 /// what is on its way is held in memory.
@@ -41,16 +42,21 @@ impl OfPairs for Attributes {
 
 /// A label as an attribute.
 fn attribute((name, value): &(&str, &str)) -> KeyValue {
-    let value = Some(any_value::Value::StringValue(text::told(value)));
+    let value = Some(any_value::Value::StringValue(text::told(name, value)));
     KeyValue { key: (*name).to_owned(), value: Some(AnyValue { value }), ..KeyValue::default() }
 }
 
 /// When points were true, in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// When the counters began at 0.
+    /// The start of this process.
     pub start: u64,
     pub now: u64,
+}
+
+/// Nanoseconds since 1970.
+pub fn nanoseconds(at: Timestamp) -> u64 {
+    u64::try_from(at.seconds()).unwrap_or_default() * 1_000_000_000
 }
 
 /// Some metrics that travel together; counters are cumulative.
@@ -63,6 +69,8 @@ pub struct Batch {
 /// Takes samples, family by family, and hands on batches of them.
 pub struct Points {
     times: Times,
+    /// The time at which the counters of the present entity were 0.
+    start: u64,
     family: Option<&'static Family>,
     numbers: Vec<NumberDataPoint>,
     histograms: Vec<HistogramDataPoint>,
@@ -75,6 +83,7 @@ impl Points {
     pub fn new(times: Times, hand_on: impl FnMut(Batch) + 'static) -> Self {
         Self {
             times,
+            start: times.start,
             family: None,
             numbers: Vec::new(),
             histograms: Vec::new(),
@@ -88,6 +97,14 @@ impl Points {
     pub(super) fn family(&mut self, family: &'static Family) {
         self.end_family();
         self.family = Some(family);
+        self.start = self.times.start;
+    }
+
+    /// Sets the start of the counters that follow: this moment, or the start of this process.
+    pub(super) fn counted_since(&mut self, began: Option<Timestamp>) {
+        // The clock of a simulated tenant may be ahead of the machine's: a counter of the future has no start.
+        let began = began.map(nanoseconds).filter(|began| *began <= self.times.now);
+        self.start = began.unwrap_or_default().max(self.times.start);
     }
 
     pub(super) fn sample(&mut self, entity: &[KeyValue], extra: &[(&str, &str)], value: Value) {
@@ -97,7 +114,7 @@ impl Points {
         let bytes = size(&attributes);
         self.numbers.push(NumberDataPoint {
             attributes,
-            start_time_unix_nano: self.times.start,
+            start_time_unix_nano: self.start,
             time_unix_nano: self.times.now,
             value: Some(number_data_point::Value::AsDouble(value.as_f64())),
             ..NumberDataPoint::default()
@@ -105,11 +122,17 @@ impl Points {
         self.took(bytes);
     }
 
-    /// The series of a family as a registry of crate `prometheus` gathers them.
-    pub(super) fn gathered(&mut self, family: &proto::MetricFamily) {
+    /// The series of a family as a registry of crate `prometheus` gathers them; `began` knows when those of a tenant began.
+    pub(super) fn gathered(
+        &mut self,
+        family: &proto::MetricFamily,
+        began: &dyn Fn(&str) -> Option<Timestamp>,
+    ) {
         let kind = text::kind_of(family.get_field_type());
         for metric in family.get_metric() {
             let pairs: Vec<_> = metric.get_label().iter().map(|pair| (pair.name(), pair.value())).collect();
+            let tenant = pairs.iter().find(|(name, _)| *name == "tenant");
+            self.counted_since(tenant.and_then(|(_, tenant)| began(tenant)));
             match kind {
                 Some(Kind::Gauge) => self.sample(&[], &pairs, metric.get_gauge().get_value().into()),
                 Some(Kind::Counter) => self.sample(&[], &pairs, metric.get_counter().get_value().into()),
@@ -252,6 +275,40 @@ mod tests {
     }
 
     #[test]
+    fn a_counter_starts_when_it_was_0() {
+        let times = Times { start: 10_000_000_000, now: 20_000_000_000 };
+        let cases = [(None, 10), (Some(5), 10), (Some(15), 15), (Some(20), 20), (Some(21), 10)];
+        for (began, expected) in cases {
+            let mut points = Points::new(times, |_| {});
+            points.family(&COUNTER);
+            points.counted_since(began.map(Timestamp::from_seconds));
+            points.sample(&[], &[], Value::Unsigned(7));
+            assert_eq!(points.numbers[0].start_time_unix_nano, expected * 1_000_000_000, "{began:?}");
+            points.family(&COUNTER);
+            points.sample(&[], &[], Value::Unsigned(7));
+            assert_eq!(
+                points.numbers[0].start_time_unix_nano, times.start,
+                "the next family knows nothing of it"
+            );
+        }
+    }
+
+    #[test]
+    fn the_counters_of_a_tenant_start_with_it() {
+        let registry = Registry::new();
+        let counters = prometheus::IntCounterVec::new(prometheus::Opts::new("t", "t"), &["tenant"]).unwrap();
+        registry.register(Box::new(counters.clone())).unwrap();
+        counters.with_label_values(&["contoso"]).inc();
+        counters.with_label_values(&["fabrikam"]).inc();
+        let mut points = Points::new(Times { start: 1, now: 9_000_000_000 }, |_| {});
+        points.family(&COUNTER);
+        let began = |tenant: &str| (tenant == "contoso").then_some(Timestamp::from_seconds(8));
+        points.gathered(&registry.gather()[0], &began);
+        let starts: Vec<_> = points.numbers.iter().map(|point| point.start_time_unix_nano).collect();
+        assert_eq!(starts, [8_000_000_000, 1]);
+    }
+
+    #[test]
     fn batches_are_bounded_and_lose_nothing() {
         let made = batches(|points| {
             points.family(&GAUGE);
@@ -278,7 +335,7 @@ mod tests {
         }
         let made = batches(|points| {
             points.family(&HISTOGRAM);
-            points.gathered(&registry.gather()[0]);
+            points.gathered(&registry.gather()[0], &|_| None);
         });
         let Some(metric::Data::Histogram(data)) = &made[0].metrics[0].data else { panic!("{made:?}") };
         let point = &data.data_points[0];

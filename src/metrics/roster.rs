@@ -1,7 +1,7 @@
 //! Who has series, in the order in which they are written, and what of that changed since the last time.
 //!
-//! Entities stand in *buckets* by their place among all, so that a scrape can ask for a part of the rooms: a part is
-//! some whole buckets. The devices of a room stand in its bucket.
+//! Entities stand in *buckets* by their place among all, so that a scrape can ask for a part of the rooms. A part is
+//! some whole buckets, or a share of one. The devices of a room are in its bucket.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -21,9 +21,14 @@ pub struct Entity {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Roster {
     entities: Vec<Entity>,
+    /// The finest part that each entity is in.
+    parts: Vec<u8>,
     /// Where each bucket ends.
     ends: Vec<usize>,
 }
+
+/// Some 50,000 devices in parts of 80,000 series; more targets cost more than they spare. A power of two.
+pub const MAX_PARTS: usize = 64;
 
 /// So many entities share a bucket: families with one series for each still fill blocks.
 const ENTITIES_PER_BUCKET: usize = 512;
@@ -31,8 +36,8 @@ const ENTITIES_PER_BUCKET: usize = 512;
 /// Enough for twice the largest fleet that one process holds.
 const MAX_BUCKETS: usize = 256;
 
-/// How many buckets a tenant with so many entities of its most numerous kind has: a power of two, so that growth halves
-/// buckets and moves nobody from one part to another.
+/// The number of buckets of a tenant, by the entities of its most numerous kind. It is a power of two, as the number of parts is:
+/// growth halves buckets, and every part still ends where a bucket or a share of one ends.
 pub fn buckets(entities: usize) -> usize {
     entities.div_ceil(ENTITIES_PER_BUCKET).next_power_of_two().min(MAX_BUCKETS)
 }
@@ -43,6 +48,11 @@ pub fn bucket_of(place: u32, buckets: usize) -> usize {
     usize::try_from(bucket >> 32).expect("below the number of buckets")
 }
 
+/// The finest part that a place among all is in.
+fn part_of(place: u32) -> u8 {
+    u8::try_from(bucket_of(place, MAX_PARTS)).expect("there are fewer parts")
+}
+
 impl Default for Roster {
     fn default() -> Self {
         Self::of_one_bucket(Vec::new())
@@ -50,24 +60,30 @@ impl Default for Roster {
 }
 
 impl Roster {
-    /// `entities` with their buckets, which never fall.
-    pub fn new(buckets: usize, entities: impl Iterator<Item = (usize, Entity)>) -> Self {
-        let (mut listed, mut ends) = (Vec::new(), Vec::with_capacity(buckets));
-        for (bucket, entity) in entities {
-            ends.resize(bucket.max(ends.len()), listed.len());
+    /// `entities` with their places among all, in the order of their buckets.
+    pub fn new(buckets: usize, entities: impl Iterator<Item = (u32, Entity)>) -> Self {
+        let (mut listed, mut parts, mut ends) = (Vec::new(), Vec::new(), Vec::with_capacity(buckets));
+        for (place, entity) in entities {
+            ends.resize(bucket_of(place, buckets).max(ends.len()), listed.len());
             listed.push(entity);
+            parts.push(part_of(place));
         }
         ends.resize(buckets, listed.len());
-        Self { entities: listed, ends }
+        Self { entities: listed, parts, ends }
     }
 
-    /// Of few entities, which belong to the first part.
+    /// The roster of few entities, which belong to the first part.
     pub fn of_one_bucket(entities: Vec<Entity>) -> Self {
-        Self { ends: vec![entities.len()], entities }
+        Self { parts: vec![part_of(0); entities.len()], ends: vec![entities.len()], entities }
     }
 
     pub fn entities(&self) -> &[Entity] {
         &self.entities
+    }
+
+    /// The finest part that the entity at `place` is in.
+    pub fn part(&self, place: usize) -> Option<usize> {
+        self.parts.get(place).copied().map(usize::from)
     }
 
     /// The entities of each bucket.
@@ -216,9 +232,10 @@ mod tests {
     #[test]
     fn buckets_hold_their_entities() {
         let entities =
-            [(0, (1, 1)), (0, (2, 2)), (2, (3, 3))].map(|(bucket, facts)| (bucket, entity(&facts)));
+            [(0, (1, 1)), (1 << 26, (2, 2)), (2 << 30, (3, 3))].map(|(place, facts)| (place, entity(&facts)));
         let roster = Roster::new(4, entities.into_iter());
         assert_eq!(roster.buckets().collect::<Vec<_>>(), [0..2, 2..2, 2..3, 3..3]);
+        assert_eq!([0, 1, 2, 3].map(|place| roster.part(place)), [Some(0), Some(1), Some(32), None]);
         assert_eq!(Roster::default().buckets().next(), Some(0..0));
     }
 

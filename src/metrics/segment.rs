@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crc32fast::Hasher;
 
 use super::block::{Block, Deflater};
-use super::roster::{Changes, Roster};
+use super::roster::{Changes, MAX_PARTS, Roster};
 use super::text::Lines;
 
 /// A block may end from here on. Smaller ones compress worse, larger ones are compressed anew for one entity more often;
@@ -97,21 +97,40 @@ impl Segment {
         self.written
     }
 
-    /// The blocks of a part of the rooms, or of all.
+    /// The blocks of a part of the rooms, or of all; none of a part that has no whole bucket.
     pub(super) fn blocks_of(&self, part: Option<Part>) -> &[Arc<Block>] {
         let Some(buckets) = part.map(|part| part.of(self.buckets.len())) else { return &self.blocks };
-        let start = buckets.start.checked_sub(1).map_or(0, |before| self.end(before));
-        let end = buckets.end.checked_sub(1).map_or(0, |last| self.end(last));
-        self.blocks.get(start..end).unwrap_or_default()
+        self.between(&buckets)
+    }
+
+    /// The series of a part that is less than a bucket. There are so few that they are copied, and travel uncompressed.
+    pub(super) fn share_of(&self, part: Part) -> Option<Block> {
+        let bucket = part.shares(self.buckets.len())?;
+        let first = self.blocks_before(bucket);
+        let blocks = self.between(&(bucket..bucket + 1)).iter().zip(self.starts.get(first..)?);
+        let mut lines = Lines::default();
+        for (block, start) in blocks {
+            let here =
+                |entity: &usize| self.roster.part(start + entity).is_some_and(|finest| part.has(finest));
+            (0..block.entities()).filter(here).for_each(|entity| lines.copy(block.text_of(entity)));
+        }
+        let series = lines.series();
+        (!lines.is_empty()).then(|| Block::stored(lines.into_bytes(), series))
+    }
+
+    fn between(&self, buckets: &Range<usize>) -> &[Arc<Block>] {
+        let blocks = self.blocks_before(buckets.start)..self.blocks_before(buckets.end);
+        self.blocks.get(blocks).unwrap_or_default()
+    }
+
+    fn blocks_before(&self, bucket: usize) -> usize {
+        let last = bucket.checked_sub(1);
+        last.map_or(0, |last| self.buckets.get(last).map_or(self.blocks.len(), |bucket| bucket.end))
     }
 
     pub(super) fn sums_of(&self, part: Option<Part>) -> Sums {
         let Some(buckets) = part.map(|part| part.of(self.buckets.len())) else { return self.sums };
         Sums::over(self.buckets.get(buckets).unwrap_or_default().iter().map(|bucket| bucket.sums))
-    }
-
-    fn end(&self, bucket: usize) -> usize {
-        self.buckets.get(bucket).map_or(self.blocks.len(), |bucket| bucket.end)
     }
 
     /// The block that begins with an entity.
@@ -135,23 +154,33 @@ pub struct Part {
     count: usize,
 }
 
-/// Some 50,000 devices in parts of 80,000 series; more targets cost more than they spare.
-pub const MAX_PARTS: usize = 64;
+/// The numbers of parts that a tenant can have. Each is a power of two: a room stays in its part however the tenant grows.
+pub const COUNTS: [usize; 7] = [1, 2, 4, 8, 16, 32, MAX_PARTS];
 
 impl Part {
-    /// `index` counts from 0; `None` where there is no such part, or too many.
+    /// `index` counts from 0; `None` where there is no such part.
     pub fn new(index: usize, count: usize) -> Option<Self> {
-        (index < count && count <= MAX_PARTS).then_some(Self { index, count })
+        (index < count && COUNTS.contains(&count)).then_some(Self { index, count })
     }
 
     pub fn is_first(self) -> bool {
         self.index == 0
     }
 
-    /// Which of so many buckets are in it.
+    /// The buckets that are in it as a whole.
     fn of(self, buckets: usize) -> Range<usize> {
-        let first = |part: usize| (part * buckets).div_ceil(self.count);
-        first(self.index)..first(self.index + 1)
+        let each = buckets / self.count;
+        self.index * each..(self.index + 1) * each
+    }
+
+    /// The bucket that it has only a share of.
+    fn shares(self, buckets: usize) -> Option<usize> {
+        (buckets < self.count).then_some(self.index * buckets / self.count)
+    }
+
+    /// Returns true if one of the finest parts is in it.
+    fn has(self, finest: usize) -> bool {
+        finest * self.count / MAX_PARTS == self.index
     }
 }
 
@@ -281,16 +310,15 @@ pub(crate) mod example {
     //! Segments of entities that are a number and a value, for tests.
 
     use super::{Arc, Changes, Cutter, Lines, Roster, Segment};
-    use crate::metrics::roster::{Entity, bucket_of, buckets};
+    use crate::metrics::roster::{Entity, buckets};
     use crate::model::fleet::print;
 
     /// An id, and what its series are made of.
     pub(crate) type Fact = (u64, u64);
 
-    fn placed(facts: &[Fact]) -> Vec<(usize, Fact)> {
-        let buckets = buckets(facts.len());
-        let bucket = |id: u64| bucket_of(u32::try_from(print(id) >> 32).unwrap(), buckets);
-        let mut placed: Vec<_> = facts.iter().map(|fact| (bucket(fact.0), *fact)).collect();
+    fn placed(facts: &[Fact]) -> Vec<(u32, Fact)> {
+        let place = |id: u64| u32::try_from(print(id) >> 32).unwrap();
+        let mut placed: Vec<_> = facts.iter().map(|fact| (place(fact.0), *fact)).collect();
         placed.sort_unstable();
         placed
     }
@@ -302,8 +330,8 @@ pub(crate) mod example {
         mut write: impl FnMut(Fact, &mut Lines),
     ) -> Segment {
         let placed = placed(facts);
-        let entity = |(bucket, (id, value)): &(usize, Fact)| {
-            (*bucket, Entity { id: print(id), print: Some(print((id, value))) })
+        let entity = |(place, (id, value)): &(u32, Fact)| {
+            (*place, Entity { id: print(id), print: Some(print((id, value))) })
         };
         let roster = Arc::new(Roster::new(buckets(facts.len()), placed.iter().map(entity)));
         let changes = Changes::between(previous.roster(), &roster);
@@ -313,6 +341,8 @@ pub(crate) mod example {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::example::Fact;
@@ -346,16 +376,37 @@ mod tests {
         blocks.iter().flat_map(|block| block.plain.iter().copied()).collect()
     }
 
+    fn text_of(segment: &Segment, part: Part) -> Vec<u8> {
+        let mut found = text(segment.blocks_of(Some(part)));
+        found.extend(segment.share_of(part).into_iter().flat_map(|share| share.plain));
+        found
+    }
+
+    /// The entities that have series in each part.
+    fn members(segment: &Segment, count: usize) -> Vec<BTreeSet<String>> {
+        let of = |index| {
+            let text = text_of(segment, Part::new(index, count).expect("a part"));
+            let lines = String::from_utf8(text).expect("text");
+            let id = |line: &str| line.split("device_id=\"").nth(1)?.split('"').next().map(str::to_owned);
+            lines.lines().filter_map(id).collect()
+        };
+        (0..count).map(of).collect()
+    }
+
     #[track_caller]
     fn check_whole(segment: &Segment) {
         let sums = Sums::over(segment.blocks.iter().map(|block| block.as_ref().into()));
         assert_eq!(segment.sums, sums);
         assert_eq!(segment.sums.crc, crc32fast::hash(&text(&segment.blocks)));
-        for count in [1, 2, 3, 5, 8, 64] {
-            let parts: Vec<_> = (0..count).map(|index| Part::new(index, count)).collect();
-            let joined: Vec<_> = parts.iter().flat_map(|part| segment.blocks_of(*part).to_vec()).collect();
-            assert_eq!(text(&joined), text(&segment.blocks), "{count} parts");
-            assert_eq!(Sums::over(parts.iter().map(|part| segment.sums_of(*part))), sums);
+        for count in COUNTS {
+            let parts = || (0..count).map(|index| Part::new(index, count).expect("a part"));
+            let joined: Vec<_> = parts().flat_map(|part| text_of(segment, part)).collect();
+            assert_eq!(joined, text(&segment.blocks), "{count} parts");
+            let series = |part| {
+                let share = segment.share_of(part).map_or(0, |share| share.series);
+                segment.sums_of(Some(part)).series + share
+            };
+            assert_eq!(parts().map(series).sum::<u64>(), sums.series);
         }
     }
 
@@ -423,12 +474,36 @@ mod tests {
 
     #[test]
     fn parts_are_whole_buckets_and_the_first_has_the_rest() {
-        let part = |index, count, buckets| Part::new(index, count).unwrap().of(buckets);
-        assert_eq!([part(0, 2, 4), part(1, 2, 4)], [0..2, 2..4]);
-        assert_eq!([part(0, 3, 4), part(1, 3, 4), part(2, 3, 4)], [0..2, 2..3, 3..4]);
-        assert_eq!([part(0, 4, 1), part(1, 4, 1), part(3, 4, 1)], [0..1, 1..1, 1..1]);
+        let part = |index, count, buckets| {
+            let part = Part::new(index, count).unwrap();
+            (part.of(buckets), part.shares(buckets))
+        };
+        assert_eq!([part(0, 2, 4), part(1, 2, 4)], [(0..2, None), (2..4, None)]);
+        assert_eq!([part(0, 4, 1), part(3, 4, 1)], [(0..0, Some(0)), (0..0, Some(0))]);
+        assert_eq!([part(3, 8, 2), part(4, 8, 2)], [(0..0, Some(0)), (0..0, Some(1))]);
         assert_eq!(Part::new(2, 2), None);
-        assert_eq!(Part::new(0, MAX_PARTS + 1), None);
+    }
+
+    #[test]
+    fn a_number_of_parts_that_would_move_rooms_is_no_number_of_parts() {
+        let accepted: Vec<_> = (0..=2 * MAX_PARTS).filter(|count| Part::new(0, *count).is_some()).collect();
+        assert_eq!(accepted, COUNTS);
+    }
+
+    #[test]
+    fn a_tenant_that_grows_moves_no_entity_from_one_part_to_another() {
+        // One bucket, then two, four, eight and sixteen.
+        let sizes = [3, 300, 1000, 2000, 3000, 5000];
+        let grown: Vec<_> = sizes.iter().map(|size| cut(&Segment::default(), &fleet(*size)).0).collect();
+        for count in COUNTS {
+            let parts: Vec<_> = grown.iter().map(|segment| members(segment, count)).collect();
+            for (before, after) in parts.iter().zip(parts.iter().skip(1)) {
+                let stay = before.iter().zip(after).all(|(before, after)| before.is_subset(after));
+                assert!(stay, "{count} parts");
+            }
+            let last = parts.last().expect("the largest");
+            assert!(last.iter().all(|part| part.len() > 5000 / count / 2), "each of {count} has its share");
+        }
     }
 
     proptest! {

@@ -9,6 +9,7 @@ use prometheus::proto;
 
 use super::OfPairs;
 use super::catalogue::{Family, Kind};
+use crate::model::MAX_ID_CHARS;
 
 /// The formats we speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,9 @@ pub enum Format {
 /// Longest label value in characters: names are for people, and scrapers may refuse a whole target for one label
 /// above their `label_value_length_limit`.
 pub const MAX_VALUE_CHARS: usize = 128;
+
+/// Labels of which no part can be missing: other series, the API and the rules find an entity by them.
+const IDS: [&str; 3] = ["room_id", "device_id", "email"];
 
 /// What ends a value that was cut.
 const CUT_MARK: &str = "...";
@@ -255,27 +259,31 @@ fn push_pairs(text: &mut String, pairs: &[(&str, &str)]) {
         }
         text.push_str(name);
         text.push_str("=\"");
-        let (value, cut) = cut(value);
+        let (value, cut) = cut(name, value);
         push_escaped(text, value, true);
         text.push_str(if cut { CUT_MARK } else { "" });
         text.push('"');
     }
 }
 
-/// A value as every reader gets it, apart from the escapes of the text.
-pub fn told(value: &str) -> String {
-    let (kept, cut) = cut(value);
+/// The value of a label as every reader gets it, apart from the escapes of the text.
+pub fn told(name: &str, value: &str) -> String {
+    let (kept, cut) = cut(name, value);
     let mut told = kept.replace('\0', "\u{fffd}");
     told.push_str(if cut { CUT_MARK } else { "" });
     told
 }
 
 /// The part of a value that fits beside [`CUT_MARK`], and whether anything was cut.
-fn cut(value: &str) -> (&str, bool) {
-    if value.len() <= MAX_VALUE_CHARS || value.chars().nth(MAX_VALUE_CHARS).is_none() {
+fn cut<'v>(name: &str, value: &'v str) -> (&'v str, bool) {
+    if value.len() <= MAX_VALUE_CHARS {
         return (value, false);
     }
-    let end = value.char_indices().nth(MAX_VALUE_CHARS - CUT_MARK.len()).map_or(value.len(), |(at, _)| at);
+    let most = if IDS.contains(&name) { MAX_ID_CHARS } else { MAX_VALUE_CHARS };
+    if value.chars().nth(most).is_none() {
+        return (value, false);
+    }
+    let end = value.char_indices().nth(most - CUT_MARK.len()).map_or(value.len(), |(at, _)| at);
     (value.get(..end).unwrap_or(value), true)
 }
 
@@ -358,6 +366,16 @@ mod tests {
         check(&[], &[("a", "one\ntwo")], 1_u64, r#"m{a="one\ntwo"} 1"#);
         check(&[("a", "\r\t\u{1b}\u{7f}\u{2028}")], &[], 1_u64, "m{a=\"\r\t\u{1b}\u{7f}\u{2028}\"} 1");
         check(&[("a", "x\0y")], &[], 1_u64, "m{a=\"x\u{fffd}y\"} 1");
+    }
+
+    #[test]
+    fn ids_that_begin_alike_stay_two() {
+        let id = |end: &str| "x".repeat(MAX_ID_CHARS - 1) + end;
+        for name in IDS {
+            assert_eq!(Labels::new(&[(name, &id("a"))]).0, format!("{name}=\"{}\"", id("a")));
+            assert_eq!(told(name, &id("b")), id("b"));
+            assert_eq!(told(name, &id("ab")).chars().count(), MAX_ID_CHARS, "and everything has a bound");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::model::room::Judgement;
 use crate::model::usage::{Seconds, Totals};
 
 pub fn states(out: &mut Out<'_>, _: &Fleet<'_>, room: &FleetRoom<'_>, _: &Judgement) {
+    out.counted_since(room.totals.and_then(|totals| totals.began));
     for (state, seconds) in room.totals.into_iter().flat_map(Totals::states) {
         by_hours(out, &[("state", state.label())], seconds);
     }
@@ -34,6 +35,7 @@ pub fn unbooked_use(out: &mut Out<'_>, _: &Fleet<'_>, room: &FleetRoom<'_>, _: &
 
 /// A counter of the use of a room, where that may be known.
 fn total(out: &mut Out<'_>, room: &FleetRoom<'_>, of: fn(&Totals) -> Option<Seconds>) {
+    out.counted_since(room.totals.and_then(|totals| totals.began));
     if let Some(seconds) = room.totals.filter(|_| room.may_observe).and_then(of) {
         by_hours(out, &[], seconds);
     }

@@ -59,6 +59,12 @@ impl RoomAccount {
         self.license.is_some_and(|tier| !tier.is_for_rooms())
     }
 
+    /// The same, of which nobody knows since when.
+    #[must_use]
+    pub fn without_times(self) -> Self {
+        Self { disabled_since: None, unlicensed_since: None, ..self }
+    }
+
     /// With since when it is not in order. What was not so `before` began at `began`, where that was watched.
     #[must_use]
     pub fn following(self, before: &Self, began: Option<Timestamp>) -> Self {

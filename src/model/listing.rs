@@ -152,7 +152,7 @@ impl Listing {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::model::device::{Activity, Health};
+    use crate::model::device::{Account, Activity, Health};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_795_244_591);
 
@@ -170,6 +170,12 @@ pub(crate) mod tests {
             last_modified: None,
             account: None,
         })
+    }
+
+    /// A device that runs the meetings of a room, which is called like it.
+    pub(crate) fn room_device(id: &str) -> Arc<Device> {
+        let account = Account { id: None, name: None, email: Some(format!("{id}@contoso.example").into()) };
+        Arc::new(Device { account: Some(account), ..(*device(id, DeviceType::TeamsRoom)).clone() })
     }
 
     fn rooms(count: usize) -> Vec<Arc<Device>> {

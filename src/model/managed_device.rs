@@ -72,7 +72,7 @@ impl<'a> Sieve<'a> {
 
     /// The device with its room, if it is one of the fleet or its primary user is a room.
     pub fn keep(&self, user: Option<&Account>, device: ManagedDevice) -> Option<ManagedDevice> {
-        let room = user.and_then(|user| self.snapshot.memory.rooms.find(user.email.iter().chain(&user.id)));
+        let room = user.and_then(|user| self.snapshot.memory.rooms.find(user.id.iter().chain(&user.email)));
         let room_id = room.filter(|room| !self.snapshot.is_excluded(room)).map(|room| room.id.clone());
         (room_id.is_some() || self.listed(&device).is_some()).then_some(ManagedDevice { room_id, ..device })
     }

@@ -32,12 +32,17 @@ pub mod sight;
 pub mod site;
 pub mod snapshot;
 pub mod stamp;
+pub mod standing;
 pub mod time;
 pub mod usage;
 pub mod version;
 
 pub use snapshot::Snapshot;
 pub use time::{Span, Timestamp};
+
+/// The most characters of an id or an address: RFC 5321 allows 254 of an address, and none has more. Labels of ids are never
+/// cut, because two that begin alike would be one series.
+pub const MAX_ID_CHARS: usize = 254;
 
 /// A closed set of states that becomes one 0/1 series per state.
 pub trait State: Copy + PartialEq + 'static {

@@ -107,6 +107,32 @@ mod tests {
     }
 
     #[test]
+    fn the_youngest_record_tells_when_a_source_was_read() {
+        assert_eq!(last_read(&records(3)), Some(Timestamp::from_seconds(2)));
+        assert_eq!(last_read(&records(0)), None);
+    }
+
+    #[test]
+    fn a_reading_from_the_future_was_read_now() {
+        let at =
+            |held: &Records<u32>| held.values().map(|record| record.read_at.seconds()).collect::<Vec<_>>();
+        let mut held = records(4);
+        not_after(&mut held, Timestamp::from_seconds(2));
+        assert_eq!(at(&held), [0, 1, 2, 2]);
+        let shared = Arc::clone(&held);
+        not_after(&mut held, Timestamp::from_seconds(2));
+        assert!(Arc::ptr_eq(&shared, &held), "nothing is copied for nothing");
+    }
+
+    #[test]
+    fn of_two_records_of_one_age_the_one_that_is_there_stays() {
+        let mut held = records(2);
+        Arc::make_mut(&mut held).insert("new".into(), Record::new(99, Timestamp::from_seconds(1)));
+        rename(&mut held, "room-001", &"new".into());
+        assert_eq!((*held["new"].value, held.len()), (99, 2));
+    }
+
+    #[test]
     fn a_record_follows_its_room_and_the_younger_one_stays() {
         let mut held = records(3);
         rename(&mut held, "room-001", &"new".into());

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use csv::{ReaderBuilder, StringRecord};
 use uuid::Uuid;
 
+use crate::model::MAX_ID_CHARS;
 use crate::spelling;
 
 /// What the table says, by e-mail in lower case.
@@ -215,8 +216,10 @@ fn check_object_id(cell: &str) -> Result<Arc<str>, String> {
 
 /// Whether this looks like an e-mail address; only Exchange knows whether it is one.
 pub fn is_email(text: &str) -> bool {
-    text.split_once('@')
-        .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'))
+    text.chars().flat_map(char::to_lowercase).count() <= MAX_ID_CHARS
+        && text
+            .split_once('@')
+            .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'))
         && !text.contains(|c: char| {
             c.is_whitespace()
                 || c.is_control()

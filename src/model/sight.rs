@@ -44,6 +44,9 @@ impl Grounds {
             core().all(|device: &FleetDevice<'_>| device.reading.is_some()),
             room.presence.is_some(),
             room.calendar.is_some(),
+            room.place.is_some(),
+            room.account.is_some_and(|account| account.enabled.is_some()),
+            room.account.is_some_and(|account| account.license.is_some()),
         ];
         Self(sources.into_iter().fold(0, |bits, speaks| bits << 1 | u8::from(speaks)))
     }

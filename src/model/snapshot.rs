@@ -129,28 +129,55 @@ impl Snapshot {
         }
     }
 
-    /// Moves what is held under the id of a room that was united with another, or parted from it. The homes of devices of
-    /// united rooms need not follow: the registry finds a room by its old id, too.
+    /// Moves each place to the room that has its address now.
+    pub fn follow_addresses(&mut self) {
+        let rooms = &self.memory.rooms;
+        let moved = self.places.iter().filter_map(|(id, record)| {
+            let room = rooms.known(&record.value.email).filter(|room| room.id != *id)?;
+            Some((id.clone(), room.id.clone()))
+        });
+        let moved: BTreeMap<Arc<str>, Arc<str>> = moved.collect();
+        if !moved.is_empty() {
+            let places = std::mem::take(&mut self.places);
+            let key = |id: &Arc<str>| moved.get(id).unwrap_or(id).clone();
+            self.places = Arc::new(places.iter().map(|(id, record)| (key(id), record.clone())).collect());
+        }
+    }
+
+    /// Moves what is held under the id of a room that was united with another, or parted from it.
     pub fn follow_rooms(&mut self) {
         if !self.memory.rooms.has_changes() {
             return;
         }
         let memory = Arc::make_mut(&mut self.memory);
         let (united, parted) = Registry::take_changes(&mut memory.rooms);
-        for United { gone, id } in united {
-            record::rename(&mut self.presence, &gone, &id);
-            record::rename(&mut self.places, &gone, &id);
-            record::rename(&mut self.calendar, &gone, &id);
-            record::rename(&mut self.accounts, &gone, &id);
-            memory.follow_united_room(&gone, &id);
-            Usage::follow_united_room(&mut self.usage, &gone, &id);
+        for United { gone, id } in &united {
+            record::rename(&mut self.presence, gone, id);
+            record::rename(&mut self.places, gone, id);
+            record::rename(&mut self.calendar, gone, id);
+            record::rename(&mut self.accounts, gone, id);
+            memory.follow_united_room(gone, id);
+            Usage::follow_united_room(&mut self.usage, gone, id);
         }
+        memory.follow_homes(&united);
         for parted in parted {
             record::rename(&mut self.presence, &parted.shared, &parted.account);
             record::rename(&mut self.places, &parted.shared, &parted.mailbox);
             record::rename(&mut self.calendar, &parted.shared, &parted.mailbox);
             record::rename(&mut self.accounts, &parted.shared, &parted.mailbox);
             memory.follow_parted_room(&parted);
+        }
+    }
+
+    /// After a pause nobody knows when things changed, and how long they were what they are.
+    pub fn lose_track(&mut self, now: Timestamp) {
+        Arc::make_mut(&mut self.memory).lose_track(now);
+        Arc::make_mut(&mut self.usage).lose_track();
+        let is_timed = |account: &RoomAccount| *account != account.without_times();
+        if self.accounts.values().any(|record| is_timed(&record.value)) {
+            for record in Arc::make_mut(&mut self.accounts).values_mut() {
+                record.value = Arc::new(record.value.without_times());
+            }
         }
     }
 

@@ -18,7 +18,7 @@ use super::delta::Deltas;
 use super::transport::{Failure, Rejected, Transport};
 use crate::clock::Clock;
 use crate::config::otlp::{Metrics, Temporality};
-use crate::metrics::points::{Batch, Points, Times};
+use crate::metrics::points::{Batch, Points, Times, nanoseconds};
 use crate::model::Timestamp;
 use crate::stats::SignalStats;
 
@@ -92,8 +92,8 @@ impl Pusher {
     /// Pushes everything once.
     pub async fn push(&self, exposed: &Arc<Exposed>) {
         let mut deltas = self.deltas.lock().await;
-        deltas.begin();
         let (now, exposed_there) = (self.clock.now(), exposed.clone());
+        deltas.begin(nanoseconds(now));
         let times = Times { start: nanoseconds(self.start), now: nanoseconds(now) };
         let (sender, mut batches) = mpsc::channel(1);
         let rendering = tokio::task::spawn_blocking(move || {
@@ -120,7 +120,7 @@ impl Pusher {
         }
         drop(rendering.await); // it ended with its last batch
         if outcome.failure.is_none() {
-            deltas.forget_others();
+            deltas.forget_absent();
             self.stats.succeeded(now);
         }
         self.stats.sent.inc_by(outcome.sent);
@@ -179,8 +179,4 @@ impl Pusher {
             _ => tracing::debug!(signal = "metrics", sent, dropped, "pushed"),
         }
     }
-}
-
-fn nanoseconds(at: Timestamp) -> u64 {
-    u64::try_from(at.seconds()).unwrap_or_default() * 1_000_000_000
 }

@@ -26,10 +26,10 @@ use crate::clock::Clock;
 use crate::collectors::licenses::Skus;
 use crate::config::Enabled;
 use crate::graph::Client;
-use crate::model::State;
 use crate::model::collector::{Collector, CollectorState, Status};
 use crate::model::device::DeviceType;
 use crate::model::identity::Trust;
+use crate::model::{Snapshot, State};
 use crate::stats::TenantStats;
 use crate::store::Store;
 pub use pace::{PROBE, Pace};
@@ -98,6 +98,9 @@ const PATIENCE: Duration = Duration::from_mins(5);
 const SLOWEST_RATE: u32 = 5;
 /// One look at a directory entry, and soon enough for whoever has just saved the file.
 pub const ROOMS_FILE_EVERY: Duration = Duration::from_mins(1);
+/// The sources that know rooms by themselves. The accounts of rooms without a license are asked for one by one. If such a source
+/// fails at first, these rooms are unknown, and the next reading of the accounts is an hour away.
+const ROOMS: [Collector; 2] = [Collector::Devices, Collector::Places];
 /// Whether anybody reads is one look at a clock.
 const IDLE_CHECK_EVERY: Duration = Duration::from_secs(1);
 
@@ -144,7 +147,32 @@ impl Poller {
         let pace = &self.settings.sources.of(collector).pace;
         let failures = self.status(collector, |status| status.consecutive_failures);
         let interval = pace.interval(cycle(collector, began.elapsed()));
-        tokio::time::sleep_until(began + pace.next(state, failures, interval)).await;
+        let next = tokio::time::sleep_until(began + pace.next(state, failures, interval));
+        if collector == Collector::Accounts && state.is_success() {
+            tokio::select! {
+                () = next => {}
+                () = self.first_success(&ROOMS) => {}
+            }
+        } else {
+            next.await;
+        }
+    }
+
+    /// Waits until one of these sources has its first success; for ever where each has had it.
+    async fn first_success(&self, sources: &[Collector]) {
+        let succeeded = |snapshot: &Snapshot, source: &&Collector| {
+            snapshot.status(**source).is_some_and(|status| status.last_success.is_some())
+        };
+        let mut snapshots = self.store.subscribe();
+        let without: Vec<&Collector> = {
+            let snapshot = snapshots.borrow();
+            sources.iter().filter(|source| !succeeded(&snapshot, source)).collect()
+        };
+        if without.is_empty() {
+            return std::future::pending().await;
+        }
+        let came = |snapshot: &Snapshot| without.iter().any(|source| succeeded(snapshot, source));
+        drop(snapshots.wait_for(came).await); // the sender lives in the store
     }
 
     /// Pauses the collectors while nobody reads.
@@ -163,7 +191,10 @@ impl Poller {
             );
             self.paused.send_replace(true);
             let states = self.show_paused();
+            // The scrape that ends the pause already shows no time from before it.
+            self.store.lose_track(self.clock.now());
             drop(reads.changed().await); // the sender lives in self
+            // An attempt that the pause overtook may have ended in it.
             self.store.lose_track(self.clock.now());
             for (collector, state) in states {
                 self.store.update_status(collector, |status| status.state = state);

@@ -106,5 +106,6 @@ mod tests {
         assert_eq!(PACE.stretch(PACE.expiry, short).as_secs(), 1800);
         assert_eq!(PACE.stretch(PACE.expiry, long).as_secs(), 2100);
         assert_eq!(PACE.stretch(Duration::from_mins(150), long).as_secs(), 9000);
+        assert_eq!(PACE.stretch(short, PACE.interval), short, "a cycle as long as the interval is on time");
     }
 }

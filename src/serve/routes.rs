@@ -2,7 +2,7 @@
 //!
 //! | path                | methods   | answer                                                             |
 //! |---------------------|-----------|--------------------------------------------------------------------|
-//! | `/metrics` (or as set) | GET, HEAD | the exposition; `?tenant=` one tenant, `?name[]=` some families, `?part=1/8` some rooms |
+//! | `/metrics` (or as set) | GET, HEAD | the exposition; `?tenant=x` one tenant, `?tenant=` the process alone, `?name[]=` some families, `?part=1/8` some rooms |
 //! | `/`                 | GET, HEAD | the status page                                                    |
 //! | `/api/v1/rooms`     | GET, HEAD | the rooms as JSON; `?tenant=` those of one tenant                  |
 //! | `/api/v1/rooms/{id}`| GET, HEAD | one room                                                           |
@@ -28,7 +28,7 @@ use super::sd::{self, Place};
 use super::{api, negotiate, query};
 use crate::metrics::exporter::Asked;
 use crate::metrics::exposition::{self, Body, Exposition, Names, Selection};
-use crate::metrics::segment::{MAX_PARTS, Part};
+use crate::metrics::segment::{COUNTS, Part};
 use crate::model::report::RoomReport;
 
 const RELOAD: &str = "/-/reload";
@@ -145,7 +145,10 @@ impl Routes {
         let content = negotiate::content(values(headers, &ACCEPT));
         let gzip = negotiate::gzip(values(headers, &ACCEPT_ENCODING));
         let format = content.format();
-        let tail = (self.tail)(Asked { tenant, names, part, format });
+        let process = self.tells_of_process(tenant);
+        let tail = (self.tail)(Asked { tenant, process, names, part, format });
+        let (nothing, tenant) = (Names::default(), tenant.filter(|name| !name.is_empty()));
+        let names = if wanted.is_process_alone() { Some(&nothing) } else { names };
         match self.exposition.select(&Selection { tenant, names, part, format, gzip }, &tail) {
             Ok(body) => {
                 let mut answer = of_type(StatusCode::OK, &content.content_type(), body);
@@ -159,6 +162,12 @@ impl Routes {
             }
             Err(refusal) => Refusal::from(refusal).into(),
         }
+    }
+
+    /// The series of the process belong to no tenant. A scrape of one of several tenants leaves them out, or each target
+    /// would have them again.
+    fn tells_of_process(&self, tenant: Option<&str>) -> bool {
+        tenant.is_none_or(str::is_empty) || self.exposition.tenants().len() == 1
     }
 
     fn wanted(&self, query: &str) -> Result<Wanted, Refusal> {
@@ -179,7 +188,8 @@ impl Routes {
                 return Err(Refusal::Twice(name));
             }
         }
-        if let Some(unknown) = tenant.as_ref().filter(|name| !self.exposition.has_tenant(name)) {
+        let is_unknown = |name: &&String| !name.is_empty() && !self.exposition.has_tenant(name);
+        if let Some(unknown) = tenant.as_ref().filter(is_unknown) {
             return Err(exposition::Error::UnknownTenant(unknown.clone()).into());
         }
         let names = match names.as_slice() {
@@ -191,7 +201,11 @@ impl Routes {
 
     fn api(&self, path: &str, query: Option<&str>) -> Answer {
         let body = || {
-            let tenant = self.wanted(query.unwrap_or_default())?.tenant;
+            let wanted = self.wanted(query.unwrap_or_default())?;
+            if wanted.is_process_alone() {
+                return Err(exposition::Error::UnknownTenant(String::new()).into());
+            }
+            let tenant = wanted.tenant;
             (self.on_read)(tenant.as_deref());
             let rooms = (self.rooms)();
             match path.strip_prefix(api::PATH).map_or("", |id| id.trim_matches('/')) {
@@ -237,9 +251,16 @@ impl Routes {
 /// The query of a scrape.
 #[derive(Debug)]
 struct Wanted {
+    /// Empty: what belongs to none, as Prometheus understands an empty label.
     tenant: Option<String>,
     names: Option<Names>,
     part: Option<Part>,
+}
+
+impl Wanted {
+    fn is_process_alone(&self) -> bool {
+        self.tenant.as_deref() == Some("")
+    }
 }
 
 /// A part as it is written: `3/8` is the third of eight.
@@ -254,7 +275,7 @@ fn parts_of(query: &str) -> Result<Option<usize>, Refusal> {
     let Some((_, text)) = query::parse(query)?.into_iter().find(|(name, _)| name == "parts") else {
         return Ok(None);
     };
-    let parts = number(&text).filter(|parts| (1..=MAX_PARTS).contains(parts));
+    let parts = number(&text).filter(|parts| COUNTS.contains(parts));
     parts.map(Some).ok_or(Refusal::Parts(text))
 }
 
@@ -270,9 +291,9 @@ enum Refusal {
     Query(#[from] query::Malformed),
     #[error("{0} is given more than once; leave it out to get all")]
     Twice(String),
-    #[error("part={0:?} is not like 1/8, with 1 to {MAX_PARTS} parts")]
+    #[error("part={0:?} is not like 1/8; the number of parts can be one of {COUNTS:?}")]
     Part(String),
-    #[error("parts={0:?} is not a number from 1 to {MAX_PARTS}")]
+    #[error("parts={0:?} is not a number of parts; use one of {COUNTS:?}")]
     Parts(String),
     #[error(transparent)]
     Host(#[from] sd::NoHost),
@@ -369,7 +390,10 @@ mod tests {
         let (read, response) = (log(&calls), log(&calls));
         let routes = Routes {
             exposition: Arc::new(exposition),
-            tail: Box::new(|tail| format!("# tail of {:?}\n", tail.tenant).into()),
+            tail: Box::new(|tail| {
+                let process = if tail.process { " and the process" } else { "" };
+                format!("# tail of {:?}{process}\n", tail.tenant).into()
+            }),
             ready: Box::new(|| Err("waiting for devices of contoso".to_owned())),
             rooms: Box::new(|| Arc::new([])),
             page: Box::new(|| "<!doctype html>".to_owned()),
@@ -416,6 +440,7 @@ mod tests {
         check("/-/ready", 503, "waiting for devices of contoso\n", &["ready 503"]);
         check("/api/v1/rooms", 200, "{\"rooms\":[]}\n", &["read", "api 200"]);
         check("/api/v1/rooms?tenant=nope", 404, "there is no tenant \"nope\"\n", &["api 404"]);
+        check("/api/v1/rooms?tenant=", 404, "there is no tenant \"\"\n", &["api 404"]);
         let unknown = "there is no room \"oslo@x\"; /api/v1/rooms lists them\n";
         check("/api/v1/rooms/oslo%40x", 404, unknown, &["read", "api 404"]);
         check("/api/v1/roomsx", 404, "There is nothing here; see / for what is.\n", &["other 404"]);
@@ -426,28 +451,44 @@ mod tests {
     #[test]
     fn scrapes_are_selected_by_query() {
         let series = "# HELP t_up Up.\n# TYPE t_up gauge\nt_up{tenant=\"contoso\"} 1\n";
-        let all = format!("{series}# tail of None\n");
-        let one = format!("{series}# tail of Some(\"contoso\")\n");
+        let all = format!("{series}# tail of None and the process\n");
+        let one = format!("{series}# tail of Some(\"contoso\") and the process\n");
+        let process = "# tail of Some(\"\") and the process\n";
         check("/metrics", 200, &all, &["read", "metrics 200"]);
         check("/metrics?unknown=1&name[]=t_up", 200, &all, &["read", "metrics 200"]);
         check("/metrics?tenant=contos%6F", 200, &one, &["read", "metrics 200"]);
+        check("/metrics?tenant=", 200, process, &["read", "metrics 200"]);
+        check("/metrics?tenant=&name[]=t_up", 200, process, &["read", "metrics 200"]);
         check("/metrics?tenant=nope", 404, "there is no tenant \"nope\"\n", &["metrics 404"]);
         check("/metrics?name[]=t_up&name%5B%5D=nope", 400, "there is no metric \"nope\"\n", &["metrics 400"]);
         check("/metrics?x=%", 400, "malformed query: \"%\" does not decode to UTF-8\n", &["metrics 400"]);
         let twice = "tenant is given more than once; leave it out to get all\n";
         check("/metrics?tenant=a&tenant=b", 400, twice, &["metrics 400"]);
         check("/metrics?part=1/1", 200, &all, &["read", "metrics 200"]);
-        check("/metrics?part=2/2", 200, "# tail of None\n", &["read", "metrics 200"]);
-        for part in ["", "1", "0/2", "3/2", "1/0", "-1/2", "1/65", "1/2/3", "a/b"] {
-            let refusal = format!("part={part:?} is not like 1/8, with 1 to 64 parts\n");
+        check("/metrics?part=1/2", 200, "# tail of None and the process\n", &["read", "metrics 200"]);
+        for part in ["", "1", "0/2", "3/2", "1/0", "-1/2", "1/3", "1/65", "1/128", "1/2/3", "a/b"] {
+            let counts = "the number of parts can be one of [1, 2, 4, 8, 16, 32, 64]";
+            let refusal = format!("part={part:?} is not like 1/8; {counts}\n");
             check(&format!("/metrics?part={part}"), 400, &refusal, &["metrics 400"]);
         }
         let twice = "part is given more than once; leave it out to get all\n";
         check("/metrics?part=1/2&part=2/2", 400, twice, &["metrics 400"]);
-        for parts in ["0", "65", "-1", "all"] {
-            let refusal = format!("parts={parts:?} is not a number from 1 to 64\n");
+        for parts in ["0", "3", "12", "65", "-1", "all"] {
+            let counts = "use one of [1, 2, 4, 8, 16, 32, 64]";
+            let refusal = format!("parts={parts:?} is not a number of parts; {counts}\n");
             check(&format!("/sd?parts={parts}"), 400, &refusal, &["sd 400"]);
         }
+    }
+
+    #[test]
+    fn one_of_several_tenants_does_not_tell_of_the_process() {
+        let (routes, _) = routes();
+        routes.exposition.set_tenants(vec!["contoso".to_owned(), "fabrikam".to_owned()]);
+        let of = |target| body(&ask(&routes, Method::GET, target, &[]));
+        assert!(of("/metrics?tenant=contoso").ends_with("# tail of Some(\"contoso\")\n"));
+        assert!(of("/metrics?tenant=contoso&part=1/8").ends_with("# tail of Some(\"contoso\")\n"));
+        assert!(of("/metrics").ends_with("# tail of None and the process\n"));
+        assert_eq!(of("/metrics?tenant="), "# tail of Some(\"\") and the process\n");
     }
 
     #[test]

@@ -78,7 +78,10 @@ fn through(call: &Call<'_>) -> Result<(), Reply> {
             let message = format!("The requested user '{name}' is invalid.");
             Err(Reply::error(404, "ErrorInvalidUser", message))
         }
-        Whose::Room(mailbox) if is_restricted(call, &mailbox) => {
+        Whose::Room(mailbox) if is_struck(call, Kind::DeadMailbox, &mailbox) => {
+            Err(Reply::error(503, "ErrorMailboxStoreUnavailable", "The mailbox server is not available."))
+        }
+        Whose::Room(mailbox) if is_struck(call, Kind::RestrictedMailbox, &mailbox) => {
             Err(Reply::error(403, "ErrorAccessDenied", "Access to OData is disabled."))
         }
         _ => Ok(()),
@@ -95,8 +98,8 @@ fn whose(call: &Call<'_>, address: &str) -> Whose {
 }
 
 /// The mailbox an address names, or the same share of rooms every time.
-fn is_restricted(call: &Call<'_>, mailbox: &Mailbox) -> bool {
-    let Some(fault) = call.faults.is_on(Kind::RestrictedMailbox) else { return false };
+fn is_struck(call: &Call<'_>, kind: Kind, mailbox: &Mailbox) -> bool {
+    let Some(fault) = call.faults.is_on(kind) else { return false };
     let account = &mailbox.room.account;
     if fault.value_or("").contains('@') {
         let address = fault.value_or("");
@@ -162,7 +165,7 @@ fn schedule(call: &Call<'_>, question: &Question, address: &str) -> Value {
                 format!("Unable to resolve e-mail address {address} to an Active Directory object.");
             failed(address, &message, "ErrorMailRecipientNotFound")
         }
-        Whose::Room(mailbox) if is_restricted(call, &mailbox) => {
+        Whose::Room(mailbox) if is_struck(call, Kind::RestrictedMailbox, &mailbox) => {
             failed(address, "Access is denied. Check credentials and try again.", "ErrorAccessDenied")
         }
         Whose::Room(mailbox) => of_room(call, question, address, &mailbox),

@@ -71,6 +71,7 @@ faults! {
     PresenceMissing "presence_missing" "presences are missing from the answer; the rate is the share of accounts"
     ExchangeRbac "exchange_rbac" "calendars can be read by a right given in Exchange, without a role in the token"
     RestrictedMailbox "restricted_mailbox" "calendars that may not be read; =address, or percent of the rooms, 10 if not given"
+    DeadMailbox "dead_mailbox" "503 for what is asked through some mailboxes; =address, or percent of the rooms, 10 if not given"
     PersonInRoom "person_in_room" "a person is signed in on the device of one Windows room in sixty"
     TeamsIncident "teams_incident" "Microsoft Teams has an open incident"
     TeamsAdvisory "teams_advisory" "Microsoft Teams has an open advisory"

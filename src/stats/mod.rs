@@ -2,8 +2,8 @@
 
 mod process;
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::core::{Collector as Registrable, MetricVec, MetricVecBuilder};
@@ -36,6 +36,8 @@ pub struct Stats {
     storage_last_write: IntGauge,
     pub storage_failures: IntCounter,
     http_requests: IntCounterVec,
+    /// The times at which the series of tenants were removed. The configuration names few tenants, ever.
+    forgotten: Mutex<BTreeMap<String, Timestamp>>,
 }
 
 /// What became of what was sent by OTLP. Made before everything else: what is logged is sent, too.
@@ -134,6 +136,7 @@ impl Stats {
                 &["handler", "code"],
             ),
             registry,
+            forgotten: Mutex::default(),
         };
         stats.register(Process::new());
         Arc::new(stats)
@@ -178,7 +181,8 @@ impl Stats {
     }
 
     /// Removes the series of a tenant that is gone.
-    pub fn forget(&self, tenant: &str) {
+    pub fn forget(&self, tenant: &str, now: Timestamp) {
+        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.to_owned(), now);
         for counters in [
             &self.graph_requests,
             &self.graph_retries,
@@ -191,6 +195,11 @@ impl Stats {
         for gauges in [&self.graph_rate, &self.token_expiry, &self.sunset, &self.deprecation] {
             forget(gauges, tenant);
         }
+    }
+
+    /// The time at which the counters of a tenant were 0, if that was after the start.
+    pub fn began(&self, tenant: &str) -> Option<Timestamp> {
+        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).copied()
     }
 
     pub fn http_request(&self, handler: &str, code: u16) {
@@ -283,4 +292,20 @@ fn registered<C: Registrable + Clone + 'static>(registry: &Registry, made: prome
     let collector = made.expect("constant names and labels are well-formed");
     registry.register(Box::new(collector.clone())).expect("each name is registered once");
     collector
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counters_of_a_tenant_that_was_removed_begin_again() {
+        let (stats, tenant) = (Stats::new(), Arc::from("contoso"));
+        stats.tenant(&tenant).retries.inc();
+        assert_eq!(stats.began("contoso"), None);
+        stats.forget("contoso", Timestamp::from_seconds(9));
+        assert_eq!(stats.tenant(&tenant).retries.get(), 0);
+        assert_eq!(stats.began("contoso"), Some(Timestamp::from_seconds(9)));
+        assert_eq!(stats.began("fabrikam"), None);
+    }
 }

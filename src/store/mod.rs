@@ -21,7 +21,7 @@ use crate::model::incident::{Event as IncidentEvent, Receipt, Reporter};
 use crate::model::license::License;
 use crate::model::listing::{Census, Settled};
 use crate::model::managed_device::ManagedDevice;
-use crate::model::memory::{Event, FORGET_AFTER, Memory, Moment, Sighting};
+use crate::model::memory::{Event, FORGET_AFTER, Memory, Moment, Readings, Sighting};
 use crate::model::place::Place;
 use crate::model::presence::Presence;
 use crate::model::record::{self, Record, Records};
@@ -70,7 +70,10 @@ impl Store {
             };
             let sightings: Vec<_> = devices.iter().map(sighting).collect();
             let moment = Moment { now, expiry: snapshot.expiry(Collector::Devices) };
-            let events = Arc::make_mut(&mut snapshot.memory).observe_devices(&sightings, trust, moment);
+            let readings =
+                Readings { held: &snapshot.details, expiry: snapshot.expiry(Collector::DeviceHealth) };
+            let memory = Arc::make_mut(&mut snapshot.memory);
+            let events = memory.observe_devices(&sightings, readings, trust, moment);
             let rooms = &snapshot.memory.rooms;
             let kept: Vec<_> = devices.iter().map(|device| without_person(device, rooms)).collect();
             Arc::make_mut(&mut snapshot.devices).take(&kept, now);
@@ -86,7 +89,9 @@ impl Store {
                 let details = Arc::make_mut(&mut snapshot.details);
                 details.retain(|id, _| snapshot.devices.rows.contains_key(id));
             }
-            Arc::make_mut(&mut snapshot.memory).part_with(&settled.removed, now);
+            let memory = Arc::make_mut(&mut snapshot.memory);
+            memory.part_with(&settled.removed, now);
+            memory.rename_left_rooms(snapshot.devices.rows.values().map(|row| &row.device));
             settled
         });
         self.join_by_name();
@@ -119,10 +124,9 @@ impl Store {
                     let moved = last.basis.is_state_of(&asked) && !last.basis.is_stamp_of(&asked);
                     stamps.learn(device.device_type, [before, detail], moved, now.since(last.read_at));
                 }
-                let last_read = last.map(|last| last.read_at);
-                read.extend(detail.map(|detail| Sighting { value: (device, detail), last_read }));
+                read.push(Sighting { value: device, last_read: last.map(|last| last.read_at) });
             }
-            memory.observe_details(&read, moment)
+            memory.observe_details(&read, details, moment)
         })
     }
 
@@ -192,9 +196,10 @@ impl Store {
             let moment = Moment { now, expiry: snapshot.expiry(Collector::Accounts) };
             let memory = Arc::make_mut(&mut snapshot.memory);
             let records = Arc::make_mut(&mut snapshot.accounts);
+            Registry::follow_addresses(&mut memory.rooms, users);
             for user in users {
                 let by_license = licensed && user.is_licensed_room();
-                let known = memory.rooms.find(user.names());
+                let known = memory.rooms.of_user(user);
                 let is_confirmed = by_license || known.is_some_and(|room| room.is_confirmed());
                 if user.is_person() && !is_confirmed {
                     Registry::note_person(&mut memory.rooms, user);
@@ -213,6 +218,7 @@ impl Store {
                     records.insert(room_id, Record::new(account, now));
                 }
             }
+            snapshot.follow_addresses();
             forget_people(snapshot);
         });
     }
@@ -220,7 +226,7 @@ impl Store {
     /// Ends a complete reading of the accounts, which had these: a room without an account any more keeps none.
     pub fn settle_accounts(&self, users: &[User]) -> Settled {
         self.change(|snapshot| {
-            let rooms = users.iter().filter_map(|user| snapshot.memory.rooms.find(user.names()));
+            let rooms = users.iter().filter_map(|user| snapshot.memory.rooms.of_user(user));
             let seen = rooms.map(|room| room.id.clone()).collect();
             record::settle(&mut snapshot.accounts, &seen, &mut snapshot.account_falls)
         })
@@ -370,10 +376,7 @@ impl Store {
 
     /// After a pause nobody knows when things changed, and how long they were what they are.
     pub fn lose_track(&self, now: Timestamp) {
-        self.change(|snapshot| {
-            Arc::make_mut(&mut snapshot.memory).lose_track(now);
-            Arc::make_mut(&mut snapshot.usage).lose_track();
-        });
+        self.change(|snapshot| snapshot.lose_track(now));
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Snapshot) -> T) -> T {
@@ -434,233 +437,4 @@ fn forget_unobservable(snapshot: &mut Snapshot) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::account::{RoomAccount, Tier};
-    use crate::model::device::DeviceType;
-    use crate::model::listing::tests::device;
-    use crate::model::presence::Availability;
-    use crate::model::service_health::ServiceState;
-
-    const SIGN_IN: &str = "mtr-oslo@contoso.example";
-    const MAIL: &str = "oslo@meet.example";
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_seconds(seconds)
-    }
-
-    fn place(email: &str) -> Place {
-        Place { email: email.into(), ..Place::default() }
-    }
-
-    fn user(id: &str, email: &str, license: Tier) -> User {
-        User {
-            object_id: id.into(),
-            email: Some(email.into()),
-            other_names: Vec::new(),
-            name: None,
-            has_personal_name: false,
-            account: RoomAccount { enabled: Some(true), license: Some(license), ..RoomAccount::default() },
-        }
-    }
-
-    fn show(store: &Store, room: &str, availability: Availability, seconds: i64) {
-        let presence = Presence { availability, in_call: None };
-        store.take_presences(vec![(room.into(), presence)], at(seconds));
-    }
-
-    fn keys<T>(records: &Records<T>) -> Vec<&str> {
-        records.keys().map(|id| &**id).collect()
-    }
-
-    /// Whatever order the sources came in, one room is left, with all that was known of both.
-    #[test]
-    fn what_is_known_of_two_rooms_that_prove_to_be_one_is_kept() {
-        let store = Store::new(Snapshot::default());
-        let account = Account { id: Some("id-1".into()), email: Some(SIGN_IN.into()), name: None };
-        let device = Device { account: Some(account), ..(*device("d", DeviceType::TeamsRoom)).clone() };
-        store.take_devices(&[Arc::new(device)], Trust::UnlessPerson, at(0));
-        show(&store, SIGN_IN, Availability::Available, 0);
-        show(&store, SIGN_IN, Availability::Offline, 60);
-        store.take_places(vec![place(MAIL)], false, false, at(60));
-        let memory = store.snapshot().memory.presence[SIGN_IN];
-        let other_names = vec![SIGN_IN.into()];
-        store.take_accounts(&[User { other_names, ..user("id-1", MAIL, Tier::Pro) }], true, at(60));
-        let snapshot = store.snapshot();
-        assert_eq!(snapshot.memory.presence.get(MAIL), Some(&memory), "since when it is offline");
-        assert_eq!(snapshot.memory.presence.len(), 1);
-        assert_eq!(keys(&snapshot.presence), [MAIL]);
-        assert_eq!((keys(&snapshot.places), keys(&snapshot.accounts)), (vec![MAIL], vec![MAIL]));
-        let fleet = crate::model::fleet::Fleet::at(&snapshot, at(60));
-        let [room] = &fleet.rooms[..] else { panic!("one room, not {}", fleet.rooms.len()) };
-        assert_eq!(fleet.members(room).count(), 1, "its device comes along");
-        assert!(room.place.is_some() && room.account.is_some() && room.presence.is_some());
-    }
-
-    /// Devices by account and name, places by address and name.
-    #[track_caller]
-    fn check_joins(devices: &[(&str, &str)], places: &[(&str, &str)], expected: usize) {
-        let store = Store::new(Snapshot::default());
-        let named = |(n, (id, name)): (usize, &(&str, &str))| {
-            let account = Account { id: Some((*id).into()), name: Some((*name).into()), email: None };
-            let device = device(&format!("d{n}"), DeviceType::TeamsRoom);
-            Arc::new(Device { account: Some(account), ..(*device).clone() })
-        };
-        let devices: Vec<_> = devices.iter().enumerate().map(named).collect();
-        store.take_devices(&devices, Trust::UnlessPerson, at(0));
-        let named = |(email, name): &(&str, &str)| Place { name: Some((*name).into()), ..place(email) };
-        store.take_places(places.iter().map(named).collect(), false, true, at(0));
-        assert_eq!(store.snapshot().memory.rooms.rooms().count(), expected, "{devices:?} {places:?}");
-    }
-
-    #[test]
-    fn names_join_where_they_are_unique_on_both_sides() {
-        check_joins(&[("id-1", " Oslo ")], &[(MAIL, "OSLO")], 1);
-        check_joins(&[("id-1", "Oslo"), ("ID-1", "Oslo")], &[(MAIL, "Oslo")], 1);
-        check_joins(&[("id-1", "Oslo"), ("id-2", "Oslo")], &[(MAIL, "Oslo")], 3);
-        check_joins(&[("id-1", "Oslo")], &[(MAIL, "Oslo"), (SIGN_IN, "oslo")], 3);
-        check_joins(&[("id-1", "Oslo")], &[(MAIL, "Bergen")], 2);
-    }
-
-    /// The room of the device was there first, so that it kept its id when a place of the same name came.
-    #[test]
-    fn a_place_leaves_an_account_that_its_name_alone_had_joined() {
-        let store = Store::new(Snapshot::default());
-        let account = Account { id: Some("id-1".into()), name: Some("Oslo".into()), email: None };
-        let device = Device { account: Some(account), ..(*device("d", DeviceType::TeamsRoom)).clone() };
-        store.take_devices(&[Arc::new(device)], Trust::UnlessPerson, at(0));
-        store.settle_rooms();
-        store.take_places(vec![Place { name: Some("Oslo".into()), ..place(MAIL) }], false, true, at(0));
-        assert_eq!(keys(&store.snapshot().places), ["id-1"]);
-        store.take_accounts(&[user("id-2", MAIL, Tier::Pro)], true, at(0));
-        let snapshot = store.snapshot();
-        assert_eq!((keys(&snapshot.places), keys(&snapshot.accounts)), (vec![MAIL], vec![MAIL]));
-        assert_eq!(snapshot.memory.devices["d"].home.as_deref(), Some("id-1"));
-        let fleet = crate::model::fleet::Fleet::at(&snapshot, at(0));
-        let placed: Vec<_> = fleet.rooms.iter().map(|room| (&*room.room.id, room.place.is_some())).collect();
-        assert_eq!(placed, [("id-1", false), (MAIL, true)]);
-    }
-
-    /// Devices do not wait for the next listing in a room that proved to be another's.
-    #[test]
-    fn devices_leave_a_place_that_their_name_alone_had_joined() {
-        let store = Store::new(Snapshot::default());
-        let account = Account { id: Some("id-1".into()), name: Some("Oslo".into()), email: None };
-        let device = Device { account: Some(account), ..(*device("d", DeviceType::TeamsRoom)).clone() };
-        store.take_devices(&[Arc::new(device)], Trust::UnlessPerson, at(0));
-        store.take_places(vec![Place { name: Some("Oslo".into()), ..place(MAIL) }], false, true, at(0));
-        store.settle_devices(&Census::default(), at(0));
-        let home = || store.snapshot().memory.devices["d"].home.clone();
-        let room =
-            || store.snapshot().memory.rooms.room(&home().expect("a home")).map(|room| room.id.clone());
-        assert_eq!(room().as_deref(), Some(MAIL));
-        store.take_devices(&[store.snapshot().devices.rows["d"].device.clone()], Trust::UnlessPerson, at(0));
-        assert_eq!(home().as_deref(), Some(MAIL));
-        store.take_accounts(&[user("id-2", MAIL, Tier::Pro)], true, at(0));
-        assert_eq!(home().as_deref(), Some("id-1"));
-    }
-
-    #[test]
-    fn rooms_that_nobody_asks_for_are_forgotten() {
-        let store = Store::new(Snapshot::default());
-        show(&store, "gone", Availability::Available, 0);
-        let forget = i64::try_from(FORGET_AFTER.as_secs()).expect("some months");
-        show(&store, "oslo", Availability::Available, forget - 1);
-        assert_eq!(keys(&store.snapshot().presence), ["gone", "oslo"]);
-        show(&store, "oslo", Availability::Available, forget);
-        let snapshot = store.snapshot();
-        assert_eq!((keys(&snapshot.presence), snapshot.memory.presence.len()), (vec!["oslo"], 1));
-    }
-
-    #[test]
-    fn places_and_accounts_leave_after_three_listings_where_many_are_missing() {
-        let store = Store::new(Snapshot::default());
-        let email = |n: usize| format!("room-{n}@contoso.example");
-        let places = |count| (0..count).map(|n| place(&email(n))).collect::<Vec<_>>();
-        let users =
-            |count| (0..count).map(|n| user(&n.to_string(), &email(n), Tier::Pro)).collect::<Vec<_>>();
-        let list = |count| {
-            let of_places = store.take_places(places(count), true, true, at(0));
-            store.take_accounts(&users(count), true, at(0));
-            let of_accounts = store.settle_accounts(&users(count));
-            let snapshot = store.snapshot();
-            [(of_places.held, snapshot.places.len()), (of_accounts.held, snapshot.accounts.len())]
-        };
-        assert_eq!(list(100), [(0, 100); 2]);
-        assert_eq!(list(95), [(0, 95); 2]);
-        assert_eq!(list(60), [(35, 95); 2]);
-        assert_eq!(list(0), [(0, 95); 2]);
-        assert_eq!(list(60), [(35, 95); 2]);
-        assert_eq!(list(60), [(0, 60); 2]);
-        assert_eq!(
-            store.take_places(places(1), true, false, at(0)),
-            Settled::default(),
-            "not read to the end"
-        );
-        assert_eq!(store.snapshot().places.len(), 60);
-    }
-
-    #[test]
-    fn nothing_is_kept_of_a_user_who_is_no_room() {
-        let store = Store::new(Snapshot::default());
-        let person = User { has_personal_name: true, ..user("id-9", "person@contoso.example", Tier::Other) };
-        let account = Account { id: Some("id-9".into()), email: person.email.clone(), name: None };
-        let device = Device { account: Some(account), ..(*device("d", DeviceType::TeamsRoom)).clone() };
-        store.take_devices(&[Arc::new(device)], Trust::UnlessPerson, at(0));
-        let (room, known) = (user("id-1", MAIL, Tier::Pro), user("id-2", SIGN_IN, Tier::None));
-        store.take_places(vec![place(SIGN_IN)], false, true, at(0));
-        store.take_accounts(&[person, room, known], true, at(0));
-        assert_eq!(keys(&store.snapshot().accounts), [SIGN_IN, MAIL]);
-        let listed = Store::new(Snapshot::default());
-        listed.take_accounts(&[user("id-1", MAIL, Tier::Pro)], false, at(0));
-        assert!(listed.snapshot().accounts.is_empty(), "where lists tell what a room is, a licence does not");
-    }
-
-    #[test]
-    fn a_list_that_is_not_complete_ends_nothing() {
-        let store = Store::new(Snapshot::default());
-        let licenses =
-            |names: &[&str]| names.iter().map(|name| ((*name).into(), License::default())).collect();
-        let skus = || keys(&store.snapshot().licenses).into_iter().map(str::to_owned).collect::<Vec<_>>();
-        store.take_licenses(licenses(&["basic", "pro"]), true, at(0));
-        store.take_licenses(licenses(&["pro"]), false, at(1));
-        assert_eq!(skus(), ["basic", "pro"]);
-        store.take_licenses(licenses(&["pro"]), true, at(2));
-        assert_eq!(skus(), ["pro"]);
-
-        let issues = |incidents, advisories, whole| {
-            let health = ServiceHealth { state: ServiceState::Degraded, incidents, advisories };
-            store.take_service_health(vec![("teams".into(), health)], whole, at(0));
-            let held = store.snapshot().service_health["teams"].value.clone();
-            (held.incidents, held.advisories)
-        };
-        assert_eq!(issues(2, 1, true), (2, 1));
-        assert_eq!(issues(0, 3, false), (2, 3));
-        assert_eq!(issues(0, 3, true), (0, 3));
-    }
-
-    #[test]
-    fn the_first_spelling_of_a_product_is_kept() {
-        let store = Store::new(Snapshot::default());
-        let take = |spelling: &str| {
-            let device = ("1".into(), ManagedDevice::default());
-            store.take_managed_devices(vec![device], &[spelling.into()], at(0));
-            store.snapshot().memory
-        };
-        let first = take("MeetingBar A30");
-        assert_eq!(first.product_names.spelling("meetingbara30"), "MeetingBar A30");
-        let second = take("Meetingbar A30");
-        assert!(Arc::ptr_eq(&first, &second), "nothing was learned, nothing is copied");
-    }
-
-    #[test]
-    fn a_renewal_that_was_not_read_is_the_one_held() {
-        let store = Store::new(Snapshot::default());
-        let renewal = Some(crate::model::license::Renewal { at: at(99), read_at: at(0) });
-        let take = |license: License| store.take_licenses(vec![("pro".into(), license)], true, at(1));
-        take(License { renewal, ..License::default() });
-        take(License { enabled: Some(3), ..License::default() });
-        let license = store.snapshot().licenses["pro"].clone();
-        assert_eq!(*license.value, License { enabled: Some(3), renewal, ..License::default() });
-    }
-}
+mod tests;

@@ -205,7 +205,7 @@ mod tests {
     use crate::model::device::DeviceType;
     use crate::model::identity::Trust;
     use crate::model::listing::tests::device;
-    use crate::model::memory::{Moment, Sighting};
+    use crate::model::memory::{Moment, Readings, Sighting};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_795_244_591);
 
@@ -216,7 +216,8 @@ mod tests {
         let moment = Moment { now: NOW, expiry: Duration::from_mins(30) };
         let sightings = devices.map(|value| Sighting { value, last_read: None });
         let memory = Arc::make_mut(&mut snapshot.memory);
-        memory.observe_devices(&sightings, Trust::UnlessPerson, moment);
+        let readings = Readings { held: &snapshot.details, expiry: Duration::from_mins(90) };
+        memory.observe_devices(&sightings, readings, Trust::UnlessPerson, moment);
         memory.product_names.learn(&"MeetingBar A30".into());
         snapshot
     }
@@ -229,7 +230,11 @@ mod tests {
         assert!(storage.restore().expect("no file is no fault").is_none());
         storage.save(&snapshot(), NOW).expect("written");
         let (restored, saved_at) = storage.restore().expect("readable").expect("saved");
-        assert_eq!((restored.devices, restored.memory), (snapshot().devices, snapshot().memory));
+        let mut memory = snapshot().memory;
+        for device in Arc::make_mut(&mut memory).devices.values_mut() {
+            Arc::make_mut(device).counted_since = None; // counters begin again
+        }
+        assert_eq!((restored.devices, restored.memory), (snapshot().devices, memory));
         assert_eq!(saved_at, NOW);
         let mode = fs::metadata(&storage.file).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

@@ -8,7 +8,7 @@ use teams_rooms_exporter::config::{Config, Enabled};
 use teams_rooms_exporter::model::account::Tier;
 use teams_rooms_exporter::sim::RoomFacts;
 
-use crate::exporter::{Exporter, Scenario, Scrape, label, parse, spawn};
+use crate::exporter::{Exporter, Scenario, Scrape, label, parse, spawn, start_tenant};
 use crate::sources::{ALL, ROOM_INFO, STATE, configured, has_problem, pass, state, value};
 
 const ENABLED: &str = "teams_rooms_account_enabled";
@@ -160,6 +160,27 @@ async fn a_proxy_address_finds_the_room() {
         Some((&*room.name, &*room.upn))
     );
     assert!(!scrape.text.contains("Old Name"));
+    exporter.stop().await;
+}
+
+/// Only places know a room without a device and without a license. They fail at first; when they come, its account is read
+/// at once and not an hour later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_account_of_a_room_that_is_known_late_is_read_at_once() {
+    let sim = start_tenant(12, &["error500@places"]).await;
+    let room = sim.rooms().remove(0);
+    sim.edit_room(&room.upn, json!({"user": {"assignedLicenses": []}}));
+    let configure = configured(|config| {
+        let collectors = &mut config.tenants[0].collectors;
+        collectors.devices.enabled = Enabled::No;
+        collectors.accounts.interval = Duration::from_hours(1);
+    });
+    let exporter = Exporter::start(Scenario { sim: Some(sim), configure, ..Scenario::default() }).await;
+    exporter.wait_for_state("places", "unreachable").await;
+    let without = exporter.wait_for_state("accounts", "ok").await;
+    assert_eq!(license(&without, &room), "");
+    exporter.sim.set_faults(Vec::new());
+    exporter.wait_until("its license", |scrape| license(scrape, &room) == "none").await;
     exporter.stop().await;
 }
 

@@ -172,6 +172,25 @@ async fn restricted_mailboxes_stand_alone() {
     exporter.stop().await;
 }
 
+/// The server of one mailbox fails. Its requests go through another mailbox, and the round goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mailbox_whose_server_fails_ends_no_round() {
+    let exporter = Exporter::start(Scenario { rooms: 60, ..Scenario::every_source() }).await;
+    let before = exporter.wait_for_every_source().await;
+    exporter.sim.set_faults(parse(&["dead_mailbox=40"]));
+    exporter.sim.clear_requests();
+    let failed =
+        |scrape: &Scrape| scrape.total("teams_rooms_graph_requests_total", &["calendar", "503"]) >= 5;
+    exporter.wait_until("several servers that fail", failed).await;
+    let rooms = before.collector("expected_items", "contoso", "calendar");
+    for _ in 0..5 {
+        let during = pass(&exporter, Duration::from_secs(1), ALL).await;
+        assert_eq!(during.state("contoso", "calendar"), "ok");
+        assert_eq!(during.collector("items", "contoso", "calendar"), rooms);
+    }
+    exporter.stop().await;
+}
+
 /// When the right is given, the room is read; when it is taken, what was known goes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mailbox_is_restricted_and_released() {

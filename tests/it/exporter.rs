@@ -30,7 +30,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// How long a test waits for what it expects; far more than it takes, so that a busy machine is no failure.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Scrapes in a row that show what is expected. Families are drawn one after another: the first one may show some that are older,
+/// but drawing takes a tenth of the time at most, so that the last one does not.
+const SAME_SCRAPES: u32 = 3;
 
 /// The intake's, where a test has one; and another one of the right length.
 pub(crate) const INTAKE_SECRET: &str = "1ntake-Secret_that.is~long_enough-1";
@@ -253,7 +257,7 @@ impl Exporter {
         response.bytes().await.expect("a body").to_vec()
     }
 
-    /// Scrapes until `expected` holds.
+    /// Scrapes until `expected` holds, several times in a row.
     #[track_caller]
     pub(crate) fn wait_until(
         &self,
@@ -263,9 +267,11 @@ impl Exporter {
         let (place, what) = (std::panic::Location::caller(), what.into());
         async move {
             let began = Instant::now();
+            let mut same = 0;
             loop {
                 let scrape = self.scrape().await;
-                if expected(&scrape) {
+                same = if expected(&scrape) { same + 1 } else { 0 };
+                if same == SAME_SCRAPES {
                     return scrape;
                 }
                 assert!(
@@ -352,6 +358,12 @@ impl Exporter {
             })
         })
         .await
+    }
+
+    /// Waits for a line of the log about this tenant: it comes a moment after what it is about shows.
+    pub(crate) async fn wait_for_line(&self, parts: &[&str]) {
+        let told = |line: &String| parts.iter().all(|part| line.contains(part));
+        self.wait_until(format!("{parts:?} in the log"), |_| self.log().iter().any(told)).await;
     }
 
     /// What was logged about this tenant.

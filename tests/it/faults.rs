@@ -536,7 +536,7 @@ async fn sign_in_fails() {
             exporter.wait_for_state("devices", "unauthorized").await;
             let during = exporter.wait_for_state("device_health", "unauthorized").await;
             check_nothing_lost(&faults, &before, &during);
-            assert!(exporter.log().iter().any(|line| line.contains(words)), "{words}");
+            exporter.wait_for_line(&[words]).await;
             exporter.sim.set_faults(Vec::new());
             exporter.wait_for_state("devices", "ok").await;
             exporter.wait_for_state("device_health", "ok").await;
@@ -774,6 +774,7 @@ async fn changes_are_counted_and_logged() {
             format!("from={from}"),
             format!("to={to}"),
         ];
+        exporter.wait_for_line(&words.each_ref().map(String::as_str)).await;
         let told = exporter.log().iter().filter(|line| words.iter().all(|word| line.contains(word))).count();
         assert_eq!(told, 1, "{signal}");
     }

@@ -35,13 +35,16 @@ async fn start(profile: Profile, rooms: usize) -> Exporter {
     exporter
 }
 
-/// Details that are read after every stamp has moved: what that makes due, and one in each cycle for its age.
+/// The details that are read because every stamp has moved. Each cycle reads one more for its age, and has a batch.
 async fn details_after_a_beat(exporter: &Exporter) -> usize {
     exporter.wait_for_attempts().await;
     exporter.sim.clear_requests();
     exporter.sim.advance(BEAT);
     exporter.wait_for_attempts().await;
-    exporter.sim.requests().iter().filter(|request| request.operation.ends_with("/health")).count()
+    let requests = exporter.sim.requests();
+    let details = requests.iter().filter(|request| request.operation.ends_with("/health")).count();
+    let batches = requests.iter().filter(|request| request.operation == "/beta/$batch").count();
+    details - batches
 }
 
 /// Every stamp moves, and no detail is read for that, once it is known. A change is seen at once all the same.

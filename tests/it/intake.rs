@@ -439,7 +439,7 @@ async fn values_that_are_not_documented_are_counted_and_never_refused() {
         assert_eq!(counted, 1, "{field}");
     }
     assert_eq!(counted(&scrape, exporter.tenant, "ignored"), 1);
-    assert!(exporter.log().iter().any(|line| line.contains("value=Apocalyptic")));
+    exporter.wait_for_line(&["value=Apocalyptic"]).await;
     exporter.stop().await;
 }
 

@@ -48,7 +48,19 @@ const LAYERS: [(&str, &[&str]); 29] = [
     ("keep", &["clock", "model", "stats", "store"]),
     ("observe", &["clock", "model", "store"]),
     ("render", &["clock", "metrics", "model", "store"]),
-    ("otlp", &["clock", "config::Secret", "config::otlp", "logging", "metrics", "model::Timestamp", "stats"]),
+    (
+        "otlp",
+        &[
+            "clock",
+            "config::Secret",
+            "config::otlp",
+            "logging",
+            "metrics",
+            "model::Timestamp",
+            "model::memory",
+            "stats",
+        ],
+    ),
     (
         "app",
         &[

@@ -21,6 +21,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use serde_json::json;
 use teams_rooms_exporter::config::Secret;
 use teams_rooms_exporter::config::otlp::{Endpoint, Identity, Metrics, Otlp, Protocol, Temporality};
 use teams_rooms_exporter::proxy::Proxies;
@@ -28,7 +29,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::exporter::{Exporter, Scenario, Scrape, spawn};
+use crate::exporter::{Exporter, Scenario, Scrape, parse, seconds, spawn};
 use crate::pki::Authority;
 
 const SENT: &str = "teams_rooms_otlp_sent_total{signal=\"metrics\"}";
@@ -99,6 +100,31 @@ impl Receiver {
             }
         }
         series
+    }
+
+    /// The sum of all that was sent of the counters of a name with these labels.
+    fn added(&self, name: &str, labels: &[&str]) -> f64 {
+        let bodies = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
+        let requests = bodies.iter().map(|body| ExportMetricsServiceRequest::decode(&**body).expect("OTLP"));
+        let scopes = requests.flat_map(|request| request.resource_metrics).flat_map(|one| one.scope_metrics);
+        let metrics = scopes.flat_map(|scope| scope.metrics).filter(|metric| metric.name == name);
+        let points = metrics.flat_map(|metric| match metric.data {
+            Some(metric::Data::Sum(sum)) => sum.data_points,
+            _ => Vec::new(),
+        });
+        let wanted = points.filter(|point| {
+            let series = identity(name, &point.attributes);
+            labels.iter().all(|label| series.contains(label))
+        });
+        let value = |value| match value {
+            Some(number_data_point::Value::AsDouble(value)) => value,
+            _ => f64::NAN, // which is no sum of anything
+        };
+        wanted.map(|point| value(point.value)).sum()
+    }
+
+    fn pushes(&self) -> usize {
+        self.bodies.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 
@@ -179,6 +205,49 @@ async fn a_receiver_that_is_away_costs_its_points_alone_and_is_found_again() {
     assert!(
         scrape.series.contains_key("teams_rooms_otlp_last_success_timestamp_seconds{signal=\"metrics\"}")
     );
+}
+
+/// A device is away for so long that its series are gone, and comes back in a room with another name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deltas_add_up_over_an_absence_and_a_new_name() {
+    const CHANGES: &str = "teams_rooms_state_changes_total";
+    let receiver = Receiver::start(200).await;
+    let mut otlp = to(&receiver.url, Duration::from_secs(10));
+    if let Some(metrics) = &mut otlp.metrics {
+        metrics.temporality = Temporality::Delta;
+    }
+    let exporter = Exporter::start(Scenario { otlp, ..Scenario::default() }).await;
+    exporter.wait_for_everything().await;
+    let device = exporter.sim.rooms().remove(0).device_ids.remove(0);
+    let of_device = format!("device_id=\"{device}\"");
+    let labels = [of_device.as_str(), "signal=\"health\""];
+    let edit = |health: &str| exporter.sim.edit(&device, json!({"device": {"healthStatus": health}}));
+    let told = |changes: i64| {
+        let (labels, receiver) = (labels, &receiver);
+        move |scrape: &Scrape| {
+            scrape.total(CHANGES, &labels) == changes && seconds(receiver.added(CHANGES, &labels)) == changes
+        }
+    };
+    edit("healthy");
+    exporter.wait_for_attempts().await;
+    let before = exporter.scrape().await.total(CHANGES, &labels);
+    for (step, health) in [(1, "critical"), (2, "offline")] {
+        edit(health);
+        exporter.wait_until(health, told(before + step)).await;
+    }
+
+    exporter.sim.set_faults(parse(&["error503"]));
+    exporter.wait_for_state("devices", "unreachable").await;
+    exporter.sim.advance(Duration::from_mins(31));
+    exporter.wait_until("no device", |scrape| scrape.count(CHANGES) == 0).await;
+    let pushes = receiver.pushes();
+    exporter.wait_until("pushes without it", |_| receiver.pushes() > pushes + 2).await;
+
+    let renamed = json!({"healthStatus": "critical", "currentUser": {"displayName": "Bergen 1"}});
+    exporter.sim.edit(&device, json!({ "device": renamed }));
+    exporter.sim.set_faults(Vec::new());
+    exporter.wait_until("another change", told(before + 3)).await;
+    exporter.stop().await;
 }
 
 /// Stands before a receiver and lets in who shows a certificate of this authority.

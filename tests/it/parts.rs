@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::exporter::{Exporter, Scenario, Scrape, label, start_tenant};
 
-const PARTS: usize = 4;
+const PARTS: usize = 8;
 
 /// Scrapes of a tenant that stands still are alike within a few.
 const TRIES: usize = 100;
@@ -53,6 +53,12 @@ async fn every_series_is_in_exactly_one_part() {
         assert_eq!(scrape.count("process_threads") > 0, part == 0);
     }
     assert!(homes.len() > 300 && homes.values().all(|parts| parts.len() == 1));
+    let of_tenant = |part: usize| format!("/metrics?tenant=contoso&part={part}/{PARTS}");
+    assert!(
+        exporter.get(&of_tenant(1)).await.1.contains("\nprocess_threads "),
+        "the one target is the process"
+    );
+    assert!(!exporter.get(&of_tenant(2)).await.1.contains("\nprocess_threads "));
     let used: BTreeSet<usize> = homes.values().flatten().copied().collect();
     assert!(used.len() > 1, "the rooms are shared out");
     exporter.stop().await;

@@ -113,12 +113,41 @@ fn every_stable_metric_is_of_use() {
         let named = named(&text).expect("the other test has the place");
         used.extend(named.metrics.keys().filter_map(|metric| family(metric)).map(|family| family.name));
     }
-    let stable =
-        FAMILIES.iter().filter(|family| family.stability == Stability::Stable).map(|family| family.name);
+    let stable = FAMILIES
+        .iter()
+        .filter(|family| family.stability != Stability::Experimental)
+        .map(|family| family.name);
     let own = stable.filter(|name| name.starts_with("teams_rooms_")); // process_* are those of every exporter
     let unused: BTreeSet<&str> = own.filter(|name| !used.contains(name)).collect();
     let listed: BTreeSet<&str> = UNUSED.iter().map(|(name, _)| *name).collect();
     assert_eq!(unused, listed, "left: in no rule, dashboard or document; right: those with a reason");
+}
+
+/// The dashboard that the preset `lean` promises to fill; the others may have empty panels.
+const LEAN_DASHBOARD: &str = "fleet.json";
+
+#[test]
+fn the_lean_preset_has_all_that_alerts_and_the_fleet_dashboard_read() {
+    let mut rules_by_name: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut open = Vec::new();
+    for rule in files("alerts", ".rules.yml").iter().flat_map(|path| rules(path)) {
+        match rule.get("record").and_then(Value::as_str) {
+            Some(name) => rules_by_name.entry(name.to_owned()).or_default().push(rule.to_string()),
+            None => open.push(rule.to_string()),
+        }
+    }
+    open.push(read(&root().join("dashboards").join(LEAN_DASHBOARD)));
+    let mut missing = BTreeSet::new();
+    // Annotations ask questions, too: whatever looks like a name counts.
+    while let Some(text) = open.pop() {
+        for name in text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':')) {
+            open.extend(rules_by_name.remove(name).unwrap_or_default());
+            missing.extend(family(name).filter(|family| !family.is_lean()).map(|family| family.name));
+        }
+    }
+    assert_eq!(missing, BTreeSet::new(), "read, but not marked `lean()` in the catalogue");
+    let kept = |name: &str| Family::find(name).is_some_and(Family::is_lean);
+    assert!(kept("teams_rooms_room_state") && kept("teams_rooms_up") && !kept("teams_rooms_peripheral_info"));
 }
 
 /// The labels that selectors of this metric may name; `None` where there is no such metric.

@@ -64,11 +64,18 @@ async fn a_changed_tenant_goes_on_with_what_is_known_of_it() {
     };
     exporter.wait_until("the owner", owned).await;
 
+    let use_of_rooms = |scrape: &Scrape| {
+        let kinds = ["observed", "booked", "in_use", "booked_unused", "unbooked_use"];
+        kinds.map(|kind| scrape.count(&format!("teams_rooms_room_{kind}_seconds_total")))
+    };
+    exporter.wait_until("every counter of use", |scrape| !use_of_rooms(scrape).contains(&0)).await;
+
     // What may not be known any more is gone with the answer, or right after.
     let off = Privacy { usage: false, ..Privacy::default() };
     exporter.reload(|config| config.tenants[0].privacy = off).await;
     let hidden = |scrape: &Scrape| {
-        scrape.count("teams_rooms_room_presence_state") + scrape.count("teams_rooms_room_booked") == 0
+        let states = ["teams_rooms_room_presence_state", "teams_rooms_room_booked"];
+        use_of_rooms(scrape) == [0; 5] && states.iter().all(|family| scrape.count(family) == 0)
     };
     exporter.wait_until("nothing of use", hidden).await;
     exporter.stop().await;

@@ -306,6 +306,8 @@ async fn collection_pauses_while_nobody_reads() {
     let waking = exporter.scrape().await;
     assert_eq!(COLLECTORS.map(|collector| waking.state("idle", collector)), ["paused", "paused"]);
     assert_eq!(before.count("teams_rooms_room_info"), waking.count("teams_rooms_room_info"));
+    assert_eq!(series(&waking, since, ""), 0, "a time from before the pause");
+    assert_eq!(series(&waking, changed, "teams_client"), 0, "a time from before the pause");
     let awake = exporter
         .wait_until("the change that fell into the pause", |scrape| {
             scrape.sum("teams_rooms_device_health_state", &[&of_device, "state=\"non_urgent\""]) > 0.0

@@ -90,8 +90,8 @@ async fn a_certificate_signs_in_and_is_replaced_while_running() {
     exporter.sim.set_certificates(Vec::new());
     exporter.sim.set_faults(parse(&["expired_token"]));
     exporter.wait_for_state("devices", "unauthorized").await;
+    exporter.wait_for_line(&["AADSTS700027", "the certificate is not uploaded"]).await;
     let told = exporter.log().join("\n");
-    contains(&told, &["AADSTS700027", "the certificate is not uploaded"]);
     let key = fs::read_to_string(folder.join("own.key")).expect("there");
     assert!(!told.contains(key.lines().nth(1).expect("PEM")), "the key shows");
     exporter.stop().await;
@@ -151,7 +151,7 @@ async fn a_refresh_token_is_replaced_at_each_use_and_a_lost_one_is_told() {
     let sim = start_tenant(3, &[]).await;
     let exporter = Exporter::start(scenario("delegated", Auth::Delegated(path.clone()), sim)).await;
     exporter.wait_for_state("devices", "unauthorized").await;
-    contains(&exporter.log().join("\n"), &["does not exist; run `teams-rooms-exporter login`"]);
+    exporter.wait_for_line(&["does not exist; run `teams-rooms-exporter login`"]).await;
 
     let mut used = vec!["refresh-One.Never-Log_This".to_owned()];
     exporter.sim.set_refresh_tokens(&[&used[0]]);
@@ -166,11 +166,10 @@ async fn a_refresh_token_is_replaced_at_each_use_and_a_lost_one_is_told() {
     exporter.sim.set_refresh_tokens(&[]); // an administrator revokes the sessions of the user
     exporter.sim.set_faults(parse(&["expired_token"]));
     exporter.wait_for_state("devices", "unauthorized").await;
+    let words =
+        ["AADSTS700082: the refresh token is no longer valid", "run `teams-rooms-exporter login` again"];
+    exporter.wait_for_line(&words).await;
     let told = exporter.log().join("\n") + &exporter.get("/").await.1;
-    contains(
-        &told,
-        &["AADSTS700082: the refresh token is no longer valid", "run `teams-rooms-exporter login` again"],
-    );
     assert!(used.iter().all(|token| !told.contains(token)), "a refresh token shows");
 
     exporter.sim.set_refresh_tokens(&["refresh-Again.Never-Log_This"]);

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
-use teams_rooms_exporter::config::Config;
+use teams_rooms_exporter::config::{Config, MetricsFilter, Preset};
 
-use crate::exporter::{COLLECTORS, Exporter, Scenario, Scrape, label, parse, start_tenant, tenant};
+use crate::exporter::{
+    COLLECTORS, Exporter, Scenario, Scrape, every_source, label, parse, start_tenant, tenant,
+};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -54,7 +56,9 @@ async fn records_expire_and_collectors_stay() {
         .await;
     let stay: BTreeSet<String> = about_collectors(&before);
     assert!(stay.len() > 30);
-    assert_eq!(stay.difference(&about_collectors(&expired)).count(), 0);
+    let about = about_collectors(&expired);
+    let gone: Vec<_> = stay.difference(&about).collect();
+    assert_eq!(gone, Vec::<&String>::new());
 
     exporter.sim.set_faults(Vec::new());
     let again = exporter.wait_for_everything().await;
@@ -190,6 +194,28 @@ async fn a_restart_loses_nothing() {
     exporter.stop().await;
 }
 
+/// The exporter was away for longer than what it had read holds: nobody knows what happened meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_after_a_long_stop_keeps_no_time_that_the_exporter_saw() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let scenario = || Scenario { storage_path: Some(directory.path().to_owned()), ..Scenario::default() };
+    let since = "teams_rooms_device_health_since_timestamp_seconds";
+    let mut exporter = Exporter::start(scenario()).await;
+    let first = exporter.wait_for_everything().await;
+    let device = first.family("teams_rooms_device_info").find(|(key, _)| label(key, "role") == "core");
+    let device = label(device.expect("a core device").0, "device_id").to_owned();
+    exporter.sim.edit(&device, json!({"device": {"healthStatus": "critical"}}));
+    exporter.wait_until("its beginning", |scrape| scrape.sum(since, &[&device]) > 0.0).await;
+    for (away, kept) in [(29 * MINUTE, true), (31 * MINUTE, false)] {
+        let sim = exporter.stop().await;
+        sim.advance(away);
+        exporter = Exporter::start(Scenario { sim: Some(sim), ..scenario() }).await;
+        let after = exporter.wait_for_everything().await;
+        assert_eq!(after.sum(since, &[&device]) > 0.0, kept, "{away:?}");
+    }
+    exporter.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_file_is_a_warning_and_a_clean_start() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -197,10 +223,7 @@ async fn a_damaged_file_is_a_warning_and_a_clean_start() {
     let storage_path = Some(directory.path().to_owned());
     let exporter = Exporter::start(Scenario { tenant: "damaged", storage_path, ..Scenario::default() }).await;
     exporter.wait_for_everything().await;
-    let warned = exporter.log().iter().any(|line| {
-        line.contains("level=warn") && line.contains("nothing restored") && line.contains("damaged.json")
-    });
-    assert!(warned);
+    exporter.wait_for_line(&["level=warn", "nothing restored", "damaged.json"]).await;
     exporter.stop().await;
     let kept = std::fs::read_to_string(directory.path().join("damaged.json")).expect("written anew");
     serde_json::from_str::<serde_json::Value>(&kept).expect("whole");
@@ -239,6 +262,7 @@ async fn two_tenants() -> Exporter {
     let broken = start_tenant(12, &["error503"]).await;
     let configure = move |config: &mut Config| config.tenants.push(tenant("fabrikam", &broken));
     let exporter = Exporter::start(Scenario { configure: Box::new(configure), ..Scenario::default() }).await;
+    exporter.wait_for_everything().await;
     exporter
         .wait_until("one read and one not", |scrape| {
             COLLECTORS.iter().all(|collector| {
@@ -272,7 +296,11 @@ async fn tenants_are_strangers_to_each_other() {
         assert_eq!(one.series.keys().collect::<BTreeSet<_>>(), expected);
     }
     assert_eq!(exporter.get("/metrics?tenant=nobody").await.0, 404);
-    assert_eq!(exporter.get("/metrics?tenant=").await.0, 404);
+    // What belongs to none, and only that: the second job of alerts/prometheus.yml.
+    let process = Scrape::parse(exporter.get("/metrics?tenant=").await.1);
+    let expected = all.series.keys().filter(|series| label(series, "tenant").is_empty());
+    assert_eq!(process.series.keys().collect::<BTreeSet<_>>(), expected.collect());
+    assert_eq!(process.value("teams_rooms_config_last_reload_successful"), Some("1"));
     assert_eq!(exporter.get("/metrics?tenant=contoso&tenant=fabrikam").await.0, 400);
     exporter.stop().await;
 }
@@ -294,6 +322,38 @@ async fn families_can_be_asked_for_by_name() {
     assert!(one.series.keys().all(|key| label(key, "tenant") == "fabrikam"));
     let (status, words) = exporter.get("/metrics?name[]=teams_rooms_upp").await;
     assert_eq!((status, words.contains("teams_rooms_upp")), (400, true));
+    exporter.stop().await;
+}
+
+/// What docs/sizing.md promises: all sources are read, and each room has its usual devices.
+const LEAN_SERIES_PER_ROOM: usize = 70;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_lean_preset_costs_at_most_seventy_series_a_room() {
+    // Added to the preset, and what shows that everything was read.
+    let added = [
+        "teams_rooms_device_detail_timestamp_seconds",
+        "teams_rooms_room_presence_state",
+        "teams_rooms_room_booked_seconds_total",
+    ];
+    let allow = added.map(str::to_owned).to_vec();
+    let lean = move |config: &mut Config| {
+        every_source(config);
+        config.metrics = MetricsFilter { preset: Preset::Lean, allow, deny: Vec::new() };
+    };
+    let scenario = Scenario { rooms: 60, configure: Box::new(lean), ..Scenario::default() };
+    let exporter = Exporter::start(scenario).await;
+    let scrape = exporter.wait_for_every_source().await;
+    let rooms = scrape.count("teams_rooms_room_info");
+    let is_lean = |key: &&String| key.contains("room=\"") && !added.iter().any(|name| key.starts_with(name));
+    let of_rooms = scrape.series.keys().filter(is_lean).count();
+    assert!(of_rooms <= LEAN_SERIES_PER_ROOM * rooms, "{of_rooms} series of {rooms} rooms");
+    assert!(
+        of_rooms >= LEAN_SERIES_PER_ROOM / 2 * rooms,
+        "{of_rooms} series of {rooms} rooms: not all was read"
+    );
+    assert_eq!(scrape.count("teams_rooms_peripheral_info"), 0);
+    assert!(scrape.count("teams_rooms_collector_success") > 0 && scrape.count("process_open_fds") == 1);
     exporter.stop().await;
 }
 

@@ -24,12 +24,6 @@ use crate::pki::Authority;
 const FAILURES: &str = "teams_rooms_storage_write_failures_total";
 const WRITTEN: &str = "teams_rooms_storage_last_write_timestamp_seconds";
 
-/// Waits for a line of the log about this tenant.
-async fn wait_for_line(exporter: &Exporter, parts: &[&str]) {
-    let told = |line: &String| parts.iter().all(|part| line.contains(part));
-    exporter.wait_until(format!("{parts:?} in the log"), |_| exporter.log().iter().any(told)).await;
-}
-
 /// The state is written again, now.
 async fn wait_until_written(exporter: &Exporter) {
     exporter.sim.advance(Duration::from_secs(1));
@@ -60,10 +54,10 @@ async fn a_full_disk_is_told_and_what_was_kept_stays() {
     exporter.wait_until("a failed write", |scrape| scrape.total(FAILURES, &[]) > 0).await;
     let words =
         ["level=error", "the state is not kept", "No space left", "free space there", "--storage.path"];
-    wait_for_line(&exporter, &words).await;
+    exporter.wait_for_line(&words).await;
     assert_eq!(rooms_kept(&file), kept, "the last whole file stays");
     wait_until_written(&exporter).await;
-    wait_for_line(&exporter, &["level=info", "the state is kept again"]).await;
+    exporter.wait_for_line(&["level=info", "the state is kept again"]).await;
     assert_eq!(exporter.scrape().await.keys("teams_rooms_room_info"), before.keys("teams_rooms_room_info"));
     assert_eq!(rooms_kept(&file), kept);
     exporter.stop().await;
@@ -83,10 +77,10 @@ async fn a_read_only_directory_is_told_and_found_writable_again() {
     exporter.wait_for_everything().await;
     exporter.wait_until("failed writes", |scrape| scrape.total(FAILURES, &[]) > 1).await;
     let words = ["level=error", "the state is not kept", "read-only.json", "make the directory writable"];
-    wait_for_line(&exporter, &words).await;
+    exporter.wait_for_line(&words).await;
     symlink(&good, folder.path().join("new")).expect("linked");
     fs::rename(folder.path().join("new"), &state).expect("replaced");
-    wait_for_line(&exporter, &["level=info", "the state is kept again"]).await;
+    exporter.wait_for_line(&["level=info", "the state is kept again"]).await;
     assert!(rooms_kept(&good.join("read-only.json")) > 0);
     exporter.stop().await;
 }
@@ -166,7 +160,7 @@ async fn each_failure_of_tls_is_told_apart_and_its_end_is_found() {
         for collector in COLLECTORS {
             exporter.wait_for_state(collector, "unreachable").await;
         }
-        wait_for_line(&exporter, &["level=warn", "TLS fails", words]).await;
+        exporter.wait_for_line(&["level=warn", "TLS fails", words]).await;
         let during = exporter.wait_for_attempts().await;
         assert_eq!(during.keys("teams_rooms_room_info"), before.keys("teams_rooms_room_info"), "{words}");
         change.send_replace(good());
@@ -185,7 +179,7 @@ async fn a_name_that_does_not_resolve_is_told() {
     });
     let exporter = Exporter::start(Scenario { tenant: "dns", configure, ..Scenario::default() }).await;
     exporter.wait_for_state("devices", "unreachable").await;
-    wait_for_line(&exporter, &["level=warn", "its name does not resolve", "HTTPS_PROXY"]).await;
+    exporter.wait_for_line(&["level=warn", "its name does not resolve", "HTTPS_PROXY"]).await;
     let failures = exporter.scrape().await;
     assert!(failures.sum("teams_rooms_graph_requests_total", &["code=\"dns\""]) > 0.0);
     exporter.stop().await;

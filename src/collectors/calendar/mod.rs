@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::collectors::Outcome;
 use crate::collectors::wire::{self, Node, UnknownValue, escape};
-use crate::graph::{CONCURRENCY, Client, Error, Operation, Workload};
+use crate::graph::{CONCURRENCY, Cause, Client, Error, Operation, Whom, Workload};
 use crate::model::Timestamp;
 use crate::model::calendar::{Booking, Calendar};
 
@@ -26,6 +26,8 @@ const MAX_SCHEDULES: usize = 20;
 /// So many different mailboxes that will not be asked through, before any was, mean that the application may ask through
 /// none; another answer may be found at the next attempt, which begins with others.
 const MAX_REFUSALS: usize = 5;
+/// Each mailbox has a server. If two servers fail before any has answered, Exchange itself fails, and each costs a time limit.
+const MAX_FAILURES: usize = 2;
 /// Graph itself fails where there are more in the window.
 const MAX_BOOKINGS: usize = 1000;
 
@@ -96,7 +98,8 @@ pub fn rotated(mailboxes: &[Arc<str>], is_refused: impl Fn(&str) -> bool) -> Vec
     billed
 }
 
-/// Asks for one request's worth of mailboxes; one in the path that is refused gives way to another.
+/// Asks for one request's worth of mailboxes. A mailbox in the path that is refused, or whose server fails, gives way to
+/// another.
 async fn ask<'m>(
     client: &Client,
     billed: &Billed<'_>,
@@ -113,13 +116,22 @@ async fn ask<'m>(
         };
         let path = format!("/v1.0/users/{}/calendar/getSchedule", escape(through));
         match client.ask(OPERATION, &path, &body, deadline).await {
-            Err(error @ (Error::Forbidden { .. } | Error::Absent { .. })) => billed.refused(through, error),
+            Err(error) if is_of_mailbox(&error) && Instant::now() < deadline => billed.failed(through, error),
             Err(error) => return (asked, Err(error)),
             Ok(schedules) => {
                 billed.worked(through);
                 return (asked, Ok(schedules));
             }
         }
+    }
+}
+
+/// Returns true if another mailbox in the path can bring an answer: this one is refused, or only its server fails.
+fn is_of_mailbox(error: &Error) -> bool {
+    match error {
+        Error::Forbidden { .. } | Error::Absent { .. } => true,
+        Error::Unreachable { whom: Whom::Graph, cause } => matches!(cause, Cause::Status(_) | Cause::Timeout),
+        _ => false,
     }
 }
 
@@ -131,9 +143,19 @@ struct Billed<'b> {
 
 #[derive(Default)]
 struct Seen<'b> {
-    refused: HashSet<&'b str>,
-    refusal: Option<Error>,
+    /// Those that were refused, and those whose server failed.
+    failed: HashSet<&'b str>,
+    servers_failed: usize,
+    failure: Option<Error>,
     works: Option<&'b str>,
+}
+
+impl Seen<'_> {
+    /// Returns true if the others would fail, too.
+    fn gives_up(&self) -> bool {
+        let many = self.failed.len() >= MAX_REFUSALS || self.servers_failed >= MAX_FAILURES;
+        self.works.is_none() && many
+    }
 }
 
 impl<'b> Billed<'b> {
@@ -147,19 +169,20 @@ impl<'b> Billed<'b> {
         let own = turn.checked_rem(self.mailboxes.len()).unwrap_or_default();
         let mut ring =
             self.mailboxes.iter().cycle().skip(own).take(self.mailboxes.len()).map(|mailbox| &**mailbox);
-        let untried = |mailbox: &&str| !seen.refused.contains(mailbox);
+        let untried = |mailbox: &&str| !seen.failed.contains(mailbox);
         let first = ring.next().filter(untried).or(seen.works);
-        let gives_up = seen.works.is_none() && seen.refused.len() >= MAX_REFUSALS;
+        let gives_up = seen.gives_up();
         let another = || ring.find(untried).filter(|_| !gives_up);
         let nobody =
-            || seen.refusal.clone().unwrap_or_else(|| Error::malformed("there is no mailbox to ask through"));
+            || seen.failure.clone().unwrap_or_else(|| Error::malformed("there is no mailbox to ask through"));
         first.filter(|_| !gives_up).or_else(another).ok_or_else(nobody)
     }
 
-    fn refused(&self, mailbox: &'b str, error: Error) {
+    fn failed(&self, mailbox: &'b str, error: Error) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.refused.insert(mailbox);
-        seen.refusal = Some(error);
+        let is_new = seen.failed.insert(mailbox);
+        seen.servers_failed += usize::from(is_new && matches!(error, Error::Unreachable { .. }));
+        seen.failure = Some(error);
         seen.works = seen.works.filter(|works| *works != mailbox);
     }
 
@@ -170,10 +193,10 @@ impl<'b> Billed<'b> {
     /// Whether an error of one request is that of all.
     fn is_hopeless(&self, error: &Error) -> bool {
         match error {
-            Error::Unauthorized { .. } | Error::Unreachable { .. } => true,
-            Error::Forbidden { .. } | Error::Absent { .. } => {
+            error if is_of_mailbox(error) => {
                 self.seen.lock().unwrap_or_else(PoisonError::into_inner).works.is_none()
             }
+            Error::Unauthorized { .. } | Error::Unreachable { .. } => true,
             _ => false,
         }
     }

@@ -213,16 +213,16 @@ fn a_mailbox_that_is_refused_gives_way_to_one_that_works() {
     let billed = Billed::new(&mailboxes);
     let next = |turn| billed.next(turn).expect("a mailbox");
     assert_eq!((next(0), next(1), next(41)), (&*mailboxes[0], &*mailboxes[1], &*mailboxes[1]));
-    billed.refused(next(0), forbidden());
+    billed.failed(next(0), forbidden());
     assert_eq!(next(0), &*mailboxes[1], "another that was not tried");
     billed.worked(next(7));
     assert_eq!(next(0), &*mailboxes[7], "one that works");
     assert_eq!(next(1), &*mailboxes[1], "every turn begins with its own");
     for turn in 8..30 {
-        billed.refused(next(turn), forbidden());
+        billed.failed(next(turn), forbidden());
         assert_eq!(next(turn), &*mailboxes[7], "while one works, others may refuse");
     }
-    billed.refused(next(7), forbidden());
+    billed.failed(next(7), forbidden());
     assert_eq!(billed.next(7), Err(forbidden()), "none works, and too many have refused");
     assert!(billed.is_hopeless(&forbidden()));
 }
@@ -232,14 +232,42 @@ fn what_several_mailboxes_refuse_is_refused_to_the_application() {
     let mailboxes = mailboxes(40);
     let billed = Billed::new(&mailboxes);
     for turn in 0..MAX_REFUSALS {
-        billed.refused(billed.next(turn).expect("another"), forbidden());
+        billed.failed(billed.next(turn).expect("another"), forbidden());
     }
     assert_eq!(billed.next(30), Err(forbidden()));
     let alone = [mailboxes[0].clone()];
     let billed = Billed::new(&alone);
-    billed.refused(billed.next(3).expect("the one"), forbidden());
+    billed.failed(billed.next(3).expect("the one"), forbidden());
     assert_eq!(billed.next(4), Err(forbidden()));
     assert!(Billed::new(&[]).next(0).is_err());
+}
+
+#[test]
+fn a_mailbox_whose_server_fails_gives_way_and_two_of_them_are_exchange() {
+    let unreachable = Error::unreachable;
+    let mailboxes = mailboxes(40);
+    for failure in [unreachable(Cause::Status(503)), unreachable(Cause::Timeout)] {
+        let billed = Billed::new(&mailboxes);
+        billed.failed(&mailboxes[0], failure.clone());
+        billed.failed(&mailboxes[0], failure.clone());
+        assert_eq!(billed.next(0), Ok(&*mailboxes[1]), "one fails, however often");
+        billed.failed(&mailboxes[1], failure.clone());
+        assert_eq!(billed.next(0), Err(failure.clone()), "{MAX_FAILURES} fail and none works");
+        assert!(billed.is_hopeless(&failure));
+        billed.worked(&mailboxes[7]);
+        assert_eq!(billed.next(0), Ok(&*mailboxes[7]));
+        assert!(!billed.is_hopeless(&failure), "one works, so that the others go on");
+    }
+    let billed = Billed::new(&mailboxes);
+    billed.worked(&mailboxes[7]);
+    for general in
+        [unreachable(Cause::Reset), unreachable(Cause::Dns), Error::Unauthorized { advice: String::new() }]
+    {
+        assert!(billed.is_hopeless(&general) && !is_of_mailbox(&general), "{general}");
+    }
+    for of_one in [Error::Throttled, Error::malformed("a body")] {
+        assert!(!billed.is_hopeless(&of_one) && !is_of_mailbox(&of_one), "{of_one}");
+    }
 }
 
 #[test]

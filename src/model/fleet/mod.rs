@@ -2,7 +2,7 @@
 
 mod print;
 
-use std::collections::{BTreeMap, btree_map};
+use std::collections::{BTreeMap, HashMap, btree_map};
 use std::iter::Peekable;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -15,14 +15,15 @@ use crate::model::device::{Activity, Device, DeviceType, Role};
 use crate::model::identity::Room;
 use crate::model::incident::{Incident, Target};
 use crate::model::managed_device::{ManagedDevice, Serials};
-use crate::model::memory::{self, DeviceMemory, PresenceMemory, StateMemory};
+use crate::model::memory::{DeviceMemory, PresenceMemory, StateMemory};
 use crate::model::place::Place;
 use crate::model::presence::Presence;
 use crate::model::product_names::ProductNames;
 use crate::model::room::Judgement;
 use crate::model::rooms_file::RoomFacts;
 use crate::model::site::{self, InService, Site};
-use crate::model::stamp::{Meaning, Stamps};
+use crate::model::stamp::Stamps;
+use crate::model::standing::Evidence;
 use crate::model::usage::Totals;
 use crate::model::version::{Cohorts, Installed};
 use crate::model::{Snapshot, Timestamp, shard};
@@ -66,6 +67,7 @@ pub struct FleetDevice<'a> {
     pub managed: Option<&'a ManagedDevice>,
     /// The meaning of its time stamps.
     stamps: &'a Stamps,
+    now: Timestamp,
 }
 
 #[derive(Debug)]
@@ -145,6 +147,7 @@ impl<'a> Fleet<'a> {
                 superseded: false,
                 managed: None,
                 stamps: &snapshot.memory.stamps,
+                now,
             });
         }
         let mut rooms = rooms_of(snapshot, &devices, &mut until);
@@ -308,35 +311,36 @@ impl<'a> FleetDevice<'a> {
         self.reading?.detail.as_deref()
     }
 
+    /// Returns true if a time in the detail has not come yet. Until it comes it is shown as now.
+    fn is_ahead(&self) -> bool {
+        self.detail().is_some_and(|detail| detail.links().any(|(_, link)| link.changed > Some(self.now)))
+    }
+
     /// Whether the device can be used; `None` where nothing tells.
     pub fn is_up(&self) -> Option<bool> {
-        let connected =
-            self.reading.filter(|reading| reading.basis.is_state_of(self.device)).and_then(|reading| {
-                let connected = reading.detail.as_ref()?.connection.connected?;
-                // A stamp that moved since the detail was read: the list may know better, or at least the device was heard from.
-                let beats = self.stamps.of_device(self.device.device_type) == Meaning::Heartbeat;
-                (reading.basis.is_stamp_of(self.device) || (connected && beats)).then_some(connected)
-            });
         let signed_out = self.memory.is_some_and(DeviceMemory::signed_out);
-        memory::is_up(self.device.health, connected, signed_out)
+        let Self { device, reading, stamps, .. } = *self;
+        Evidence { device, reading, signed_out, stamps }.is_up()
     }
 
     /// When it came up or went down, if that was seen or told.
     pub fn standing_since(&self) -> Option<Timestamp> {
         let up = self.is_up()?;
-        let told = self.detail().filter(|detail| detail.connection.connected == Some(up));
-        let told = told.and_then(|detail| self.since(Link::Connection, detail.connection));
         let standing = self.memory?.standing.filter(|standing| standing.up == up);
+        let is_current = |reading: &&Reading| standing.is_none_or(|standing| standing.covers(reading));
+        let detail = self.reading.filter(is_current).and_then(|reading| reading.detail.as_ref());
+        let told = detail.filter(|detail| detail.connection.connected == Some(up));
+        let told = told.and_then(|detail| self.since(Link::Connection, detail.connection));
         let seen = standing.and_then(|standing| standing.began);
         if up { told.max(seen) } else { told.or(seen) }
     }
 
     /// When a connection took its present value: Graph's own time, unless that is a heartbeat; then the moment at which the
-    /// exporter saw the change.
+    /// exporter saw the change. A time that has not come yet is now.
     pub fn since(&self, link: Link, connection: Connection) -> Option<Timestamp> {
         let connected = connection.connected?;
         if self.stamps.is_beginning(self.device.device_type, link, connected) {
-            connection.changed
+            connection.changed.map(|changed| changed.min(self.now))
         } else {
             self.memory?.link_since(link)
         }
@@ -378,9 +382,15 @@ fn is_frozen(snapshot: &Snapshot, now: Timestamp, until: &mut Horizon) -> bool {
     last_change.zip(snapshot.frozen_after).is_some_and(|(change, span)| !until.holds(change, span))
 }
 
-/// The room behind an alias, unless the rooms file excludes it.
-fn room_of<'a>(snapshot: &'a Snapshot, alias: &str) -> Option<&'a Room> {
-    let room = snapshot.memory.rooms.room(alias)?;
+/// The room with this id, unless the rooms file excludes it.
+fn room_of<'a>(snapshot: &'a Snapshot, id: &str) -> Option<&'a Room> {
+    let room = snapshot.memory.rooms.room(id)?;
+    (!snapshot.is_excluded(room)).then_some(room)
+}
+
+/// The room with this address or object id, unless the rooms file excludes it.
+fn room_named<'a>(snapshot: &'a Snapshot, name: &Arc<str>) -> Option<&'a Room> {
+    let room = snapshot.memory.rooms.find([name])?;
     (!snapshot.is_excluded(room)).then_some(room)
 }
 
@@ -431,7 +441,7 @@ fn rooms_of<'a>(
         }
     }
     for (email, facts) in snapshot.rooms_file.iter() {
-        let Some(room) = room_of(snapshot, email) else { continue };
+        let Some(room) = room_named(snapshot, email) else { continue };
         if !facts.exclude {
             rooms.entry(&room.id).or_insert_with(|| empty(room)).file = Some(facts);
         }
@@ -539,6 +549,8 @@ fn join_incidents<'a>(
     until: &mut Horizon,
 ) -> usize {
     let mut without_room = 0;
+    let spelled =
+        if snapshot.incidents.held().next().is_some() { spellings(snapshot) } else { HashMap::new() };
     for incident in snapshot.incidents.held() {
         let (from, span) = incident.shown();
         if !until.holds(from, span) {
@@ -546,7 +558,8 @@ fn join_incidents<'a>(
         }
         let mut found = BTreeMap::new();
         for target in &incident.targets {
-            if let Some((room, is_core)) = room_of_target(snapshot, devices, target) {
+            let id = target.device_id.as_deref().map(|id| spelled.get(id).copied().unwrap_or(id));
+            if let Some((room, is_core)) = room_of_target(snapshot, devices, target, id) {
                 *found.entry(&*room.id).or_insert(false) |= is_core;
             }
         }
@@ -563,19 +576,27 @@ fn join_incidents<'a>(
     without_room
 }
 
-/// The room of a device that an incident names, and whether it may be the device that runs the meeting.
+/// The ids of devices that Graph spells in upper case, by the lower case in which incidents name them.
+fn spellings(snapshot: &Snapshot) -> HashMap<String, &str> {
+    let ids = snapshot.memory.devices.keys().map(|id| &**id);
+    let differing = ids.filter(|id| id.chars().any(char::is_uppercase));
+    differing.map(|id| (id.to_lowercase(), id)).collect()
+}
+
+/// The room of a device that an incident names, and whether it may be the device that runs the meeting; `id` is that of the
+/// device as Graph spells it.
 fn room_of_target<'a>(
     snapshot: &'a Snapshot,
     devices: &[FleetDevice<'a>],
     target: &Target,
+    id: Option<&str>,
 ) -> Option<(&'a Room, bool)> {
-    let id = target.device_id.as_deref();
     let listed = id.and_then(|id| devices.binary_search_by(|device| (*device.device.id).cmp(id)).ok());
     let listed = listed.and_then(|index| devices.get(index));
     let is_core = listed.is_none_or(|device| device.role() == Role::Core && !device.superseded);
     let home = id.and_then(|id| snapshot.memory.devices.get(id)?.home.as_deref());
     let by_device = home.and_then(|home| room_of(snapshot, home));
-    let room = by_device.or_else(|| room_of(snapshot, target.account.as_deref()?))?;
+    let room = by_device.or_else(|| room_named(snapshot, target.account.as_ref()?))?;
     Some((room, is_core))
 }
 

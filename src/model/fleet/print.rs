@@ -55,9 +55,9 @@ fn print_if_own(device: &FleetDevice<'_>) -> u64 {
 /// Hashes the device alone: its room has its own print, and the meaning of stamps is part of that of the whole.
 impl Hash for FleetDevice<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { device, memory, room: _, own: _, room_index: _, reading, superseded, managed, stamps: _ } =
-            self;
-        (device, memory, reading, superseded, managed).hash(state);
+        let Self { device, memory, reading, superseded, managed, now, .. } = self;
+        let Self { room: _, own: _, room_index: _, stamps: _, .. } = self;
+        (device, memory, reading, superseded, managed, self.is_ahead().then_some(now)).hash(state);
     }
 }
 

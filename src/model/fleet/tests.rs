@@ -1,13 +1,16 @@
 //! Tests of the joined picture of a tenant.
 
+use std::slice::from_ref;
+
 use super::*;
 use crate::model::detail::Basis;
 use crate::model::device::{Account, Health};
 use crate::model::identity::Trust;
 use crate::model::listing::tests::device;
-use crate::model::memory::{Moment, Sighting};
+use crate::model::memory::{Moment, Readings, Sighting};
 use crate::model::presence::Availability;
 use crate::model::record::Record;
+use crate::model::room::RoomState;
 use crate::model::sight::Sight;
 
 const DAY: i64 = 86_400;
@@ -24,6 +27,7 @@ fn observe(snapshot: &mut Snapshot, devices: &[Arc<Device>], seconds: i64) {
     let sightings: Vec<_> = devices.iter().map(sighting).collect();
     Arc::make_mut(&mut snapshot.memory).observe_devices(
         &sightings,
+        Readings { held: &BTreeMap::new(), expiry: Duration::from_mins(90) },
         Trust::UnlessPerson,
         Moment { now, expiry: Duration::from_mins(30) },
     );
@@ -178,6 +182,39 @@ fn every_fact_of_a_room_is_in_its_print() {
         FleetRoom { occupancy, ..base() },
         FleetRoom { account: Some(&account), ..base() },
     ]);
+}
+
+/// Time alone changes a verdict, while every fact stays what it is.
+#[test]
+fn a_room_and_its_devices_have_another_print_with_another_verdict() {
+    let mut snapshot = Snapshot::default();
+    observe(&mut snapshot, &[core("a", Health::Healthy)], 0);
+    let fleet = Fleet::at(&snapshot, Timestamp::from_seconds(0));
+    let [Some(judgement)] = &fleet.judgements()[..] else { panic!("one verdict") };
+    let prints = |judgement: Judgement| {
+        let Prints { devices, rooms, times } = Prints::of(&fleet, &[Some(judgement)]);
+        [devices, rooms, times].concat()
+    };
+    let (same, other) = (judgement.clone(), Judgement { state: RoomState::Down, ..judgement.clone() });
+    assert_eq!(prints(judgement.clone()), prints(same));
+    let differ = prints(judgement.clone()).into_iter().zip(prints(other)).map(|(one, other)| one != other);
+    assert_eq!(differ.collect::<Vec<_>>(), [true; 3]);
+}
+
+/// Until it comes it is shown as now, which is another moment at each look.
+#[test]
+fn a_device_whose_time_is_in_the_future_has_another_print_until_it_comes() {
+    let mut snapshot = Snapshot::default();
+    let device = core("a", Health::Healthy);
+    observe(&mut snapshot, from_ref(&device), 0);
+    let changed = Some(Timestamp::from_seconds(60));
+    let detail = Detail { connection: Connection { connected: Some(true), changed }, ..Detail::default() };
+    let (basis, read_at) = (Basis::from(&*device), Timestamp::from_seconds(0));
+    let reading = Reading { read_at, basis, detail: Some(Arc::new(detail)), denied: false };
+    Arc::make_mut(&mut snapshot.details).insert("a".into(), reading);
+    let print = |seconds| print(Fleet::at(&snapshot, Timestamp::from_seconds(seconds)).devices.remove(0));
+    assert!(print(30) != print(31) && print(31) != print(60));
+    assert_eq!(print(60), print(99));
 }
 
 #[test]

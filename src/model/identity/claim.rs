@@ -88,6 +88,11 @@ impl<'a> Claim<'a> {
         self.tie.filter(|_| self.email.is_some() && self.object_id.is_some())
     }
 
+    /// Returns true for a claim that knows accounts and their addresses at first hand.
+    pub(super) fn is_of_directory(&self) -> bool {
+        self.tie >= Some(Tie::ObjectId)
+    }
+
     /// Every name in lower case, in order of preference for an identity.
     pub(super) fn aliases(&self) -> impl Iterator<Item = Arc<str>> {
         let others = self.other_names.iter().map(|name| Some(&**name));

@@ -1,6 +1,6 @@
 //! Every room ever named, and the one resolver from object id, user principal name and mail to room.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -57,14 +57,14 @@ pub struct Parted {
 const MAX_UNIONS: usize = 32;
 
 impl Registry {
-    /// The room with this id or any other alias, while it counts as one.
-    pub fn room(&self, alias: &str) -> Option<&Arc<Room>> {
-        self.known(alias).filter(|room| self.counts(room))
+    /// The room with this id, or the one that a room with this id proved to be, while it counts as a room.
+    pub fn room(&self, id: &str) -> Option<&Arc<Room>> {
+        self.by_id(id).filter(|room| self.counts(room))
     }
 
-    /// The room with this id or any other alias, even if it does not count as one.
-    pub fn known(&self, alias: &str) -> Option<&Arc<Room>> {
-        let mut id = alias;
+    /// The same, even if it does not count as a room.
+    pub fn by_id(&self, id: &str) -> Option<&Arc<Room>> {
+        let mut id = id;
         for _ in 0..MAX_UNIONS {
             if let Some(room) = self.rooms.get(id) {
                 return Some(room);
@@ -74,9 +74,28 @@ impl Registry {
         None
     }
 
+    /// The room that has this name, even if it does not count as one. The id of a room stays when its account is renamed,
+    /// and another account can take the name.
+    pub fn known(&self, name: &str) -> Option<&Arc<Room>> {
+        self.by_id(self.aliases.get(name).map_or(name, |id| id))
+    }
+
+    /// The room that has one of these names, even if it does not count as one.
+    pub fn known_as<'n>(&self, names: impl IntoIterator<Item = &'n Arc<str>>) -> Option<&Arc<Room>> {
+        names.into_iter().find_map(|name| self.known(&name.to_lowercase()))
+    }
+
     /// The room that has one of these names and counts as a room.
     pub fn find<'n>(&self, names: impl IntoIterator<Item = &'n Arc<str>>) -> Option<&Arc<Room>> {
-        names.into_iter().find_map(|name| self.room(&name.to_lowercase()))
+        let rooms = names.into_iter().filter_map(|name| self.known(&name.to_lowercase()));
+        rooms.into_iter().find(|room| self.counts(room))
+    }
+
+    /// The room of an account of the directory, if it counts as a room. Another account can have had its names before.
+    pub fn of_user(&self, user: &User) -> Option<&Arc<Room>> {
+        let claim = Claim::of_user(user, false);
+        let rooms = user.names().filter_map(|name| self.known(name));
+        rooms.into_iter().find(|room| self.counts(room) && !room.is_of_another(&claim))
     }
 
     pub fn rooms(&self) -> impl Iterator<Item = &Arc<Room>> {
@@ -182,14 +201,14 @@ impl Registry {
 
     /// The room of an account that is claimed to be a room, found or founded here. It learns its name and aliases.
     pub fn assign(registry: &mut Arc<Self>, claim: &Claim<'_>) -> Option<Arc<str>> {
+        let claim = &registry.without_names_of_others(claim);
         let aliases: Vec<Arc<str>> = claim.aliases().collect();
-        let preferred = aliases.first()?;
-        let mut known = registry.known_by(&aliases);
+        let mut known = registry.known_by(claim, &aliases);
         for wrong in registry.refuted(claim, &aliases, &known) {
             Arc::make_mut(registry).part(&wrong);
-            known = registry.known_by(&aliases);
+            known = registry.known_by(claim, &aliases);
         }
-        let id = registry.choose(&known, preferred);
+        let id = registry.choose(&known, registry.preferred(&known, &aliases)?);
         let found = registry.rooms.get(&id);
         let mut room = found.map_or_else(|| Room::founded(id.clone()), |room| Room::clone(room));
         room.learn(claim);
@@ -225,15 +244,61 @@ impl Registry {
         }
     }
 
-    /// The ids of the rooms that have these names, each once.
-    fn known_by(&self, aliases: &[Arc<str>]) -> Vec<Arc<str>> {
+    /// Takes the address of a room from its account where the directory shows it at another account, before any claim of
+    /// these users.
+    pub fn follow_addresses(registry: &mut Arc<Self>, users: &[User]) {
+        let held = users.iter().flat_map(|user| user.names().map(move |name| (name, &user.object_id)));
+        let holders: HashMap<&Arc<str>, &Arc<str>> = held.collect();
+        for user in users {
+            let is_taken = |room: &&Arc<Room>| {
+                let holder = room.email.as_ref().and_then(|email| holders.get(email));
+                let is_same = room.object_id.as_ref() == Some(&user.object_id) && room.by_name.is_none();
+                is_same && holder.is_some_and(|holder| **holder != user.object_id)
+            };
+            let taken = registry.known(&user.object_id).filter(is_taken).map(|room| room.id.clone());
+            if let Some(room) = taken.and_then(|id| Arc::make_mut(registry).rooms.get_mut(&id)) {
+                let room = Arc::make_mut(room);
+                (room.email, room.mailed_by) = (user.email.clone(), Authority::Account);
+            }
+        }
+    }
+
+    /// Gives a room another name if the device that named it is not among those in it, which claim this. Without another
+    /// name the last one stays.
+    pub fn name_by(registry: &mut Arc<Self>, id: &Arc<str>, claims: &[Claim<'_>]) {
+        let Some(room) = registry.rooms.get(id).filter(|room| room.lost_its_name_giver(claims)) else {
+            return;
+        };
+        let mut room = Room::clone(room);
+        room.rename(claims);
+        Arc::make_mut(registry).rooms.insert(id.clone(), Arc::new(room));
+    }
+
+    /// The claim of a device without the address that the room of another account has. An object id is better.
+    fn without_names_of_others<'c>(&self, claim: &Claim<'c>) -> Claim<'c> {
+        let keeps = |email: &&str| {
+            let email = email.to_lowercase();
+            self.known(&email).is_none_or(|room| !room.keeps_from(claim, &email))
+        };
+        Claim { email: claim.email.filter(keeps), ..claim.clone() }
+    }
+
+    /// The ids of the rooms that have these names, each once, but for those of other accounts.
+    fn known_by(&self, claim: &Claim<'_>, aliases: &[Arc<str>]) -> Vec<Arc<str>> {
         let mut known: Vec<Arc<str>> = Vec::new();
-        for room in aliases.iter().filter_map(|alias| self.known(alias)) {
+        let rooms = aliases.iter().filter_map(|alias| self.known(alias));
+        for room in rooms.filter(|room| !room.is_of_another(claim)) {
             if !known.contains(&room.id) {
                 known.push(room.id.clone());
             }
         }
         known
+    }
+
+    /// The best of its names as an id. One that is the id of another room can be none.
+    fn preferred<'a>(&self, known: &[Arc<str>], aliases: &'a [Arc<str>]) -> Option<&'a Arc<str>> {
+        let is_free = |alias: &&Arc<str>| !self.rooms.contains_key(*alias) || known.contains(alias);
+        aliases.iter().find(is_free).or(aliases.first())
     }
 
     /// The id of names that prove to be one room. An id that is fixed stays. Until then a mail address is better than an object
@@ -278,8 +343,12 @@ impl Registry {
     fn part(&mut self, shared: &Arc<str>) {
         let Some(mut mailbox) = self.rooms.get(shared).map(|room| Room::clone(room)) else { return };
         let (Some(email), Some(account)) = (mailbox.email.clone(), mailbox.part()) else { return };
+        let id = if account.id == *shared { email.clone() } else { shared.clone() };
+        if id != *shared && self.rooms.contains_key(&id) {
+            return; // another room has that id since it had that address
+        }
         self.rooms.remove(shared);
-        mailbox.id = if account.id == *shared { email.clone() } else { shared.clone() };
+        mailbox.id = id;
         self.aliases.insert(email, mailbox.id.clone());
         for alias in [&account.email, &account.object_id].into_iter().flatten().chain([&account.id]) {
             self.aliases.insert(alias.clone(), account.id.clone());

@@ -115,10 +115,7 @@ impl Room {
     /// Adds a claim; a lesser authority does not rename the room.
     pub(super) fn learn(&mut self, claim: &Claim<'_>) {
         let lower = |text: Option<&str>| text.map(|text| Arc::from(text.to_lowercase()));
-        if let Some(name) = claim.name.filter(|_| (claim.authority, claim.since) >= self.named()) {
-            self.name = name.into();
-            (self.named_by, self.named_since) = (claim.authority, claim.since);
-        }
+        self.learn_name(claim);
         if let Some(email) = lower(claim.email).filter(|_| claim.authority >= self.mailed_by) {
             (self.email, self.mailed_by) = (Some(email), claim.authority);
         }
@@ -130,6 +127,44 @@ impl Room {
         if self.tie > Some(Tie::Name) {
             self.by_name = None;
         }
+    }
+
+    fn learn_name(&mut self, claim: &Claim<'_>) {
+        if let Some(name) = claim.name.filter(|_| (claim.authority, claim.since) >= self.named()) {
+            self.name = name.into();
+            (self.named_by, self.named_since) = (claim.authority, claim.since);
+        }
+    }
+
+    /// Returns true if a device named the room, and it is not among those that claim this.
+    pub(super) fn lost_its_name_giver(&self, claims: &[Claim<'_>]) -> bool {
+        let is_giver = |claim: &Claim<'_>| (claim.authority, claim.since) == self.named();
+        matches!(self.named_by, Authority::Device | Authority::CoreDevice) && !claims.iter().any(is_giver)
+    }
+
+    /// Takes the best name of these claims; until one comes, the last good one stays.
+    pub(super) fn rename(&mut self, claims: &[Claim<'_>]) {
+        (self.named_by, self.named_since) = (Authority::Nobody, None);
+        for claim in claims {
+            self.learn_name(claim);
+        }
+    }
+
+    /// Returns true if the room, although found by a name in the claim, is that of another account: an object id is better
+    /// than any name. An account that the directory shows at the address of the room was made again, and is the same room.
+    pub(super) fn is_of_another(&self, claim: &Claim<'_>) -> bool {
+        let differs = |id: &Arc<str>| claim.object_id.is_some_and(|other| !id.eq_ignore_ascii_case(other));
+        let is_at_address =
+            || self.email.as_ref().is_some_and(|email| claim.aliases().any(|one| one == *email));
+        self.by_name.is_none()
+            && self.object_id.as_ref().is_some_and(differs)
+            && !(claim.is_of_directory() && is_at_address())
+    }
+
+    /// Returns true if the room is that of another account and this address stays its own, whatever a device says.
+    pub(super) fn keeps_from(&self, claim: &Claim<'_>, email: &str) -> bool {
+        let is_its_own = self.email.as_deref() == Some(email) || self.tie >= Some(Tie::ObjectId);
+        self.is_of_another(claim) && !claim.is_of_directory() && is_its_own
     }
 
     /// Adds what was known of the same account under another id.

@@ -3,20 +3,21 @@
 //! Kept across restarts, except the counters: a restored counter that lost its last minutes would read as a
 //! giant increase.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::detail::{Detail, Link, Login, Slot, SoftwareKind};
+use crate::model::detail::{Detail, Link, Login, Reading, Slot, SoftwareKind};
 use crate::model::device::{Device, Health, Role};
-use crate::model::identity::{Claim, Parted, Registry, Trust};
+use crate::model::identity::{Claim, Parted, Registry, Trust, United};
 use crate::model::presence::{Availability, Presence};
 use crate::model::product_names::ProductNames;
 use crate::model::room::RoomState;
 use crate::model::sight::{Grounds, Sight};
 use crate::model::stamp::Stamps;
+use crate::model::standing::{Evidence, Standing};
 use crate::model::{State, Timestamp, shared};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +39,9 @@ pub struct Memory {
     /// The last pause; what was read before it tells nothing about when something changed.
     #[serde(skip)]
     paused_at: Option<Timestamp>,
+    /// The rooms that a device left since the last listing ended: it may have named them.
+    #[serde(skip)]
+    left: BTreeSet<Arc<str>>,
 }
 
 /// How the state of a room came to be what it is.
@@ -77,7 +81,7 @@ pub struct DeviceMemory {
     pub standing: Option<Standing>,
     /// Polls in a row without an account, counted to [`SIGNED_OUT_POLLS`], after one had been signed in.
     pub signed_out_polls: u8,
-    /// The last known value of each link.
+    /// The last known value of each link that the detail reports.
     links: Vec<(Link, bool)>,
     /// The time at which the exporter saw a link change to its present value.
     #[serde(default)]
@@ -87,16 +91,9 @@ pub struct DeviceMemory {
     gone_since: Option<Timestamp>,
     #[serde(skip)]
     changes: [u64; Signal::ALL.len()],
-}
-
-/// Whether a device is up, and since when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Standing {
-    pub up: bool,
-    /// When the exporter first saw it so; the state may be older.
-    pub first_seen: Timestamp,
-    /// When it began, if the exporter saw it begin.
-    pub began: Option<Timestamp>,
+    /// The time at which the counters were all 0.
+    #[serde(skip)]
+    pub counted_since: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -153,6 +150,13 @@ pub struct Moment {
     pub expiry: Duration,
 }
 
+/// The details that are held, by device id, and how long each of them counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Readings<'a> {
+    pub held: &'a BTreeMap<Arc<str>, Reading>,
+    pub expiry: Duration,
+}
+
 /// When a change was seen, and when it happened if that is the same.
 #[derive(Clone, Copy, Debug)]
 struct Change {
@@ -174,6 +178,7 @@ impl Memory {
     pub fn observe_devices(
         &mut self,
         devices: &[Sighting<Arc<Device>>],
+        readings: Readings<'_>,
         trust: Trust,
         moment: Moment,
     ) -> Vec<Event> {
@@ -181,27 +186,33 @@ impl Memory {
         for Sighting { value: device, last_read } in devices {
             let change = self.change(*last_read, moment);
             let mut memory = self.devices.get(&device.id).map(|known| (**known).clone()).unwrap_or_default();
-            memory.settle_home(device, trust, &mut self.rooms);
+            let left = memory.settle_home(device, trust, &mut self.rooms);
+            self.left.extend(left);
             memory.observe_health(device, change, &mut events);
-            self.keep(&device.id, memory, &mut events);
+            memory.observe_standing(device, readings, &self.stamps, change);
+            self.keep(&device.id, memory, moment.now, &mut events);
         }
         events
     }
 
-    /// Takes details that were read; `device` is the listed device they belong to.
+    /// Takes the details of these listed devices as they were just read. The expiry of details is that of the moment.
     pub fn observe_details(
         &mut self,
-        details: &[Sighting<(Arc<Device>, Arc<Detail>)>],
+        devices: &[Sighting<Arc<Device>>],
+        held: &BTreeMap<Arc<str>, Reading>,
         moment: Moment,
     ) -> Vec<Event> {
-        let mut events = Vec::new();
-        for Sighting { value: (device, detail), last_read } in details {
+        let (mut events, nothing) = (Vec::new(), Detail::default());
+        let readings = Readings { held, expiry: moment.expiry };
+        for Sighting { value: device, last_read } in devices {
             let change = self.change(*last_read, moment);
             let mut memory = self.devices.get(&device.id).map(|known| (**known).clone()).unwrap_or_default();
+            let detail = held.get(&device.id).and_then(|reading| reading.detail.as_deref());
+            let detail = detail.unwrap_or(&nothing);
             memory.observe_links(&device.id, detail, change, &mut events);
             memory.observe_software(detail, change);
-            memory.observe_standing(device, change);
-            self.keep(&device.id, memory, &mut events);
+            memory.observe_standing(device, readings, &self.stamps, change);
+            self.keep(&device.id, memory, moment.now, &mut events);
         }
         events
     }
@@ -236,7 +247,7 @@ impl Memory {
         Registry::forget_people(&mut self.rooms);
         let rooms = &self.rooms;
         let is_lost =
-            |memory: &DeviceMemory| memory.home.as_deref().is_some_and(|home| rooms.known(home).is_none());
+            |memory: &DeviceMemory| memory.home.as_deref().is_some_and(|home| rooms.by_id(home).is_none());
         for memory in self.devices.values_mut().filter(|memory| is_lost(memory)) {
             Arc::make_mut(memory).home = None;
         }
@@ -248,7 +259,20 @@ impl Memory {
             self.presence.entry(id.clone()).or_insert(memory);
         }
         if let Some(memory) = self.states.remove(old) {
-            self.states.entry(id.clone()).or_insert(memory);
+            let kept = self.states.entry(id.clone()).or_insert(memory);
+            if kept.state == RoomState::Unknown {
+                *kept = memory; // no source has spoken of that half
+            }
+        }
+    }
+
+    /// The devices of rooms that proved to be others.
+    pub fn follow_homes(&mut self, united: &[United]) {
+        let ids: BTreeMap<&str, &Arc<str>> = united.iter().map(|one| (&*one.gone, &one.id)).collect();
+        for memory in self.devices.values_mut() {
+            if let Some(id) = memory.home.as_deref().and_then(|home| ids.get(home)) {
+                Arc::make_mut(memory).home = Some((*id).clone());
+            }
         }
     }
 
@@ -267,10 +291,34 @@ impl Memory {
     pub fn part_with(&mut self, gone: &[Arc<str>], now: Timestamp) {
         for id in gone {
             if let Some(memory) = self.devices.get_mut(id) {
+                self.left.extend(memory.home.clone());
                 Arc::make_mut(memory).gone_since = Some(now);
             }
         }
         self.devices.retain(|_, memory| memory.gone_since.is_none_or(|gone| now.since(gone) < FORGET_AFTER));
+    }
+
+    /// Names the rooms that devices have left by those that are still in them; a listing has ended with these devices.
+    pub fn rename_left_rooms<'d>(&mut self, listed: impl Iterator<Item = &'d Arc<Device>>) {
+        if self.left.is_empty() {
+            return;
+        }
+        let left = std::mem::take(&mut self.left);
+        let left: BTreeSet<Arc<str>> =
+            left.iter().filter_map(|id| Some(self.rooms.by_id(id)?.id.clone())).collect();
+        let mut staying: BTreeMap<&Arc<str>, Vec<Claim<'_>>> =
+            left.iter().map(|id| (id, Vec::new())).collect();
+        for device in listed {
+            let home = self.devices.get(&device.id).and_then(|memory| memory.home.as_deref());
+            let room = home.and_then(|home| self.rooms.by_id(home));
+            let claims = room.and_then(|room| staying.get_mut(&room.id));
+            if let Some((claims, claim)) = claims.zip(Claim::of_device(device, Trust::UnlessPerson)) {
+                claims.push(claim);
+            }
+        }
+        for (id, claims) in staying {
+            Registry::name_by(&mut self.rooms, id, &claims);
+        }
     }
 
     /// Since-times are unknown after a pause until the next change.
@@ -307,8 +355,9 @@ impl Memory {
     }
 
     /// Stores a device's memory, and names the room in its events; an unchanged one keeps its place in memory.
-    fn keep(&mut self, id: &Arc<str>, mut memory: DeviceMemory, events: &mut [Event]) {
+    fn keep(&mut self, id: &Arc<str>, mut memory: DeviceMemory, now: Timestamp, events: &mut [Event]) {
         memory.gone_since = None;
+        memory.counted_since.get_or_insert(now);
         let room =
             memory.home.as_deref().and_then(|home| self.rooms.room(home)).map(|room| room.name.clone());
         for event in events.iter_mut().filter(|event| event.device_id == *id) {
@@ -342,16 +391,17 @@ impl PresenceMemory {
             Availability::Unknown => return,
             availability => availability != Availability::Offline,
         };
+        // Nobody knows for how long the first presence has been what it is.
+        let began = self.online.and(change.began);
         if self.online != Some(online) {
-            self.online_since = self.online.and(change.began);
-            self.online = Some(online);
+            (self.online, self.online_since) = (Some(online), began);
         }
         self.offline_polls = if online { 0 } else { (self.offline_polls + 1).min(OFFLINE_POLLS) };
         self.seen_online = if online { Some(change.now) } else { self.seen_online };
         let in_call = presence.in_call == Some(true);
         if self.in_call != in_call {
             self.in_call = in_call;
-            self.call_since = if in_call { change.began } else { None };
+            self.call_since = began.filter(|_| in_call);
         }
     }
 }
@@ -378,23 +428,28 @@ impl DeviceMemory {
         self.signed_out_polls >= SIGNED_OUT_POLLS
     }
 
-    fn settle_home(&mut self, device: &Device, trust: Trust, rooms: &mut Arc<Registry>) {
+    /// Finds the room of the account that is signed in; returns the room that the device left for it.
+    fn settle_home(&mut self, device: &Device, trust: Trust, rooms: &mut Arc<Registry>) -> Option<Arc<str>> {
         let Some(account) = &device.account else {
             if self.home.is_some() {
                 self.signed_out_polls = (self.signed_out_polls + 1).min(SIGNED_OUT_POLLS);
             }
-            return;
+            return None;
         };
         self.signed_out_polls = 0;
-        let names = || account.email.iter().chain(&account.id);
+        let names = || account.id.iter().chain(&account.email);
         let is_trusted =
             trust == Trust::Always || (trust == Trust::UnlessPerson && !rooms.is_person(names()));
         let home = if is_trusted && device.device_type.role() != Role::Other {
             Claim::of_device(device, trust).and_then(|claim| Registry::assign(rooms, &claim))
         } else {
-            rooms.find(names()).map(|room| room.id.clone())
+            rooms.known_as(names()).map(|room| room.id.clone())
         };
-        self.home = home.or_else(|| self.home.take());
+        if home.is_none() && names().next().is_none() {
+            return None; // nobody knows whose account it is
+        }
+        let left = std::mem::replace(&mut self.home, home);
+        left.filter(|left| self.home.as_ref() != Some(left))
     }
 
     fn observe_health(&mut self, device: &Device, change: Change, events: &mut Vec<Event>) {
@@ -413,10 +468,12 @@ impl DeviceMemory {
             }
             self.health = Some(device.health);
         }
-        self.observe_standing(device, change);
     }
 
     fn observe_links(&mut self, id: &Arc<str>, detail: &Detail, change: Change, events: &mut Vec<Event>) {
+        let is_reported = |link: Link| detail.links().any(|(known, _)| known == link);
+        self.links.retain(|(link, _)| is_reported(*link));
+        self.link_since.retain(|(link, _)| is_reported(*link));
         for (link, connected) in detail.links().filter_map(|(link, now)| Some((link, now.connected?))) {
             match self.links.iter_mut().find(|(known, _)| *known == link) {
                 None => self.links.push((link, connected)),
@@ -435,6 +492,7 @@ impl DeviceMemory {
     }
 
     fn observe_software(&mut self, detail: &Detail, change: Change) {
+        self.software.retain(|(kind, _)| detail.software.iter().any(|software| software.kind == *kind));
         for software in &detail.software {
             let known = self.software.iter().position(|(kind, _)| *kind == software.kind);
             let mut memory = known.map(|at| self.software.swap_remove(at).1).unwrap_or_default();
@@ -453,12 +511,15 @@ impl DeviceMemory {
         self.software.sort_unstable_by_key(|(kind, _)| *kind);
     }
 
-    fn observe_standing(&mut self, device: &Device, change: Change) {
-        let connected =
-            self.links.iter().find(|(link, _)| *link == Link::Connection).map(|(_, value)| *value);
-        let Some(up) = is_up(device.health, connected, self.signed_out()) else { return };
+    fn observe_standing(&mut self, device: &Device, readings: Readings<'_>, stamps: &Stamps, change: Change) {
+        let reading = readings.held.get(&device.id);
+        let current = reading.filter(|reading| change.now.since(reading.read_at) <= readings.expiry);
+        let evidence = Evidence { device, reading: current, signed_out: self.signed_out(), stamps };
+        let Some(up) = evidence.is_up() else { return };
         if self.standing.is_none_or(|standing| standing.up != up) {
-            let began = self.standing.and(change.began);
+            // A detail that expired is no event: nobody knows when the device ceased to be what it said.
+            let is_seen = current.is_some() || Evidence { reading, ..evidence }.is_up() == Some(up);
+            let began = self.standing.and(change.began).filter(|_| is_seen);
             self.standing = Some(Standing { up, first_seen: change.now, began });
         }
     }
@@ -477,14 +538,6 @@ impl DeviceMemory {
         }
         events.push(Event { device_id: id.clone(), room: None, signal, subject, from, to });
     }
-}
-
-/// Whether a device can be used, from what the list and the detail say; `None` where nothing tells.
-pub fn is_up(health: Health, connected: Option<bool>, signed_out: bool) -> Option<bool> {
-    if health == Health::Offline || connected == Some(false) || signed_out {
-        return Some(false);
-    }
-    (health != Health::Unknown || connected.is_some()).then_some(true)
 }
 
 fn word(connected: bool) -> &'static str {

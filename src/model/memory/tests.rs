@@ -1,7 +1,7 @@
 //! Since-times, sticky homes and change counters, one behaviour a test.
 
 use super::*;
-use crate::model::detail::{Connection, Peripheral, Software};
+use crate::model::detail::{Basis, Connection, Peripheral, Software};
 use crate::model::device::{Account, DeviceType};
 use crate::model::listing::tests::device;
 
@@ -14,14 +14,19 @@ fn list(memory: &mut Memory, device: Arc<Device>, trust: Trust, seconds: i64) ->
 
 fn list_after(memory: &mut Memory, device: Arc<Device>, trust: Trust, last: i64, now: i64) -> Vec<Event> {
     let sighting = Sighting { value: device, last_read: Some(Timestamp::from_seconds(last)) };
-    memory.observe_devices(&[sighting], trust, Moment { now: Timestamp::from_seconds(now), expiry: EXPIRY })
+    let readings = Readings { held: &BTreeMap::new(), expiry: EXPIRY };
+    let moment = Moment { now: Timestamp::from_seconds(now), expiry: EXPIRY };
+    memory.observe_devices(&[sighting], readings, trust, moment)
 }
 
 /// A reading of the detail that follows another by a hundred seconds.
 fn read(memory: &mut Memory, device: &Arc<Device>, detail: Arc<Detail>, seconds: i64) -> Vec<Event> {
-    let last_read = Some(Timestamp::from_seconds(seconds - 100));
-    let sighting = Sighting { value: (device.clone(), detail), last_read };
-    memory.observe_details(&[sighting], Moment { now: Timestamp::from_seconds(seconds), expiry: EXPIRY })
+    let (now, last_read) = (Timestamp::from_seconds(seconds), Some(Timestamp::from_seconds(seconds - 100)));
+    let basis = Basis::from(&**device);
+    let reading = Reading { read_at: now, basis, detail: Some(detail), denied: false };
+    let held = BTreeMap::from([(device.id.clone(), reading)]);
+    let sighting = Sighting { value: device.clone(), last_read };
+    memory.observe_details(&[sighting], &held, Moment { now, expiry: EXPIRY })
 }
 
 fn room_device(health: Health, account: Option<&str>) -> Arc<Device> {
@@ -187,12 +192,16 @@ fn counters_do_not_survive_a_restart_and_the_last_value_does() {
     let mut memory = Memory::default();
     list(&mut memory, room_device(Health::Healthy, None), Trust::UnlessPerson, 100);
     list(&mut memory, room_device(Health::Critical, None), Trust::UnlessPerson, 200);
+    let counted_since = |memory: &Memory| memory.devices["core"].counted_since.map(Timestamp::seconds);
+    assert_eq!(counted_since(&memory), Some(100));
     let stored = serde_json::to_string(&memory).expect("plain data");
     let mut memory: Memory = serde_json::from_str(&stored).expect("own format");
     assert_eq!(changes(&memory), [("health", 0)]);
+    assert_eq!(counted_since(&memory), None);
     let events = list(&mut memory, room_device(Health::Critical, None), Trust::UnlessPerson, 300);
     assert_eq!(events, []);
     assert_eq!(memory.devices["core"].health_since, Some(Timestamp::from_seconds(200)));
+    assert_eq!(counted_since(&memory), Some(300));
 }
 
 fn look(

@@ -82,7 +82,7 @@ impl Judgement {
         });
         let votes: Vec<Vote> = device.into_iter().chain(presence).chain(incident_vote(room)).collect();
         let decision = decide(&votes, fleet.now);
-        let mut problems = problems(&devices);
+        let mut problems = if fleet.frozen { Vec::new() } else { problems(&devices) };
         problems.extend(incident_problem(room));
         problems.extend(room.account.into_iter().flat_map(account_problems));
         problems.extend(presence.filter(|vote| !vote.up).map(|vote| {

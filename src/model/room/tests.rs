@@ -61,6 +61,11 @@ impl World {
         self
     }
 
+    /// The detail of a device says nothing of its connection.
+    fn without_connection(self, device: &Arc<Device>) -> Self {
+        self.detail(device, Detail::default())
+    }
+
     fn calendar(self, calendar: Calendar) -> Self {
         self.store.take_calendars(vec![(ROOM.into(), calendar)], self.now());
         self
@@ -206,6 +211,84 @@ fn a_device_that_lost_its_connection_is_down() {
     world.at(MINUTE).list(&[back]).check(Fine, &["device up"], &[]);
 }
 
+/// Lost, healthy with an unknown connection, then offline: two outages, and the second one counts from its own beginning.
+#[test]
+fn a_second_outage_does_not_begin_with_the_first() {
+    let (up, down) = (core("a", Healthy), core("a", Offline));
+    let world = World::new().list(from_ref(&up)).detail(&up, detail());
+    let world = world.at(60).list(from_ref(&up)).detail(&up, Detail { connection: lost(55), ..detail() });
+    world.check(Down, &["device down"], &["device_offline"]);
+    let world = world.at(90).online().at(120).list(from_ref(&up)).without_connection(&up);
+    world.check(Fine, &["device up", "presence up"], &[]);
+    assert_eq!(world.judge().votes[0], vote(Source::Device, true, Some(120)));
+    let world = world.at(180).list(&[down]);
+    world.check(Down, &["device down", "presence up"], &["device_offline"]);
+    assert_eq!(world.judge().votes[0], vote(Source::Device, false, Some(180)));
+    assert_eq!(world.judge().problems[0].since, Some(Timestamp::from_seconds(180)));
+}
+
+/// The detail is that of the first outage: the list has said since that the device was back.
+#[test]
+fn a_detail_from_before_an_outage_does_not_tell_its_beginning() {
+    let at = |health, at| {
+        let last_modified = Some(Timestamp::from_seconds(at));
+        Arc::new(Device { last_modified, ..(*core("a", health)).clone() })
+    };
+    let first = at(Offline, 60);
+    let world = World::new().list(&[at(Healthy, 0)]).at(60).list(from_ref(&first));
+    let world = world.at(70).detail(&first, Detail { connection: lost(55), ..detail() });
+    assert_eq!(world.judge().votes[0], vote(Source::Device, false, Some(55)));
+    let world = world.at(120).list(&[at(Healthy, 120)]).at(180).list(&[at(Offline, 180)]);
+    assert_eq!(world.judge().votes[0], vote(Source::Device, false, Some(180)));
+}
+
+/// A device that came back in between has not been down for a week.
+#[test]
+fn a_week_down_counts_from_the_present_outage() {
+    let (new, old, gone) = (core("new", Healthy), core("old", Healthy), core("old", Offline));
+    let world = World::new().list(&[new.clone(), old.clone()]);
+    let world = world.detail(&old, Detail { connection: lost(0), ..detail() });
+    let world = world.at(DAY).list(&[new.clone(), old.clone()]).without_connection(&old);
+    let both = [new, gone];
+    let world = world.at(8 * DAY).list(&both);
+    world.check(Degraded, &["device up"], &["device_offline"]);
+    let world = world.at(15 * DAY).list(&both);
+    world.check(Degraded, &["device up"], &["device_offline"]);
+    world.at(15 * DAY + 1).list(&both).check(Fine, &["device up"], &[]);
+}
+
+/// Nobody saw the connection come back: what was known of it has expired.
+#[test]
+fn a_device_that_is_up_for_want_of_a_detail_has_no_beginning() {
+    let a = core("a", Healthy);
+    let world = World::new().list(from_ref(&a)).detail(&a, detail());
+    let world = world.at(60).list(from_ref(&a)).detail(&a, Detail { connection: lost(55), ..detail() });
+    let world = (1..=30).fold(world, |world, minutes| world.at(180 * minutes + 60).list(from_ref(&a)));
+    assert_eq!(world.judge().votes[0], vote(Source::Device, false, Some(55)), "to its expiry");
+    let world = world.at(91 * MINUTE + 1).list(from_ref(&a));
+    assert_eq!(world.judge().votes[0], vote(Source::Device, true, None));
+    world.at(93 * MINUTE).list(&[core("a", Offline)]).check(Down, &["device down"], &["device_offline"]);
+}
+
+/// Another machine's clock: what has not come yet began now at the latest, and is not the youngest for ever.
+#[test]
+fn a_time_in_the_future_is_now() {
+    let a = core("a", Healthy);
+    let lost_later = Connection { connected: Some(false), changed: Some(Timestamp::from_seconds(3600)) };
+    let world = World::new().list(from_ref(&a)).online().at(60).list(from_ref(&a));
+    let world = world.detail(&a, Detail { connection: lost_later, ..detail() });
+    assert_eq!(world.judge().votes[0], vote(Source::Device, false, Some(60)));
+    assert_eq!(world.judge().problems[0].since, Some(Timestamp::from_seconds(60)));
+    let logins = [(Login::Exchange, lost_later)].into();
+    let world = world.at(120).list(from_ref(&a)).detail(&a, Detail { logins, ..detail() });
+    assert_eq!(world.judge().problems[0].since, Some(Timestamp::from_seconds(120)));
+    let later = Connection { connected: Some(true), changed: Some(Timestamp::from_seconds(3600)) };
+    let world = world.detail(&a, Detail { connection: later, ..detail() });
+    assert_eq!(world.judge().votes[0], vote(Source::Device, true, Some(120)));
+    let world = world.at(3700).list(from_ref(&a));
+    assert_eq!(world.judge().votes[0], vote(Source::Device, true, Some(3600)), "it has come");
+}
+
 /// The stamps of the list and of connections move by themselves.
 #[test]
 fn a_heartbeat_is_no_beginning_and_no_reason_for_doubt() {
@@ -315,6 +398,19 @@ fn presence_counts_as_offline_at_the_second_poll() {
         "the first poll that said so"
     );
     world.at(180).online().check(Fine, &["device up", "presence up"], &[]);
+}
+
+/// Before the first answer that means something, nobody knows how long it has been true.
+#[test]
+fn the_first_presence_ever_seen_has_no_beginning() {
+    let up = [core("a", Healthy)];
+    let world = World::new().list(&up).presence(Availability::Unknown, false).at(60).online();
+    assert_eq!(world.judge().votes[1], vote(Source::Presence, true, None));
+    let world = World::new().list(&up).presence(Availability::Unknown, false);
+    let world = world.at(60).presence(Availability::Busy, true);
+    assert_eq!(world.judge().votes[1], vote(Source::Presence, true, None), "a call may be older, too");
+    let world = world.at(120).online().at(180).presence(Availability::Busy, true);
+    assert_eq!(world.judge().votes[1], vote(Source::Presence, true, Some(180)));
 }
 
 #[test]
@@ -466,6 +562,50 @@ fn expired_and_frozen_sources_do_not_vote() {
     check(&world.at(24 * 3600).list(&fleet).judge_if(frozen_after), Fine, &["device up", "presence up"], &[]);
 }
 
+/// What Graph no longer changes is not known to be wrong either.
+#[test]
+fn frozen_devices_are_no_problem() {
+    let aged = |health| {
+        let last_modified = Some(Timestamp::from_seconds(0));
+        move |device: Arc<Device>| Arc::new(Device { health, last_modified, ..(*device).clone() })
+    };
+    let cores = (0..10).map(|number| aged(Critical)(core(&format!("core-{number}"), Critical)));
+    let others = [console(Offline), panel(Offline)].map(aged(Offline));
+    let fleet: Vec<_> = cores.chain(others).collect();
+    let world = World::new().at(25 * 3600).list(&fleet).online();
+    let frozen_after = Some(Duration::from_hours(24));
+    let problems = ["console", "device_critical", "panel"];
+    check(&world.judge_if(None), Degraded, &["device up"], &problems);
+    let world = world.presence(Availability::Busy, true);
+    check(&world.judge_if(frozen_after), Fine, &["presence up"], &[]);
+}
+
+/// The last device that went is the one that took the room down.
+#[test]
+fn a_room_is_down_since_its_last_device_went() {
+    let (a, b) = (core("a", Healthy), core("b", Healthy));
+    let world = World::new().list(&[a, b.clone()]);
+    let world = world.at(60).list(&[core("a", Offline), b]);
+    let world = world.at(120).list(&[core("a", Offline), core("b", Offline)]);
+    assert_eq!(world.judge().votes[0], vote(Source::Device, false, Some(120)));
+    assert_eq!(world.judge().problems[0].since, Some(Timestamp::from_seconds(60)), "the first of them");
+    let world = world.at(180).list(&[core("a", Healthy), core("b", Offline)]);
+    let world = world.at(240).list(&[core("a", Healthy), core("b", Healthy)]);
+    assert_eq!(world.judge().votes[0], vote(Source::Device, true, Some(180)), "the first that came");
+}
+
+/// A connection that Graph says is long there does not make a device older that the exporter saw come back.
+#[test]
+fn a_device_is_up_since_the_later_of_what_was_told_and_seen() {
+    let (up, down) = (core("a", Healthy), core("a", Offline));
+    let connected = |at| Connection { connected: Some(true), changed: Some(Timestamp::from_seconds(at)) };
+    let world = World::new().list(&[down]).at(60).list(from_ref(&up));
+    let world = world.at(70).detail(&up, Detail { connection: connected(-90), ..detail() });
+    assert_eq!(world.judge().votes[0], vote(Source::Device, true, Some(60)));
+    let world = world.at(130).detail(&up, Detail { connection: connected(100), ..detail() });
+    assert_eq!(world.judge().votes[0], vote(Source::Device, true, Some(100)), "it was lost for a moment");
+}
+
 #[test]
 fn nothing_votes() {
     let world = World::new().list(&[core("a", Health::Unknown)]);
@@ -585,6 +725,20 @@ fn an_incident_of_a_console_or_panel_is_no_vote() {
     world.check(Degraded, &["device up"], &["incident"]);
     let world = World::new().list(&devices).at(60).push(about("another-id", Signal::Offline));
     world.check(Down, &["device up", "incident down"], &["console", "incident"]);
+}
+
+#[test]
+fn an_incident_finds_its_device_however_graph_spells_the_id() {
+    let panel = Arc::new(Device { id: "Panel-A".into(), ..(*panel(Healthy)).clone() });
+    let devices = [core("Core-A", Healthy), panel];
+    let named = |id: &str| {
+        let target = Target { device_id: Some(id.into()), account: None };
+        Event { targets: vec![target], ..event(Progress::New, Signal::Offline, Severity::Critical, ROOM) }
+    };
+    let world = |id| World::new().list(&devices).at(60).push(named(id));
+    world("core-a").check(Down, &["device up", "incident down"], &["incident"]);
+    world("panel-a").check(Degraded, &["device up"], &["incident"]);
+    world("core-b").check(Fine, &["device up"], &[]);
 }
 
 #[test]

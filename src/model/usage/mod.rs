@@ -33,6 +33,8 @@ struct RoomUsage {
 /// The counters of a room; those that were never known to count anything are absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Totals {
+    /// The time at which they were all 0.
+    pub began: Option<Timestamp>,
     states: [Seconds; RoomState::ALL.len()],
     /// Calendar or use was known.
     pub observed: Option<Seconds>,
@@ -87,12 +89,13 @@ impl Usage {
         self.looked_at == Some(now) && present == sights.len() && sights.iter().all(known)
     }
 
-    /// A room proved to be another: its counters follow, unless that one has some.
+    /// A room proved to be another: its counters follow. Where both have counted, neither falls.
     pub fn follow_united_room(usage: &mut Arc<Self>, gone: &str, id: &Arc<str>) {
-        if usage.rooms.contains_key(gone)
-            && let Some(room) = Arc::make_mut(usage).rooms.remove(gone)
-        {
-            Arc::make_mut(usage).rooms.entry(id.clone()).or_insert(room);
+        if usage.rooms.contains_key(gone) {
+            let rooms = &mut Arc::make_mut(usage).rooms;
+            if let Some(room) = rooms.remove(gone) {
+                rooms.entry(id.clone()).and_modify(|known| known.absorb(&room)).or_insert(room);
+            }
         }
     }
 
@@ -119,7 +122,17 @@ impl Usage {
 
 impl RoomUsage {
     fn new(sight: Sight, now: Timestamp) -> Self {
-        Self { totals: Totals::default(), last: Some(sight), seen_at: now }
+        let totals = Totals { began: Some(now), ..Totals::default() };
+        Self { totals, last: Some(sight), seen_at: now }
+    }
+
+    /// Adds what was counted of the same room under another id. The look at the half of which a source spoke goes on.
+    fn absorb(&mut self, other: &Self) {
+        self.totals.absorb(&other.totals);
+        if self.last.is_none_or(|last| last.state == RoomState::Unknown) {
+            self.last = other.last.or(self.last);
+        }
+        self.seen_at = self.seen_at.max(other.seen_at);
     }
 }
 
@@ -127,6 +140,21 @@ impl Totals {
     /// How long the room was in each state.
     pub fn states(&self) -> impl Iterator<Item = (RoomState, Seconds)> + '_ {
         RoomState::ALL.iter().copied().zip(self.states)
+    }
+
+    /// Takes the larger of each counter: the two counted the same time, so that a sum would count it twice.
+    fn absorb(&mut self, other: &Self) {
+        for (own, other) in self.states.iter_mut().zip(&other.states) {
+            *own = own.max(*other);
+        }
+        let larger = |own: &mut Option<Seconds>, other: Option<Seconds>| {
+            *own = own.zip(other).map(|(own, other)| own.max(other)).or(*own).or(other);
+        };
+        larger(&mut self.observed, other.observed);
+        larger(&mut self.booked, other.booked);
+        larger(&mut self.in_use, other.in_use);
+        larger(&mut self.booked_unused, other.booked_unused);
+        larger(&mut self.unbooked_use, other.unbooked_use);
     }
 
     /// Counts a span of time in which a room was as `sight` shows it.
@@ -150,6 +178,10 @@ impl Totals {
 }
 
 impl Seconds {
+    fn max(self, other: Self) -> Self {
+        Self { service: self.service.max(other.service), other: self.other.max(other.other) }
+    }
+
     fn add_if(&mut self, counts: bool, span: Self) {
         if counts {
             self.service += span.service;

@@ -172,12 +172,17 @@ fn a_room_that_is_away_keeps_its_counters_for_a_day() {
     assert_eq!(world.totals().in_use, Some(Seconds { service: MINUTE, other: 0 }), "away is no use");
     world.watch(MINUTE, used);
     assert_eq!(world.totals().in_use, Some(Seconds { service: 2 * MINUTE, other: 0 }));
+    assert_eq!(world.totals().began, Some(at("2026-11-20T08:00:00Z")));
     for _ in 0..=24 * 60 {
         world.look(None);
         world.pass(60);
     }
     world.look(None);
     assert!(world.usage.rooms.is_empty());
+    let back = world.now;
+    world.watch(MINUTE, used);
+    assert_eq!(world.totals().in_use, Some(Seconds { service: MINUTE, other: 0 }), "it counts from 0 again");
+    assert_eq!(world.totals().began, Some(back), "and says so");
 }
 
 #[test]

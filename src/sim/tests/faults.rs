@@ -137,6 +137,7 @@ const WITH_THEIR_OWN_TEST: &[&str] = &[
     "presence_masked",
     "exchange_rbac",
     "restricted_mailbox",
+    "dead_mailbox",
     "person_in_room",
     "no_intune",
     "teams_incident",

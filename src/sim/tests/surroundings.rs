@@ -141,6 +141,18 @@ async fn mailboxes_fail_one_by_one_inside_a_200() {
 }
 
 #[tokio::test]
+async fn a_dead_mailbox_is_read_through_another() {
+    let tenant = Tenant::new().await;
+    let upns = tenant.upns();
+    tenant.set_faults(&[&format!("dead_mailbox={}", upns[1])]);
+    let asked = question(&upns[1..2], FRIDAY);
+    let through_it = tenant.ask(&upns[1], &asked).await;
+    assert_eq!((through_it.status, through_it.error_code().as_str()), (503, "ErrorMailboxStoreUnavailable"));
+    let rows = tenant.ask(&upns[0], &asked).await.rows();
+    assert!(rows.len() == 1 && rows[0].get("error").is_none(), "{rows:?}");
+}
+
+#[tokio::test]
 async fn a_mailbox_is_found_by_account_id_and_address_too() {
     let tenant = Tenant::new().await;
     let room = tenant.sim.rooms().remove(0);
