@@ -11,7 +11,7 @@ use serde_saphyr::{DefaultMessageFormatter, Location, MessageFormatter as _, Spa
 
 use super::error::{Error, is_plain_key};
 use super::excerpt::excerpt;
-use super::secret::{self, Secret, SecretFiles};
+use super::secret::{Secret, SecretFiles};
 use crate::{input, spelling};
 
 /// A thousand tenants take some 300 KiB; a file of more than this is not a configuration.

@@ -228,7 +228,6 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
 
     use super::*;
 

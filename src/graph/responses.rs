@@ -218,7 +218,12 @@ mod tests {
             Some(&[one, (Some(3), Some(503), true), two]),
         );
         let read = read(format!(r#"{{"responses":[{broken}]}}"#).as_bytes()).expect("one answer");
-        assert!(read[0].headers.as_ref().is_some_and(|headers| headers.retry_after == Scalar::Text("7".to_owned())));
+        assert!(
+            read[0]
+                .headers
+                .as_ref()
+                .is_some_and(|headers| headers.retry_after == Scalar::Text("7".to_owned()))
+        );
     }
 
     #[test]

@@ -141,7 +141,7 @@ async fn read_devices(script: Script) -> (Vec<Arc<Device>>, Outcome) {
     let client = Host::start(script).await.client();
     let found = Mutex::new(Vec::new());
     let take = |page: &[Arc<Device>]| found.lock().expect("no test panics here").extend_from_slice(page);
-    let (outcome, _) = devices::collect(&client, &[DeviceType::TeamsRoom], soon(), &take).await;
+    let (outcome, _) = devices::collect(&client, &[DeviceType::TeamsRoom], 1000, soon(), &take).await;
     (found.into_inner().expect("no test panics here"), outcome)
 }
 
@@ -198,7 +198,7 @@ async fn a_refusal_of_sign_in_keeps_its_code_behind_a_mark() {
 #[tokio::test]
 async fn a_page_of_graph_is_read_behind_a_mark() {
     let host = Host::start(|path, _| with_token(path, || input("graph-places-bom.json"))).await;
-    let (outcome, places) = places::collect(&host.client(), &[], soon()).await;
+    let (outcome, places) = places::collect(&host.client(), &[], 1000, soon()).await;
     assert_eq!((outcome.state(), outcome.reason()), (CollectorState::Ok, None));
     assert_eq!(places.len(), 3);
     assert_eq!(&*places[0].email, "room-oslo@contoso.example");
@@ -383,7 +383,7 @@ async fn rooms_that_skip_leaves_out_are_missing() {
         let rooms: Vec<_> = (0..100).map(room).collect();
         let page = json!({"@odata.count": count, "value": rooms}).to_string().into_bytes();
         let host = Host::start(move |path, _| with_token(path, || page.clone())).await;
-        let (outcome, places) = places::collect(&host.client(), &[], soon()).await;
+        let (outcome, places) = places::collect(&host.client(), &[], 1000, soon()).await;
         assert_eq!((outcome.state(), outcome.expected), (CollectorState::Partial, Some(count)));
         assert!(places.len() == 100 && !outcome.is_complete(), "nothing is removed on its word");
     }
