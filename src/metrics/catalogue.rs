@@ -333,7 +333,7 @@ pub static FAMILIES: &[Family] = &[
     gauge("teams_rooms_collector_missing_items", COLLECTOR, Source::Collector(collectors::missing),
         "Records that Graph counted but did not return in the last attempt with usable data (@odata.count above the rows), for calendar accounts without an answer. The exporter keeps earlier data about them until it expires."),
     gauge("teams_rooms_collector_held_items", COLLECTOR, Source::Collector(collectors::held),
-        "Records missing from the last listing that are kept until three listings in a row confirm the fall."),
+        "Records missing from the last listing that are kept until later listings confirm that they are gone."),
     gauge("teams_rooms_collector_skipped_items", COLLECTOR, Source::Collector(collectors::skipped),
         "Records of the last attempt that could not be read."),
     // The exporter's work

@@ -21,7 +21,7 @@ const FILES: [(&str, Content); 9] = [
     ("/etc/exporter/proxy-ca.pem", Content::Fixture("certificate.pem")),
     ("/etc/teams-rooms-exporter/cert.pem", Content::Fixture("certificate.pem")),
     ("/etc/teams-rooms-exporter/key.pem", Content::Fixture("certificate.key")),
-    ("/var/run/secrets/azure/tokens/azure-identity-token", Content::Text("a token")),
+    ("/var/run/secrets/azure/tokens/azure-identity-token", Content::Text("a.signed.token")),
     ("/var/lib/", Content::Missing),
 ];
 
