@@ -33,6 +33,8 @@
 //! * [`render`]: has the changed families of a tenant written anew.
 //! * [`serve`]: the HTTP server: paths, formats, limits, the status page.
 //! * [`cli`], [`config`]: arguments, environment and file become settings that nobody checks again.
+//! * [`input`]: text files, JSON bodies and PEM of others, read with tolerance; their text, shown without harm.
+//! * [`proxy`]: the proxies of the environment.
 //! * [`certificate`]: what signs in and who is trusted, out of PEM files.
 //! * [`rooms_file`]: the operator's table of rooms, read again when it changed.
 //! * [`clock`], [`stats`], [`logging`]: now; the exporter's own counters; one line per event.
@@ -101,8 +103,10 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod input;
 pub mod logging;
 pub mod otlp;
+pub mod proxy;
 pub mod rooms_file;
 pub mod spelling;
 pub mod stats;

@@ -1,5 +1,6 @@
 //! The binary: arguments, logging, configuration, then the app. Nothing is decided here.
 
+use std::env::VarError;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -14,6 +15,7 @@ use teams_rooms_exporter::cli::{self, Command};
 use teams_rooms_exporter::clock::Clock;
 use teams_rooms_exporter::commands::{capture, check, demo, healthcheck, login, manual, metrics, rooms};
 use teams_rooms_exporter::config::{self, Config, Secret, SecretFiles};
+use teams_rooms_exporter::input::shown::Terminal;
 use teams_rooms_exporter::metrics::catalogue::FAMILIES;
 use teams_rooms_exporter::model::Timestamp;
 use teams_rooms_exporter::otlp::Telemetry;
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let misuse = error.downcast_ref::<config::Error>().is_some() || error.is::<Misuse>();
-            drop(writeln!(io::stderr(), "error: {error:#}"));
+            drop(writeln!(Terminal::new(io::stderr()), "error: {error:#}"));
             ExitCode::from(if misuse { MISUSE } else { 1 })
         }
     }
@@ -85,12 +87,17 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             match &args.capture {
                 Some(directory) => {
                     let order = capture_order(directory, args.tenant.as_deref())?;
-                    let captured = runtime.block_on(capture::run(&config, &clock, order, &mut io::stdout()));
+                    let captured = runtime.block_on(capture::run(
+                        &config,
+                        &clock,
+                        order,
+                        &mut Terminal::new(io::stdout()),
+                    ));
                     captured.map(|capture| exit_code(capture.is_some()))
                 }
-                None => {
-                    runtime.block_on(check::run(&config, &clock, waiting, &mut io::stdout())).map(exit_code)
-                }
+                None => runtime
+                    .block_on(check::run(&config, &clock, waiting, &mut Terminal::new(io::stdout())))
+                    .map(exit_code),
             }
         }
         Command::Login(args) => {
@@ -98,7 +105,9 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             let means = if args.browser { login::Means::Browser } else { login::Means::DeviceCode };
             start_logging(&quiet(&args.log), Vec::new())?;
             let tenant = args.tenant.as_deref();
-            runtime.block_on(login::run(&config, tenant, means, &mut io::stdout())).map(exit_code)
+            runtime
+                .block_on(login::run(&config, tenant, means, &mut Terminal::new(io::stdout())))
+                .map(exit_code)
         }
         Command::Rooms(args) => {
             let form = match (args.json, args.csv) {
@@ -108,7 +117,9 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             };
             let config = load(&cli::ServeArgs { config: args.config, ..cli::ServeArgs::default() })?;
             start_logging(&quiet(&args.log), Vec::new())?;
-            runtime.block_on(rooms::run(&config, form, &clock, &mut io::stdout())).map(exit_code)
+            runtime
+                .block_on(rooms::run(&config, form, &clock, &mut Terminal::new(io::stdout())))
+                .map(exit_code)
         }
         Command::Metrics(args) => {
             metrics::print(args.format, &mut io::stdout().lock())?;
@@ -125,7 +136,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Healthcheck(args) => {
             let probe = config::probe(&args)?;
-            runtime.block_on(healthcheck::run(&probe, &mut io::stdout())).map(exit_code)
+            runtime.block_on(healthcheck::run(&probe, &mut Terminal::new(io::stdout()))).map(exit_code)
         }
     };
     runtime.shutdown_background(); // a second signal does not wait for anybody
@@ -150,9 +161,14 @@ fn check_settings(args: &cli::CheckArgs) -> Result<String, config::Error> {
     Ok(if args.print_config { config.print(&otlp, &args.serve.log) } else { valid() })
 }
 
+/// A variable of the environment. Bytes that are not UTF-8 show as U+FFFD, so that the setting is refused, not ignored.
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
 fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+    match std::env::var(name) {
+        Ok(value) => Some(value),
+        Err(VarError::NotUnicode(value)) => Some(value.to_string_lossy().into_owned()),
+        Err(VarError::NotPresent) => None,
+    }
 }
 
 /// Starts the export by OTLP; to be called on the runtime.

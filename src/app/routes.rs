@@ -20,7 +20,8 @@ use crate::serve::routes::AskReload;
 pub(super) fn web(app: &Arc<App>, web: &Web, reload: Option<AskReload>) -> serve::routes::Routes {
     let [tailed, awaited, listed, shown, read, counted] = std::array::from_fn(|_| app.clone());
     let (page_cache, rooms_cache) = (page::Cache::default(), page::Cache::default());
-    let telemetry_path = web.telemetry_path.clone();
+    let prefix = web.external_url.as_ref().map_or("", |url| url.path().trim_end_matches('/')).to_owned();
+    let links = page::Links { prefix, telemetry_path: web.telemetry_path.clone() };
     serve::routes::Routes {
         exposition: app.exposition.clone(),
         tail: Box::new(move |asked| {
@@ -47,7 +48,7 @@ pub(super) fn web(app: &Arc<App>, web: &Web, reload: Option<AskReload>) -> serve
                         .iter()
                         .map(|tenant| (&*tenant.name, tenant.store.snapshot()))
                         .collect();
-                    page::html(&tenants, shown.clock.now(), &telemetry_path).into()
+                    page::html(&tenants, shown.clock.now(), &links).into()
                 })
             })
         }),

@@ -57,7 +57,7 @@ impl Client {
     ) -> Result<T, Error> {
         let mut renewed = false;
         let mut attempt = 1;
-        let mut last = Error::Unreachable { cause: Cause::Timeout };
+        let mut last = Error::unreachable(Cause::Timeout);
         loop {
             let attempted = self.attempt(outgoing, attempt, deadline, &mut renewed);
             let failure = match tokio::time::timeout_at(deadline, attempted).await {

@@ -8,22 +8,24 @@ use std::path::{Path, PathBuf};
 
 /// Each module with what it may import of ours: whole modules, or one item of one. Every entry stands on earlier
 /// rows, so the imports cannot form a circle.
-const LAYERS: [(&str, &[&str]); 27] = [
+const LAYERS: [(&str, &[&str]); 29] = [
     ("spelling", &[]),
+    ("input", &[]),
+    ("proxy", &[]),
     ("capture", &[]),
     ("model", &["spelling"]),
     ("sim", &[]),
     ("cli", &["sim::Profile"]),
-    ("logging", &[]),
+    ("logging", &["input"]),
     ("systemd", &[]),
     ("clock", &["model::Timestamp"]),
     ("stats", &["model::Timestamp"]),
     ("store", &["model"]),
-    ("rooms_file", &["model::rooms_file"]),
-    ("certificate", &["model::Timestamp"]),
-    ("config", &["certificate", "cli", "model", "rooms_file", "spelling"]),
-    ("graph", &["certificate", "clock", "stats", "model::Timestamp"]),
-    ("collectors", &["graph", "model"]),
+    ("rooms_file", &["input", "model::rooms_file"]),
+    ("certificate", &["input", "model::Timestamp"]),
+    ("config", &["certificate", "cli", "input", "model", "proxy", "rooms_file", "spelling"]),
+    ("graph", &["certificate", "clock", "input", "proxy", "stats", "model::Timestamp"]),
+    ("collectors", &["graph", "input", "model"]),
     ("metrics", &["model", "stats"]),
     ("serve", &["config::Error", "config::Secret", "config::web_config", "metrics", "model"]),
     ("poll", &["clock", "collectors", "config::Enabled", "graph", "model", "rooms_file", "stats", "store"]),
@@ -90,6 +92,7 @@ const LAYERS: [(&str, &[&str]); 27] = [
             "collectors",
             "config",
             "graph",
+            "input",
             "metrics",
             "model",
             "poll",
@@ -100,8 +103,8 @@ const LAYERS: [(&str, &[&str]); 27] = [
     (
         "main",
         &[
-            "app", "cli", "clock", "commands", "config", "logging", "metrics", "model", "otlp", "sim",
-            "systemd",
+            "app", "cli", "clock", "commands", "config", "input", "logging", "metrics", "model", "otlp",
+            "sim", "systemd",
         ],
     ),
     ("lib", &[]),

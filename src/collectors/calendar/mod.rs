@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::collectors::Outcome;
 use crate::collectors::wire::{self, Node, UnknownValue, escape};
-use crate::graph::{self, CONCURRENCY, Cause, Client, Error, Operation, Workload};
+use crate::graph::{self, CONCURRENCY, Cause, Client, Error, Operation, Whom, Workload};
 use crate::model::Timestamp;
 use crate::model::calendar::{Booking, Calendar};
 
@@ -130,7 +130,7 @@ async fn ask<'m>(
 fn is_of_mailbox(error: &Error) -> bool {
     match error {
         Error::Forbidden { .. } | Error::Absent { .. } => true,
-        Error::Unreachable { cause } => matches!(cause, Cause::Status(_) | Cause::Timeout),
+        Error::Unreachable { whom: Whom::Graph, cause } => matches!(cause, Cause::Status(_) | Cause::Timeout),
         _ => false,
     }
 }

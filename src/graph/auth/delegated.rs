@@ -3,7 +3,7 @@
 //! <https://learn.microsoft.com/entra/identity-platform/refresh-tokens>
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::graph::auth::endpoint::{Endpoint, Issued, claims, issued};
 use crate::graph::error::Error;
+use crate::input;
 
 /// What is always asked for; `offline_access` is what brings a refresh token.
 const OPENID: [&str; 4] = ["openid", "profile", "email", "offline_access"];
@@ -89,14 +90,7 @@ impl TokenFile {
     /// The token to use: that of the file, unless it is the one that has been used already. The error stands behind the
     /// name of the file.
     fn read(&self) -> Result<Used, String> {
-        let mut text = String::new();
-        let is_file = fs::metadata(&self.path).map_err(|error| unusable(&error))?.is_file();
-        if !is_file {
-            return Err("is not a regular file".to_owned());
-        }
-        let file = File::open(&self.path).map_err(|error| unusable(&error))?;
-        file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| unusable(&error))?;
-        let read = text.trim().to_owned();
+        let read = input::read_text(&self.path, MAX_BYTES)?.trim().to_owned();
         if read.is_empty() {
             return Err("is empty".to_owned());
         }
@@ -111,14 +105,6 @@ impl TokenFile {
             tracing::error!(%path, %error, "the new refresh token cannot be written; it is lost at the next restart");
         }
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(used);
-    }
-}
-
-fn unusable(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "does not exist".to_owned(),
-        io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
-        _ => format!("cannot be read: {error}"),
     }
 }
 
