@@ -33,7 +33,8 @@
 //! * [`render`]: has the changed families of a tenant written anew.
 //! * [`serve`]: the HTTP server: paths, formats, limits, the status page.
 //! * [`cli`], [`config`]: arguments, environment and file become settings that nobody checks again.
-//! * [`input`]: text files, JSON bodies and PEM of others, read with tolerance; their text, shown without harm.
+//! * [`input`]: text files, JSON and PEM of others, read with tolerance and within bounds; their text, shown without harm.
+//! * [`worker`]: long work leaves its thread to other tasks.
 //! * [`proxy`]: the proxies of the environment.
 //! * [`certificate`]: what signs in and who is trusted, out of PEM files.
 //! * [`rooms_file`]: the operator's table of rooms, read again when it changed.
@@ -111,6 +112,7 @@ pub mod rooms_file;
 pub mod spelling;
 pub mod stats;
 pub mod systemd;
+pub mod worker;
 
 // A tenant to try it on.
 pub mod sim;

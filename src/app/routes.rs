@@ -7,7 +7,6 @@ use bytes::Bytes;
 use super::App;
 use super::tenant::Tenant;
 use crate::config::Web;
-use crate::graph::json::off_worker;
 use crate::metrics::catalogue::FAMILIES;
 use crate::metrics::{View, exporter};
 use crate::model::report;
@@ -16,6 +15,7 @@ use crate::serve;
 use crate::serve::api::Rooms;
 use crate::serve::page;
 use crate::serve::routes::AskReload;
+use crate::worker;
 
 pub(super) fn web(app: &Arc<App>, web: &Web, reload: Option<AskReload>) -> serve::routes::Routes {
     let [tailed, awaited, listed, shown, read, counted] = std::array::from_fn(|_| app.clone());
@@ -30,7 +30,7 @@ pub(super) fn web(app: &Arc<App>, web: &Web, reload: Option<AskReload>) -> serve
         ready: Box::new(move || awaited.current().tenants.iter().try_for_each(|tenant| tenant.ready())),
         rooms: Box::new(move || {
             rooms_cache.get(|before: Option<Arc<Rooms>>| {
-                off_worker(usize::MAX, || {
+                worker::run(|| {
                     let now = listed.clock.now();
                     let of =
                         |tenant: &Arc<Tenant>| report::rooms(&tenant.name, &tenant.store.snapshot(), now);
@@ -41,7 +41,7 @@ pub(super) fn web(app: &Arc<App>, web: &Web, reload: Option<AskReload>) -> serve
         }),
         page: Box::new(move || {
             page_cache.get(|_: Option<Bytes>| {
-                off_worker(usize::MAX, || {
+                worker::run(|| {
                     let current = shown.current();
                     let tenants: Vec<_> = current
                         .tenants

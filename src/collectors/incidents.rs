@@ -10,8 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::collectors::wire::{self, Node, UnknownValue};
-use crate::graph::json;
-use crate::input;
+use crate::input::{self, json};
 use crate::model::incident::{Event, Progress, Reporter, Severity, Signal, Target};
 
 /// What a push says.
@@ -31,7 +30,7 @@ pub struct Malformed(&'static str);
 const MAX_TARGETS: usize = 50;
 
 fn parsed(body: &[u8]) -> Option<Value> {
-    let body = input::json::repair(body.to_vec());
+    let body = input::repair(body.to_vec());
     std::str::from_utf8(&body).ok().and_then(|text| json::record(text).ok())
 }
 

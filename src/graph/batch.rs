@@ -12,13 +12,13 @@ use crate::graph::Client;
 use crate::graph::auth::Token;
 use crate::graph::body;
 use crate::graph::error::Error;
-use crate::graph::json::Scalar;
 use crate::graph::operation::Operation;
 use crate::graph::page::shape;
 use crate::graph::record::Answer as Recorded;
 use crate::graph::responses::{self, Answer};
 use crate::graph::retry::{self, Decision, Failure};
 use crate::graph::send::{Outgoing, Reply};
+use crate::input::json::Scalar;
 
 /// Graph refuses more in one request.
 pub const MAX_ITEMS: usize = 20;

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::graph::json::Scalar;
+use crate::input::json::Scalar;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {

@@ -11,7 +11,6 @@ mod body;
 mod challenge;
 mod error;
 pub mod http;
-pub mod json;
 mod operation;
 pub mod page;
 mod rate;
@@ -30,6 +29,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::clock::Clock;
+use crate::input::json;
 use crate::proxy::Proxies;
 use crate::stats::TenantStats;
 use auth::claims::Claims;

@@ -13,9 +13,9 @@ use url::Url;
 
 use crate::graph::Client;
 use crate::graph::error::Error;
-use crate::graph::json::{Items, Scalar, off_worker};
 use crate::graph::operation::Operation;
-use crate::input::json;
+use crate::input::json::{self, Items, Scalar};
+use crate::worker;
 
 /// 100,000 devices in pages of 50: twice the largest fleet we mean to serve.
 const MAX_PAGES: usize = 2000;
@@ -93,7 +93,7 @@ impl Page {
 /// Reads each of these records, as [`Page::read`] does.
 pub fn read_all<T>(items: &[Box<RawValue>], mut read: impl FnMut(&RawValue) -> T) -> Vec<T> {
     let bytes = items.iter().map(|item| item.get().len()).sum();
-    off_worker(bytes, || items.iter().map(|item| read(item)).collect())
+    worker::read(bytes, || items.iter().map(|item| read(item)).collect())
 }
 
 impl<'c> Pages<'c> {

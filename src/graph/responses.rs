@@ -10,8 +10,7 @@ use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
 use crate::graph::batch::MAX_ITEMS;
-use crate::graph::json::{Items, Scalar};
-use crate::input::json;
+use crate::input::json::{self, Items, Scalar};
 
 /// One answer, its members not yet trusted.
 #[derive(Default, Deserialize)]

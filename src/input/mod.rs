@@ -1,11 +1,14 @@
-//! What others wrote, read with tolerance: text files, JSON bodies, PEM files; and shown without harm.
+//! What others wrote, read with tolerance and within bounds: text files, JSON, PEM files; and shown without harm.
 //!
 //! Each kind has one reader, which every module uses. Editors, proxies and PowerShell put a byte order mark in front of a
 //! text; it is never part of the text.
 
 pub mod json;
 pub mod pem;
+mod repair;
 pub mod shown;
+
+pub use repair::repair;
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 /// Each module with what it may import of ours: whole modules, or one item of one. Every entry stands on earlier
 /// rows, so the imports cannot form a circle.
-const LAYERS: [(&str, &[&str]); 29] = [
+const LAYERS: [(&str, &[&str]); 30] = [
     ("spelling", &[]),
     ("input", &[]),
+    ("worker", &[]),
     ("proxy", &[]),
     ("capture", &[]),
     ("model", &["spelling"]),
@@ -24,7 +25,7 @@ const LAYERS: [(&str, &[&str]); 29] = [
     ("rooms_file", &["input", "model::rooms_file"]),
     ("certificate", &["input", "model::Timestamp"]),
     ("config", &["certificate", "cli", "input", "model", "proxy", "rooms_file", "spelling"]),
-    ("graph", &["certificate", "clock", "input", "proxy", "stats", "model::Timestamp"]),
+    ("graph", &["certificate", "clock", "input", "proxy", "stats", "worker", "model::Timestamp"]),
     ("collectors", &["graph", "input", "model"]),
     ("metrics", &["model", "stats"]),
     ("serve", &["config::Error", "config::Secret", "config::web_config", "metrics", "model"]),
@@ -80,6 +81,7 @@ const LAYERS: [(&str, &[&str]); 29] = [
             "serve",
             "stats",
             "store",
+            "worker",
         ],
     ),
     (

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-use crate::input::json;
+use crate::input::{self, json};
 
 /// Of an access token, what concerns us; whoever it names is not kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -27,7 +27,7 @@ impl Claims {
     /// `None` where the token cannot be read.
     pub fn read(token: &str) -> Option<Self> {
         let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-        json::object(&json::repair(claims)).ok()
+        json::object(&input::repair(claims)).ok()
     }
 
     /// Whether it stands for a user, and not for the application itself.

@@ -3,7 +3,7 @@
 use oauth2::basic::BasicTokenResponse;
 use serde_json::Value;
 use teams_rooms_exporter::graph::auth::answer::{LONGEST, normalized};
-use teams_rooms_exporter::input::json;
+use teams_rooms_exporter::input;
 
 /// What sign-in hosts were seen to send.
 pub(crate) fn corpus() -> Vec<Vec<u8>> {
@@ -21,7 +21,7 @@ pub(crate) fn corpus() -> Vec<Vec<u8>> {
 }
 
 pub(crate) fn run(input: &[u8]) {
-    let body = json::repair(input.to_vec());
+    let body = input::repair(input.to_vec());
     let Some(answer) = normalized(&body) else { return };
     let again = Value::Object(answer.clone()).to_string();
     assert_eq!(normalized(again.as_bytes()).as_ref(), Some(&answer), "it is not settled");
