@@ -27,7 +27,7 @@ pub struct RoomsFile {
     read: Option<Stamp>,
 }
 
-/// By what a change is seen: an editor changes time and size, a replaced or newly mounted file is another one.
+/// Identifies a version of the file: an editor changes time and size, a replaced or newly mounted file is another one.
 #[derive(Debug, PartialEq, Eq)]
 struct Stamp {
     modified: Option<SystemTime>,
