@@ -161,6 +161,7 @@ def configuration(port: int, rate: int, pace: int = 1, sources: list[str] = ALL_
         "auth": {"client_secret": CLIENT_SECRET},
         "cloud": {"authority": root, "graph": root},
         "requests_per_second": rate,
+        "max_items": 100_000,
         "collectors": collectors,
     }
     return json.dumps({"tenants": [one]})  # JSON is YAML.

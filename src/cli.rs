@@ -15,8 +15,11 @@ use crate::sim::Profile;
 /// The port of `/metrics` where no `--web.listen-address` is given.
 pub const DEFAULT_PORT: u16 = 10_064;
 
-/// The port of `simulate` where no `--listen-address` is given.
+/// The port of the simulated tenant of `simulate` and `demo`.
 pub const DEFAULT_SIMULATE_PORT: u16 = 10_065;
+
+/// The port at which `demo` receives incidents.
+pub const DEFAULT_DEMO_INTAKE_PORT: u16 = 10_066;
 
 /// Reads the command line; the first item is the program's name.
 ///
@@ -150,9 +153,18 @@ impl ServeArgs {
 
 /// `demo`.
 #[derive(Args, Clone, Debug, PartialEq)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct DemoArgs {
+    #[command(subcommand)]
+    pub action: Option<DemoAction>,
     #[command(flatten)]
     pub world: WorldArgs,
+    #[arg(
+        long = "simulator.listen-address",
+        value_name = "[ADDRESS]:PORT",
+        help = format!("Address of the simulated tenant [default: 127.0.0.1:{DEFAULT_SIMULATE_PORT}, or a free port]")
+    )]
+    pub simulator_address: Option<String>,
     #[command(flatten)]
     pub web: WebArgs,
     #[command(flatten)]
@@ -163,6 +175,51 @@ pub struct DemoArgs {
     pub otlp: OtlpArgs,
     #[command(flatten)]
     pub log: LogArgs,
+}
+
+/// A change of a running demo.
+#[derive(Clone, Debug, PartialEq, Subcommand)]
+pub enum DemoAction {
+    /// Break something in a running demo
+    Break(BreakArgs),
+    /// Repair everything that was broken in a running demo
+    Repair(SimulatorArgs),
+}
+
+/// `demo break`.
+#[derive(Args, Clone, Debug, PartialEq)]
+pub struct BreakArgs {
+    /// The part to break
+    #[arg(value_enum)]
+    pub what: Breakage,
+    #[command(flatten)]
+    pub simulator: SimulatorArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Breakage {
+    /// One room loses its camera
+    Camera,
+    /// All rooms of a building lose their power
+    Building,
+    /// Graph revokes the permission to read the presence
+    Permission,
+    /// The Pro Management portal sends an incident
+    Incident,
+    /// All of these
+    Everything,
+}
+
+/// The simulated tenant of a running demo.
+#[derive(Args, Clone, Debug, PartialEq)]
+pub struct SimulatorArgs {
+    /// URL of the simulated tenant, as `demo` prints it
+    #[arg(
+        long = "simulator.url",
+        value_name = "URL",
+        default_value_t = format!("http://127.0.0.1:{DEFAULT_SIMULATE_PORT}")
+    )]
+    pub url: String,
 }
 
 /// `simulate`.

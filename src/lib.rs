@@ -74,7 +74,7 @@
 //!
 //! # Where a new thing goes
 //!
-//! README tells how to add a metric and how to add a source.
+//! `docs/architecture.md` describes how to add a metric and how to add a source.
 
 // The data, and what is decided about it.
 pub mod model;

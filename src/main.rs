@@ -12,7 +12,7 @@ use futures_util::stream::{self, Stream};
 use teams_rooms_exporter::app::{self, Listeners, Reload, Tuning};
 use teams_rooms_exporter::cli::{self, Command};
 use teams_rooms_exporter::clock::Clock;
-use teams_rooms_exporter::commands::{capture, check, healthcheck, login, manual, metrics, rooms};
+use teams_rooms_exporter::commands::{capture, check, demo, healthcheck, login, manual, metrics, rooms};
 use teams_rooms_exporter::config::{self, Config, Secret, SecretFiles};
 use teams_rooms_exporter::metrics::catalogue::FAMILIES;
 use teams_rooms_exporter::model::Timestamp;
@@ -61,10 +61,13 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             start_logging(&args.log, telemetry.layers())?;
             runtime.block_on(interruptible(|stop| serve(args, config, telemetry, sockets, clock, stop)))
         }
+        Command::Demo(cli::DemoArgs { action: Some(action), .. }) => {
+            runtime.block_on(demo::run(&action, &mut io::stdout())).map(exit_code)
+        }
         Command::Demo(args) => {
             let telemetry = runtime.block_on(async { telemetry(&args.otlp) })?;
             start_logging(&args.log, telemetry.layers())?;
-            runtime.block_on(interruptible(|stop| demo(args, telemetry, sockets, stop)))
+            runtime.block_on(interruptible(|stop| run_demo(args, telemetry, sockets, stop)))
         }
         Command::Simulate(args) => {
             start_logging(&args.log, Vec::new())?;
@@ -230,44 +233,66 @@ fn notify() {
 }
 
 /// The whole product on one machine: a simulated tenant, and the exporter that reads it.
-async fn demo(
+async fn run_demo(
     args: cli::DemoArgs,
     telemetry: Telemetry,
     sockets: Sockets,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let (tenant, world) = start_world(address, &args.world, None).await?;
+    let listener = match config::simulator(&args)? {
+        Some(address) => bind_one("--simulator.listen-address", address).await?,
+        None => bind_default(cli::DEFAULT_SIMULATE_PORT).await?,
+    };
+    let (tenant, world) = start_world(listener, &args.world, None)?;
     let world_clock = tenant.clone();
     let clock = Clock::new(move || Timestamp::from_seconds(world_clock.now().as_second()));
     let secret = Secret::new(tenant.secret());
     let intake_secret = uuid::Uuid::new_v4().simple().to_string();
     let pushed = Secret::new(intake_secret.as_str());
     let config = config::demo(&args, &tenant.url(), sim::TENANT_ID, sim::CLIENT_ID, secret, pushed)?;
-    let listeners = listen(&config, sockets).await?;
+    let mut listeners = listen(&config, sockets).await?;
+    if listeners.intake.is_empty() {
+        listeners.intake.push(bind_default(cli::DEFAULT_DEMO_INTAKE_PORT).await?);
+    }
     let scheme = if config.web.protection.encrypts { "https" } else { "http" };
     let (port, intake_port) = (first_port(&listeners.web)?, first_port(&listeners.intake)?);
     // Where simulated time runs fast, it is looked at more often.
     let tuning = Tuning { observe: Duration::from_secs(1), ..Tuning::default() };
-    write!(
-        io::stdout(),
-        "{} simulated rooms:  {scheme}://localhost:{port}/\n\
-         their metrics:       {scheme}://localhost:{port}{}\n\
-         break something:     curl {}/_sim/\n\
-         tell an incident to: http://localhost:{intake_port}/intake/pro-management/demo/{intake_secret}\n\
-         stop:                Ctrl-C\n",
-        tenant.room_accounts(),
-        config.web.telemetry_path,
-        tenant.url(),
-    )?;
+    let status_page = format!("{scheme}://localhost:{port}/");
+    let intake = format!("http://localhost:{intake_port}/intake/pro-management/demo/{intake_secret}");
+    let metrics = format!("{scheme}://localhost:{port}{}", config.web.telemetry_path);
+    announce(tenant.room_accounts(), [&status_page, &metrics, &tenant.url(), &intake])?;
+    let portal = demo::portal(tenant.attach(status_page), intake);
     tokio::select! {
         ended = app::run(config, listeners, telemetry, clock, tuning, Reload::never(), stop) => ended,
         () = world => Ok(()),
+        ended = portal => ended,
     }
 }
 
+/// Prints where everything is, and what to do next.
+fn announce(rooms: usize, [status_page, metrics, tenant, intake]: [&str; 4]) -> io::Result<()> {
+    write!(
+        io::stdout(),
+        "{rooms} simulated rooms:  {status_page}\n\
+         their metrics:       {metrics}\n\
+         break something:     teams-rooms-exporter demo break camera{}\n\
+         and more:            curl {tenant}/_sim/\n\
+         incident webhook:    {intake}\n\
+         open next:           {status_page}, then docs/getting-started.md\n\
+         stop:                Ctrl-C\n",
+        simulator_flag(tenant),
+    )
+}
+
+/// The flag by which `demo break` finds this tenant; empty at the default address.
+fn simulator_flag(url: &str) -> String {
+    let default = format!("http://127.0.0.1:{}", cli::DEFAULT_SIMULATE_PORT);
+    if url == default { String::new() } else { format!(" --simulator.url {url}") }
+}
+
 async fn simulate(args: cli::SimulateArgs, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let address = args.listen_address.parse().map_err(|_| {
+    let address: SocketAddr = args.listen_address.parse().map_err(|_| {
         Misuse(format!(
             "--listen-address: `{}` is not an address and port such as 127.0.0.1:10065",
             args.listen_address
@@ -281,7 +306,8 @@ async fn simulate(args: cli::SimulateArgs, stop: impl Future<Output = ()>) -> an
     let lists =
         replay.as_ref().map(|replay| replay.room_lists().join(", ")).filter(|lists| !lists.is_empty());
     let lists = lists.map_or_else(String::new, |lists| format!("    room_lists: [{lists}]\n"));
-    let (tenant, world) = start_world(address, &args.world, replay).await?;
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let (tenant, world) = start_world(listener, &args.world, replay)?;
     write!(
         io::stdout(),
         "{served}; configuration for the exporter:\n\n\
@@ -306,8 +332,8 @@ fn load_capture(directory: &Path) -> anyhow::Result<Arc<sim::Replay>> {
 
 /// A world that begins now unless told otherwise, so that its times make sense beside a real Prometheus.
 #[expect(clippy::disallowed_methods, reason = "the world starts with the machine's time")]
-async fn start_world(
-    address: SocketAddr,
+fn start_world(
+    listener: TcpListener,
     args: &cli::WorldArgs,
     replay: Option<Arc<sim::Replay>>,
 ) -> anyhow::Result<(sim::Sim, impl Future<Output = ()> + Send)> {
@@ -323,7 +349,6 @@ async fn start_world(
         replay,
         ..sim::Settings::default()
     };
-    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     Ok(sim::start(listener, settings)?)
 }
 
@@ -341,14 +366,27 @@ async fn listen(config: &Config, mut sockets: Sockets) -> anyhow::Result<Listene
 async fn bind(flag: &str, addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     for address in addresses {
-        let mut bound = TcpListener::bind(address).await;
-        if bound.is_err() && address.is_ipv6() && address.ip().is_unspecified() {
-            bound = TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await;
-        }
-        let cure = || format!("is another exporter running? {flag} takes another port");
-        listeners.push(bound.with_context(|| format!("cannot listen on {address}; {}", cure()))?);
+        listeners.push(bind_one(flag, *address).await?);
     }
     Ok(listeners)
+}
+
+async fn bind_one(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let mut bound = TcpListener::bind(address).await;
+    if bound.is_err() && address.is_ipv6() && address.ip().is_unspecified() {
+        bound = TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await;
+    }
+    let hint = || format!("is another exporter running? {flag} takes another port");
+    bound.with_context(|| format!("cannot listen on {address}; {}", hint()))
+}
+
+/// A port of this machine alone: the usual one, or a free one if another demo has it.
+async fn bind_default(port: u16) -> anyhow::Result<TcpListener> {
+    let bound = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+        Ok(listener) => Ok(listener),
+        Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await,
+    };
+    bound.context("no port of this machine is free")
 }
 
 fn first_port(listeners: &[TcpListener]) -> io::Result<u16> {

@@ -28,7 +28,7 @@ use crate::otlp::{self, Telemetry};
 use crate::poll;
 use crate::serve;
 use crate::serve::guard::{self, Guard};
-use crate::stats::Stats;
+use crate::stats::{self, Stats};
 pub use reload::Reload;
 use tenant::{Prepared, Settings, Tenant};
 pub(crate) use tenant::{authorities, reader};
@@ -42,6 +42,8 @@ pub struct Tuning {
     /// How often the rooms file is looked at for a change.
     pub rooms_file: Duration,
     pub save_interval: Duration,
+    /// The time that sources of single rooms wait for sources that may name more rooms.
+    pub first_wait: Duration,
     /// How often the secret files of the intake are read for a new secret.
     pub intake_secrets: Duration,
     /// How often the web configuration file, and those it names, are read for a change.
@@ -66,12 +68,21 @@ impl Default for Tuning {
             probe: poll::PROBE,
             rooms_file: poll::ROOMS_FILE_EVERY,
             save_interval: keep::INTERVAL,
+            first_wait: poll::FIRST_WAIT,
             intake_secrets: intake::SECRETS_EVERY,
             web_config: guard::FOLLOW_EVERY,
             observe: observe::INTERVAL,
             serve: serve::Settings::default(),
             intake: serve::Settings::of_intake(),
         }
+    }
+}
+
+impl Tuning {
+    /// The servers' connections, within the file descriptors that the process may open.
+    fn within_descriptors(self) -> Self {
+        let Some(descriptors) = stats::max_descriptors() else { return self };
+        Self { serve: self.serve.within(descriptors), intake: self.intake.within(descriptors), ..self }
     }
 }
 
@@ -108,7 +119,7 @@ pub async fn run(
     reload: Reload,
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let stats = Stats::new();
+    let (stats, tuning) = (Stats::new(), tuning.within_descriptors());
     if config.storage_path.is_some() {
         stats.with_storage();
     }
@@ -137,8 +148,10 @@ pub async fn run(
     let following = app.clone();
     tasks.spawn(async move { following.follow_intake_secrets().await });
     if let Some(path) = config.web.config_file.clone() {
-        let guard = guard.clone();
-        tasks.spawn(async move { guard.follow(path, tuning.web_config).await });
+        let (guard, stats) = (guard.clone(), app.stats.clone());
+        stats.with_web_config();
+        let on_read = move |is_active| stats.web_config_read(is_active);
+        tasks.spawn(async move { guard.follow(path, tuning.web_config, on_read).await });
     }
     let told = Arc::new(routes::pushed(&app));
     if let Some(pusher) = telemetry.metrics.clone() {

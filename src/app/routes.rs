@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::App;
 use super::tenant::Tenant;
 use crate::config::Web;
+use crate::graph::json::off_worker;
 use crate::metrics::catalogue::FAMILIES;
 use crate::metrics::{View, exporter};
 use crate::model::report;
 use crate::otlp::metrics::Exposed;
 use crate::serve;
+use crate::serve::api::Rooms;
 use crate::serve::page;
 use crate::serve::routes::AskReload;
 
@@ -24,18 +28,27 @@ pub(super) fn web(app: &Arc<App>, web: &Web, reload: Option<AskReload>) -> serve
         }),
         ready: Box::new(move || awaited.current().tenants.iter().try_for_each(|tenant| tenant.ready())),
         rooms: Box::new(move || {
-            rooms_cache.get(|| {
-                let now = listed.clock.now();
-                let of = |tenant: &Arc<Tenant>| report::rooms(&tenant.name, &tenant.store.snapshot(), now);
-                listed.current().tenants.iter().flat_map(of).collect()
+            rooms_cache.get(|before: Option<Arc<Rooms>>| {
+                off_worker(usize::MAX, || {
+                    let now = listed.clock.now();
+                    let of =
+                        |tenant: &Arc<Tenant>| report::rooms(&tenant.name, &tenant.store.snapshot(), now);
+                    let reports = listed.current().tenants.iter().flat_map(of).collect();
+                    Arc::new(Rooms::new(reports, before.as_deref()))
+                })
             })
         }),
         page: Box::new(move || {
-            page_cache.get(|| {
-                let current = shown.current();
-                let tenants: Vec<_> =
-                    current.tenants.iter().map(|tenant| (&*tenant.name, tenant.store.snapshot())).collect();
-                page::html(&tenants, shown.clock.now(), &telemetry_path)
+            page_cache.get(|_: Option<Bytes>| {
+                off_worker(usize::MAX, || {
+                    let current = shown.current();
+                    let tenants: Vec<_> = current
+                        .tenants
+                        .iter()
+                        .map(|tenant| (&*tenant.name, tenant.store.snapshot()))
+                        .collect();
+                    page::html(&tenants, shown.clock.now(), &telemetry_path).into()
+                })
             })
         }),
         on_read: Box::new(move |name| {
@@ -80,8 +93,9 @@ fn about(app: &App) -> exporter::About {
 }
 
 pub(super) fn intake(app: &Arc<App>) -> serve::intake::Intake {
-    let (taken, counted) = (app.clone(), app.clone());
+    let [admitted, taken, counted] = std::array::from_fn(|_| app.clone());
     serve::intake::Intake {
+        admit: Box::new(move |push| admitted.current().intake.admit(push)),
         receive: Box::new(move |push| taken.current().intake.receive(push)),
         on_response: Box::new(move |handler, code| counted.stats.http_request(handler, code)),
     }

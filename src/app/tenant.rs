@@ -59,7 +59,8 @@ impl Prepared {
     /// Fails where the storage directory cannot be used or the client does not start.
     pub(super) fn new(app: &App, settings: Settings) -> anyhow::Result<Self> {
         let (tenant, name) = (&settings.tenant, settings.tenant.name.as_str().into());
-        let open = |path: &Path| Storage::open(path, &tenant.name, app.shard, &tenant.tenant_id);
+        let open =
+            |path: &Path| Storage::open(path, &tenant.name, app.shard, &tenant.tenant_id, tenant.max_items);
         let storage = app.storage_path.as_deref().map(open).transpose()?;
         let stats = app.stats.tenant(&name);
         let client = client(tenant, app.tuning.graph, stats.clone(), &app.clock)?;
@@ -186,7 +187,7 @@ fn store(mut snapshot: Snapshot, settings: &config::Tenant, shard: Shard) -> Arc
     if settings.room_lists.is_empty() {
         Registry::narrow(&mut Arc::make_mut(&mut snapshot.memory).rooms, false);
     }
-    let store = Arc::new(Store::new(snapshot));
+    let store = Arc::new(Store::new(snapshot).bounded(settings.max_items));
     // Whoever it excludes must not show for a moment.
     match settings.rooms_file.as_deref().map(rooms_file::read) {
         Some(Ok(rooms)) => store.take_rooms_file(rooms),
@@ -281,6 +282,7 @@ fn poll_settings(settings: &Settings, shard: Shard, tuning: &Tuning) -> poll::Se
     poll::Settings {
         sources: sources(tenant, shard, tuning.probe),
         device_types: device_types(&tenant.collectors.devices),
+        max_items: tenant.max_items,
         skus: Skus::new(&tenant.collectors.skus),
         room_lists: tenant.room_lists.clone(),
         calendar_mailbox: tenant.collectors.calendar.mailbox.as_deref().map(Into::into),
@@ -288,6 +290,7 @@ fn poll_settings(settings: &Settings, shard: Shard, tuning: &Tuning) -> poll::Se
         rooms_file_every: tuning.rooms_file,
         rotation: tenant.collectors.device_health.rotation,
         trust_device_accounts: trust(tenant),
+        first_wait: tuning.first_wait,
         idle_after: settings.idle_after,
     }
 }

@@ -17,7 +17,7 @@ use crate::collectors::Outcome;
 use crate::collectors::licenses::Skus;
 use crate::collectors::wire::{Node, escape};
 use crate::graph::page::Tally;
-use crate::graph::{Client, Error, Operation, Workload, batch};
+use crate::graph::{Client, Error, Operation, Workload, batch, json};
 use crate::model::account::{RoomAccount, Tier, User};
 use crate::model::identity::Room;
 
@@ -31,15 +31,17 @@ const PAGE_SIZE: usize = 999;
 /// A mailbox may have some hundreds of addresses; a room is found by its first.
 const MAX_ADDRESSES: usize = 50;
 
-/// The users with a licence of these products. Graph ignores a filter that it does not understand, so that each is looked at
-/// again here.
+/// The users with a licence of these products, at most so many. Graph ignores a filter that it does not understand, so each
+/// is checked again here.
 pub async fn licensed(
     client: &Client,
     products: &[Arc<str>],
     skus: &Skus,
+    most: usize,
     deadline: Instant,
 ) -> (Outcome, Vec<User>) {
-    let mut reading = Reading { skus, outcome: Outcome::default(), users: Vec::new(), seen: HashSet::new() };
+    let (outcome, users, seen) = (Outcome::default(), Vec::new(), HashSet::new());
+    let mut reading = Reading { skus, most, outcome, users, seen };
     let mut tallies = Vec::with_capacity(products.len());
     for product in products {
         match reading.read_product(client, product, deadline).await {
@@ -60,6 +62,7 @@ pub async fn licensed(
 
 struct Reading<'s> {
     skus: &'s Skus,
+    most: usize,
     outcome: Outcome,
     users: Vec<User>,
     /// A user may have several licences.
@@ -77,8 +80,11 @@ impl Reading<'_> {
         let path = format!("/v1.0/users?$filter={filter}&$select={SELECT}&$top={PAGE_SIZE}");
         let mut pages = client.pages(OPERATION, &path, deadline)?;
         while let Some(page) = pages.next().await {
-            page?.items.iter().for_each(|item| self.take(item));
+            page?.read(|item| self.take(item));
             self.outcome.parts_read += 1;
+            if self.seen.len() > self.most {
+                return Err(Error::TooMany { most: self.most });
+            }
         }
         Ok(pages.tally())
     }
@@ -89,7 +95,7 @@ impl Reading<'_> {
                 self.outcome.skipped.push("a user whose licences are not told".to_owned());
             }
             Some(user) if user.is_licensed_room() => {
-                if self.seen.insert(user.object_id.clone()) {
+                if self.seen.insert(user.object_id.clone()) && self.users.len() < self.most {
                     self.users.push(user);
                 }
             }
@@ -146,7 +152,7 @@ pub async fn named(
 }
 
 fn read(item: &RawValue, skus: &Skus) -> Option<User> {
-    let value: Value = serde_json::from_str(item.get()).ok()?;
+    let value: Value = json::record(item.get()).ok()?;
     user(Node::entity(&value)?, skus)
 }
 

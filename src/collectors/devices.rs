@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::collectors::Outcome;
 use crate::collectors::wire::{Node, UnknownValue};
 use crate::graph::page::Tally;
-use crate::graph::{Client, Error, Operation, Workload};
+use crate::graph::{Client, Error, Operation, Workload, json};
 use crate::model::State;
 use crate::model::device::{Account, Activity, Device, DeviceType, Health, Role};
 use crate::model::listing::Census;
@@ -24,17 +24,18 @@ const OPERATION: Operation = Operation { name: "devices", workload: Workload::Te
 /// The largest page that Graph allows; above it answers 400.
 const PAGE_SIZE: usize = 50;
 
-/// Lists all devices of `types`; `take` gets each page as it comes, no device twice.
+/// Lists all devices of `types`, at most so many; `take` gets each page as it comes, no device twice.
 pub async fn collect(
     client: &Client,
     types: &[DeviceType],
+    most: usize,
     deadline: Instant,
     take: &(dyn Fn(&[Arc<Device>]) + Send + Sync),
 ) -> (Outcome, Census) {
     let listing = Mutex::new((Outcome::default(), Census::default()));
     let mut lists = Vec::with_capacity(types.len());
     for device_type in types {
-        lists.push(list_type(client, *device_type, types, deadline, take, &listing));
+        lists.push(list_type(client, *device_type, types, most, deadline, take, &listing));
     }
     let results = join_all(lists).await;
     let (mut outcome, mut census) = listing.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -72,6 +73,7 @@ async fn list_type(
     client: &Client,
     device_type: DeviceType,
     types: &[DeviceType],
+    most: usize,
     deadline: Instant,
     take: &(dyn Fn(&[Arc<Device>]) + Send + Sync),
     listing: &Mutex<(Outcome, Census)>,
@@ -83,16 +85,22 @@ async fn list_type(
     while let Some(page) = pages.next().await {
         let page = page?;
         let (outcome, census) = &mut *listing.lock().unwrap_or_else(PoisonError::into_inner);
-        let read: Vec<Option<Device>> =
-            page.items.iter().map(|item| read(item, device_type, outcome)).collect();
+        let read: Vec<Option<Device>> = page.read(|item| read(item, device_type, outcome));
         whole &= read.iter().all(Option::is_some);
         // A filter that Graph ignores brings every device with each type.
         let wanted = read.into_iter().flatten().filter(|device| {
             device.device_type == DeviceType::Unknown || types.contains(&device.device_type)
         });
-        let devices: Vec<Arc<Device>> =
+        let mut devices: Vec<Arc<Device>> =
             wanted.filter(|device| census.seen.insert(device.id.clone())).map(Arc::new).collect();
+        let beyond = census.seen.len().saturating_sub(most);
+        for device in devices.drain(devices.len().saturating_sub(beyond)..) {
+            census.seen.remove(&device.id);
+        }
         take(&devices);
+        if beyond > 0 {
+            return Err(Error::TooMany { most });
+        }
     }
     let tally = pages.tally();
     Ok(List { tally, whole: whole && tally.missing() == 0 })
@@ -100,7 +108,7 @@ async fn list_type(
 
 /// One record; a bad one is skipped and noted.
 fn read(item: &RawValue, asked: DeviceType, outcome: &mut Outcome) -> Option<Device> {
-    let value: Option<Value> = serde_json::from_str(item.get()).ok();
+    let value: Option<Value> = json::record(item.get()).ok();
     let node = value.as_ref().and_then(Node::new);
     let device = node.and_then(|node| device(node, asked, &mut outcome.unknown_values));
     if device.is_none() {

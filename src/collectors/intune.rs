@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::collectors::Outcome;
 use crate::collectors::wire::{self, Node, UnknownValue};
 use crate::graph::page::Tally;
-use crate::graph::{Client, Error, Operation, Workload};
+use crate::graph::{Client, Error, Operation, Workload, json};
 use crate::model::State;
 use crate::model::device::Account;
 use crate::model::managed_device::{ManagedDevice, Os};
@@ -95,14 +95,14 @@ async fn read_all(
     while let Some(page) = pages.next().await {
         let page = page?;
         outcome.parts_read += 1;
-        take(page.items.iter().filter_map(|item| read(item, os, outcome)).collect());
+        take(page.read(|item| read(item, os, outcome)).into_iter().flatten().collect());
     }
     Ok(pages.tally())
 }
 
 /// Reads an item, unless it cannot be used or does not belong in a list of this system, or of every system.
 fn read(item: &RawValue, listed: Option<Os>, outcome: &mut Outcome) -> Option<Enrolled> {
-    let value = serde_json::from_str(item.get()).ok();
+    let value = json::record(item.get()).ok();
     let node = value.as_ref().and_then(Node::new);
     if node.is_some_and(|node| !belongs(node, listed)) {
         return None;

@@ -8,12 +8,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::collectors::Outcome;
 use crate::collectors::wire::Node;
-use crate::graph::{Client, Error, Operation, Workload};
+use crate::graph::{Client, Error, Operation, Workload, json};
 use crate::model::Timestamp;
 use crate::model::account::Tier;
 use crate::model::license::{License, Renewal};
@@ -88,7 +87,7 @@ pub async fn collect(
 ) -> (Outcome, Option<Vec<Product>>) {
     let mut outcome = Outcome::default();
     let path = "/v1.0/subscribedSkus?$select=skuId,skuPartNumber,consumedUnits,prepaidUnits";
-    let rows = match read_all(client, path, deadline).await {
+    let rows = match read_all(client, path, deadline, product).await {
         Ok((rows, _)) if rows.is_empty() => Err(Error::malformed("the tenant has no product at all")),
         read => read,
     };
@@ -101,12 +100,12 @@ pub async fn collect(
     };
     outcome.parts_read += 1;
     outcome.missing = missing;
-    let subscriptions = read_all(client, "/v1.0/directory/subscriptions", deadline).await;
+    let subscriptions = read_all(client, "/v1.0/directory/subscriptions", deadline, renewal).await;
     let (subscriptions, _) = subscriptions.unwrap_or_default();
-    let renewals = renewals(&subscriptions);
+    let renewals = renewals(subscriptions.into_iter().flatten());
     let mut products = Vec::new();
-    for row in &rows {
-        let Some(mut product) = Node::new(row).and_then(product) else {
+    for row in rows {
+        let Some(mut product) = row else {
             outcome.skipped.push("a product without an id".to_owned());
             continue;
         };
@@ -118,12 +117,25 @@ pub async fn collect(
     (outcome, Some(products))
 }
 
-/// The rows of a list, and how many more Graph counts.
-async fn read_all(client: &Client, path: &str, deadline: Instant) -> Result<(Vec<Value>, usize), Error> {
+/// The largest tenants have some hundred products.
+const MAX_ROWS: usize = 1000;
+
+/// The rows of a list, `None` for one that cannot be used, and how many more Graph counts.
+async fn read_all<T>(
+    client: &Client,
+    path: &str,
+    deadline: Instant,
+    read: fn(Node<'_>) -> Option<T>,
+) -> Result<(Vec<Option<T>>, usize), Error> {
     let mut rows = Vec::new();
     let mut pages = client.pages(OPERATION, path, deadline)?;
     while let Some(page) = pages.next().await {
-        rows.extend(page?.items.iter().map(|item| serde_json::from_str(item.get()).unwrap_or_default()));
+        rows.extend(
+            page?.read(|item| json::record(item.get()).ok().as_ref().and_then(Node::new).and_then(read)),
+        );
+        if rows.len() > MAX_ROWS {
+            return Err(Error::malformed(format!("more than {MAX_ROWS} products")));
+        }
     }
     Ok((rows, pages.tally().missing()))
 }
@@ -148,18 +160,21 @@ fn product(node: Node<'_>) -> Option<Product> {
     })
 }
 
-/// When the first subscription of each product that is in force renews or ends (`companySubscription`).
-fn renewals(subscriptions: &[Value]) -> BTreeMap<Arc<str>, Timestamp> {
+/// The product of an active subscription, and the time of its renewal or end (`companySubscription`).
+fn renewal(node: Node<'_>) -> Option<(Arc<str>, Timestamp)> {
+    let over = |status: &str| OVER.iter().any(|over| over.eq_ignore_ascii_case(status));
+    if node.text("status").is_some_and(|status| over(&status)) {
+        return None;
+    }
+    Some((node.id("skuId")?.to_lowercase().into(), node.time("nextLifecycleDateTime")?))
+}
+
+/// The first renewal of each product.
+fn renewals(subscriptions: impl Iterator<Item = (Arc<str>, Timestamp)>) -> BTreeMap<Arc<str>, Timestamp> {
     let mut renewals: BTreeMap<Arc<str>, Timestamp> = BTreeMap::new();
-    for node in subscriptions.iter().filter_map(Node::new) {
-        let over = |status: &str| OVER.iter().any(|over| over.eq_ignore_ascii_case(status));
-        if node.text("status").is_some_and(|status| over(&status)) {
-            continue;
-        }
-        if let (Some(id), Some(at)) = (node.id("skuId"), node.time("nextLifecycleDateTime")) {
-            let first = renewals.entry(id.to_lowercase().into()).or_insert(at);
-            *first = at.min(*first);
-        }
+    for (id, at) in subscriptions {
+        let first = renewals.entry(id).or_insert(at);
+        *first = at.min(*first);
     }
     renewals
 }
@@ -170,7 +185,7 @@ const OVER: [&str; 3] = ["Suspended", "LockedOut", "Deleted"];
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn products_are_told_by_id_in_any_case_and_the_operator_knows_better() {
@@ -218,7 +233,7 @@ mod tests {
             json!({ "skuId": "b", "status": "Enabled", "nextLifecycleDateTime": null }),
             json!(7),
         ];
-        let found = renewals(&rows);
+        let found = renewals(rows.iter().filter_map(Node::new).filter_map(renewal));
         let at = Timestamp::parse("2027-01-10T00:00:00Z").expect("a time");
         assert_eq!(found.into_iter().collect::<Vec<_>>(), [("a".into(), at)]);
     }

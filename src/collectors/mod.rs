@@ -34,10 +34,48 @@ pub struct Outcome {
     /// Number of items that Graph counts, or was asked for, and did not give.
     pub missing: usize,
     /// Records that could not be used, with the reason of each.
-    pub skipped: Vec<String>,
+    pub skipped: Skipped,
     pub unknown_values: Vec<UnknownValue>,
     /// The fact that is missing for a request; Graph was not asked.
     pub idle: Option<&'static str>,
+}
+
+/// The records that could not be used: each is counted, and the first keep their reason.
+#[derive(Debug, Default)]
+pub struct Skipped {
+    count: usize,
+    reasons: Vec<String>,
+}
+
+/// Reasons that are kept; a Graph that sends nothing usable sends millions of them.
+const MAX_REASONS: usize = 100;
+
+impl Skipped {
+    pub(crate) fn push(&mut self, reason: String) {
+        self.count += 1;
+        if self.reasons.len() < MAX_REASONS {
+            self.reasons.push(reason);
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.reasons.extend(other.reasons);
+        self.reasons.truncate(MAX_REASONS);
+    }
+
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The reasons of the first.
+    pub fn reasons(&self) -> &[String] {
+        &self.reasons
+    }
 }
 
 impl Outcome {
@@ -48,7 +86,7 @@ impl Outcome {
         self.failures.extend(other.failures);
         self.expected = self.expected.or(other.expected);
         self.missing += other.missing;
-        self.skipped.extend(other.skipped);
+        self.skipped.add(other.skipped);
         self.unknown_values.extend(other.unknown_values);
         self.idle = self.idle.or(other.idle);
         self
@@ -125,6 +163,7 @@ pub fn state_of(error: &Error) -> CollectorState {
         Error::Absent { .. } => CollectorState::Retired,
         Error::Unreachable { .. } => CollectorState::Unreachable,
         Error::Rejected { .. } | Error::Malformed { .. } => CollectorState::Malformed,
+        Error::TooMany { .. } => CollectorState::Partial,
     }
 }
 
@@ -177,7 +216,8 @@ mod tests {
         let short = Outcome { parts_read: 1, missing: 5, ..Outcome::default() };
         assert_eq!(short.state(), CollectorState::Partial);
         assert_eq!(short.reason().as_deref(), Some("5 records are missing"));
-        let unreadable = Outcome { skipped: vec!["no known member".to_owned()], ..Outcome::default() };
+        let mut unreadable = Outcome::default();
+        unreadable.skipped.push("no known member".to_owned());
         assert_eq!(unreadable.state(), CollectorState::Malformed);
         check(0, &[Error::Absent { status: 410 }], CollectorState::Retired);
         check(0, &[Error::Throttled], CollectorState::Throttled);

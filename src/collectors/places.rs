@@ -6,15 +6,15 @@
 //! <https://learn.microsoft.com/graph/api/place-list>
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::collectors::Outcome;
 use crate::collectors::wire::{Node, escape};
-use crate::graph::page::Tally;
-use crate::graph::{Client, Error, Operation, Workload};
+use crate::graph::page::{Page, Tally};
+use crate::graph::{Client, Error, Operation, Workload, json};
 use crate::model::place::Place;
 
 const OPERATION: Operation = Operation { name: "places", workload: Workload::Outlook };
@@ -24,9 +24,15 @@ const PAGE_SIZE: usize = 100;
 /// 50,000 rooms; a collection that goes on beyond never ends.
 const MAX_PAGES: usize = 500;
 
-/// Reads all rooms, or those of `room_lists`; the places come with the outcome, since only a whole list tells what is gone.
-pub async fn collect(client: &Client, room_lists: &[String], deadline: Instant) -> (Outcome, Vec<Place>) {
-    let mut reading = Reading { is_counted: true, ..Reading::default() };
+/// Reads all rooms, or those of `room_lists`, at most so many. The places come with the outcome, since only a whole list shows
+/// which are gone.
+pub async fn collect(
+    client: &Client,
+    room_lists: &[String],
+    most: usize,
+    deadline: Instant,
+) -> (Outcome, Vec<Place>) {
+    let mut reading = Reading { is_counted: true, most, ..Reading::default() };
     if room_lists.is_empty() {
         reading.read_list(client, "all rooms", "/v1.0/places/microsoft.graph.room", deadline).await;
     }
@@ -34,7 +40,7 @@ pub async fn collect(client: &Client, room_lists: &[String], deadline: Instant) 
         let path = format!("/v1.0/places/{}/microsoft.graph.roomlist/rooms", escape(list));
         reading.read_list(client, list, &path, deadline).await;
     }
-    let Reading { mut outcome, places, seen, is_counted } = reading;
+    let Reading { mut outcome, places, seen, is_counted, .. } = reading;
     outcome.expected = is_counted.then_some(seen.len() + outcome.missing);
     (outcome, places)
 }
@@ -47,9 +53,10 @@ struct Reading {
     seen: Listed,
     /// Graph says of every list how many rooms it has.
     is_counted: bool,
+    most: usize,
 }
 
-/// The records of one list, by address or, without one, by their text. A page may come twice.
+/// The records of one list, by address or, without one, by a print of their text. A page may come twice.
 type Listed = HashSet<Arc<str>>;
 
 impl Reading {
@@ -95,7 +102,10 @@ impl Reading {
                 let page = page?;
                 counted = counted.max(page.count);
                 items += page.items.len();
-                self.take(&page.items, listed);
+                self.take(&page, listed);
+                if self.seen.len() > self.most {
+                    return Err(Error::TooMany { most: self.most });
+                }
             }
             came += items;
             let has_all = counted.is_some_and(|counted| (1..=listed.len()).contains(&counted));
@@ -107,21 +117,30 @@ impl Reading {
     }
 
     /// Takes the rooms of a page; a page may overlap the one before, or be the same.
-    fn take(&mut self, items: &[Box<RawValue>], listed: &mut Listed) {
-        for item in items {
-            let value = serde_json::from_str(item.get()).ok();
-            let place = value.as_ref().and_then(Node::new).and_then(place);
-            let name = place.as_ref().map_or_else(|| item.get().into(), |place| place.email.clone());
+    fn take(&mut self, page: &Page, listed: &mut Listed) {
+        let places = page.read(|item| {
+            let place = json::record(item.get()).ok().as_ref().and_then(Node::new).and_then(place);
+            (place.as_ref().map_or_else(|| print(item.get()), |place| place.email.clone()), place)
+        });
+        for (name, place) in places {
             listed.insert(name.clone());
             if !self.seen.insert(name) {
                 continue;
             }
             match place {
-                Some(place) => self.places.push(place),
+                Some(place) if self.places.len() < self.most => self.places.push(place),
+                Some(_) => {}
                 None => self.outcome.skipped.push("a place without an e-mail address".to_owned()),
             }
         }
     }
+}
+
+/// A fingerprint of a record without an address; its text may be long.
+fn print(text: &str) -> Arc<str> {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    format!("record {:x}", hasher.finish()).into()
 }
 
 /// `room`; without a mailbox it cannot be told which room it is.

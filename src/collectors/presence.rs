@@ -7,11 +7,13 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::collectors::Outcome;
 use crate::collectors::wire::{self, Node, UnknownValue};
-use crate::graph::{Client, Error, Operation, Workload};
+use crate::graph::page::read_all;
+use crate::graph::{self, Client, Error, Operation, Workload};
 use crate::model::presence::{Availability, Presence};
 
 const OPERATION: Operation = Operation { name: "presence", workload: Workload::Presence };
@@ -33,7 +35,7 @@ pub async fn collect(
         let body = json!({ "ids": ids });
         match client.ask(OPERATION, "/v1.0/communications/getPresencesByUserId", &body, deadline).await {
             Ok(items) => {
-                let read = items.iter().filter_map(|item| read(item.get(), &mut outcome));
+                let read = read_all(&items, |item| read(item, &mut outcome)).into_iter().flatten();
                 take(read.filter(|(id, _)| ids.contains(id)).collect());
                 outcome.parts_read += 1;
             }
@@ -49,8 +51,8 @@ pub async fn collect(
     outcome
 }
 
-fn read(item: &str, outcome: &mut Outcome) -> Option<(Arc<str>, Presence)> {
-    let value = serde_json::from_str(item).ok();
+fn read(item: &RawValue, outcome: &mut Outcome) -> Option<(Arc<str>, Presence)> {
+    let value = graph::json::record(item.get()).ok();
     let read =
         value.as_ref().and_then(Node::new).and_then(|node| presence(node, &mut outcome.unknown_values));
     if read.is_none() {
@@ -65,7 +67,7 @@ fn presence(node: Node<'_>, unknown: &mut Vec<UnknownValue>) -> Option<(Arc<str>
         let text = node.text(name)?;
         let found = WORDS.iter().find(|(word, ..)| wire::same_name(word, &text));
         if found.is_none() {
-            unknown.push(UnknownValue { field, value: text.to_string() });
+            wire::note(unknown, field, &text);
         }
         found
     };

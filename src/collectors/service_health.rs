@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::collectors::Outcome;
 use crate::collectors::wire::{self, Node, UnknownValue};
 use crate::graph::page::Tally;
-use crate::graph::{Client, Error, Operation, Workload};
+use crate::graph::{Client, Error, Operation, Workload, json};
 use crate::model::State;
 use crate::model::service_health::{Product, ServiceHealth, ServiceState};
 
@@ -67,18 +67,17 @@ async fn read_all(
     let mut unknown = Vec::new();
     let mut pages = client.pages(OPERATION, path, deadline)?;
     while let Some(page) = pages.next().await {
-        for item in &page?.items {
-            let value = value_of(item);
-            if let Some(node) = value.as_ref().and_then(Node::new) {
+        page?.read(|item| {
+            if let Some(node) = value_of(item).as_ref().and_then(Node::new) {
                 take(node, &mut unknown);
             }
-        }
+        });
     }
     Ok((unknown, pages.tally()))
 }
 
 fn value_of(item: &RawValue) -> Option<serde_json::Value> {
-    serde_json::from_str(item.get()).ok()
+    json::record(item.get()).ok()
 }
 
 /// `serviceHealth`
@@ -87,7 +86,7 @@ fn overview(node: Node<'_>, unknown: &mut Vec<UnknownValue>) -> Option<(Product,
     let Some(text) = node.text("status") else { return Some((product, ServiceState::Unknown)) };
     let found = STATES.iter().find(|(name, _)| wire::same_name(name, &text));
     if found.is_none() {
-        unknown.push(UnknownValue { field: "serviceHealth.status", value: text.to_string() });
+        wire::note(unknown, "serviceHealth.status", &text);
     }
     Some((product, found.map_or(ServiceState::Unknown, |(_, state)| *state)))
 }
@@ -101,7 +100,7 @@ fn open_issue(node: Node<'_>, unknown: &mut Vec<UnknownValue>) -> Option<(Produc
     let text = node.text("classification")?;
     let is_incident = wire::same_name("incident", &text);
     if !is_incident && !wire::same_name("advisory", &text) {
-        unknown.push(UnknownValue { field: "serviceHealthIssue.classification", value: text.to_string() });
+        wire::note(unknown, "serviceHealthIssue.classification", &text);
         return None;
     }
     Some((product, is_incident))

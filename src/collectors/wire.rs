@@ -122,7 +122,7 @@ impl<'a> Node<'a> {
         let text = self.value(name)?.as_str()?;
         let known = S::ALL.iter().find(|state| same_name(state.label(), text)).copied();
         if known.is_none() && !same_name("unknown", text) {
-            unknown.push(UnknownValue { field, value: cut(text).to_owned() });
+            note(unknown, field, text);
         }
         known
     }
@@ -132,6 +132,16 @@ impl<'a> Node<'a> {
         let found =
             exact.or_else(|| self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v));
         found.filter(|value| !value.is_null())
+    }
+}
+
+/// Values of one attempt that are noted; of a fleet in which each record has a new one, these are enough to see it.
+const MAX_UNKNOWN: usize = 10_000;
+
+/// Notes a value that is not documented.
+pub(super) fn note(unknown: &mut Vec<UnknownValue>, field: &'static str, value: &str) {
+    if unknown.len() < MAX_UNKNOWN {
+        unknown.push(UnknownValue { field, value: cut(value).to_owned() });
     }
 }
 

@@ -22,14 +22,19 @@ pub fn pages(directory: &Path) -> io::Result<()> {
     clap_mangen::generate_to(cli::definition().disable_help_subcommand(true), directory)
 }
 
+/// The command and those below it, in reading order.
+fn with_subcommands(command: &clap::Command) -> Vec<clap::Command> {
+    let below = command.get_subcommands().flat_map(with_subcommands);
+    std::iter::once(command.clone()).chain(below).collect()
+}
+
 /// The page of all commands and flags in docs/, in Markdown.
 pub fn markdown() -> String {
     // Of a terminal, so that the page is the same on every machine.
     const WIDTH: usize = 110;
     let mut program = cli::definition().term_width(WIDTH).disable_help_subcommand(true);
     program.build();
-    let mut commands: Vec<_> = program.get_subcommands().cloned().collect();
-    commands.insert(0, program);
+    let mut commands = with_subcommands(&program);
     let chapters = commands.iter_mut().map(|command| {
         let name = command.get_bin_name().unwrap_or(PROGRAM).to_owned();
         // Without colors; clap ends some lines in blanks.

@@ -34,7 +34,7 @@ fn table(out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// README's table.
+/// The table of `docs/metrics.md`.
 pub fn markdown() -> String {
     let mut table = "| metric | kind | labels | stability | meaning |\n|---|---|---|---|---|\n".to_owned();
     for family in FAMILIES {

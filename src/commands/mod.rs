@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod check;
+pub mod demo;
 pub mod healthcheck;
 pub mod login;
 mod loopback;

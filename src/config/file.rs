@@ -42,6 +42,7 @@ pub(super) struct RawTenant {
     pub(super) ca_file: Option<Text>,
     pub(super) intake: Option<Spanned<RawIntake>>,
     pub(super) requests_per_second: Option<Text>,
+    pub(super) max_items: Option<Text>,
     pub(super) trust_device_accounts: Option<Text>,
     pub(super) collectors: Option<RawCollectors>,
     pub(super) frozen_after: Option<Text>,

@@ -21,7 +21,7 @@ mod web;
 pub mod web_config;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -109,6 +109,8 @@ pub struct Tenant {
     pub graph: Url,
     /// Items per second that are asked of Graph at most; `None` is the usual.
     pub requests_per_second: Option<u32>,
+    /// Devices, rooms and accounts that are held at most, each.
+    pub max_items: usize,
     /// Authorities in PEM that are trusted beside the system's own; it was there and sound at start.
     pub ca_file: Option<PathBuf>,
     pub trust_device_accounts: Trust,
@@ -398,6 +400,12 @@ impl Config {
     }
 }
 
+/// The address that `--simulator.listen-address` names.
+pub fn simulator(args: &cli::DemoArgs) -> Result<Option<SocketAddr>, Error> {
+    let addresses = web::addresses("--simulator.listen-address", args.simulator_address.as_slice())?;
+    Ok(addresses.first().copied())
+}
+
 /// The configuration of `demo`: one tenant whose sign-in and Graph are both the simulated one at this root.
 pub fn demo(
     args: &cli::DemoArgs,
@@ -431,6 +439,7 @@ pub fn demo(
         authority: root.clone(),
         graph: root,
         requests_per_second: Some(RATE),
+        max_items: tenant::HIGHEST_MAX_ITEMS,
         ca_file: None,
         trust_device_accounts: Trust::Auto,
         collectors: Collectors {
@@ -460,10 +469,7 @@ pub fn demo(
     Ok(Config {
         tenants: vec![tenant],
         web: Web::read(&args.web)?,
-        intake_addresses: match &args.intake.listen_addresses[..] {
-            [] => vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
-            given => web::addresses("--intake.listen-address", given)?,
-        },
+        intake_addresses: web::addresses("--intake.listen-address", &args.intake.listen_addresses)?,
         shard: Shard::default(),
         storage_path: args.storage.path.clone(),
         idle_after: None, // nobody's quota is spared, and an hour may be over in a second

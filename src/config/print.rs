@@ -62,6 +62,7 @@ fn tenant(tenant: &Tenant) -> Value {
         "ca_file": tenant.ca_file,
         "intake": tenant.intake.as_ref().map(|intake| credential("secret", intake)),
         "requests_per_second": tenant.requests_per_second,
+        "max_items": tenant.max_items,
         "trust_device_accounts": match tenant.trust_device_accounts {
             Trust::Auto => "auto",
             Trust::Yes => "true",

@@ -23,6 +23,12 @@ const MAX_NAME_LENGTH: usize = 63;
 /// Items per second that may be asked for: far beyond what Graph allows, and what a simulated tenant still answers.
 const HIGHEST_RATE: u32 = 1_000;
 
+/// Devices, rooms and accounts of a tenant, each: as many as fit 300 MiB. A Graph that sends more is more likely broken.
+const DEFAULT_MAX_ITEMS: usize = 10_000;
+
+/// Twice the largest fleet that is tested.
+pub(super) const HIGHEST_MAX_ITEMS: usize = 100_000;
+
 /// The tenant that the environment describes; none where it names nothing of one.
 pub(super) fn of_environment(env: &Env<'_>, files: SecretFiles) -> Result<Option<Tenant>, Error> {
     let (tenant_id, client_id) = (env("AZURE_TENANT_ID"), env("AZURE_CLIENT_ID"));
@@ -58,6 +64,7 @@ pub(super) fn of_environment(env: &Env<'_>, files: SecretFiles) -> Result<Option
         authority,
         graph,
         requests_per_second: None,
+        max_items: DEFAULT_MAX_ITEMS,
         ca_file: None,
         trust_device_accounts: Trust::Auto,
         collectors: Collectors::default(),
@@ -130,6 +137,12 @@ impl TenantReader<'_> {
             authority,
             graph,
             requests_per_second: self.requests_per_second()?,
+            max_items: self.optional(
+                "max_items",
+                raw.max_items.as_ref(),
+                DEFAULT_MAX_ITEMS,
+                check_max_items,
+            )?,
             ca_file: self.ca_file()?,
             trust_device_accounts,
             collectors,
@@ -309,6 +322,16 @@ fn check_tenant_id(text: &str) -> Result<String, String> {
         return Ok(text.to_ascii_lowercase());
     }
     check_guid(text).map_err(|reason| format!("{reason}, nor a domain like contoso.onmicrosoft.com"))
+}
+
+fn check_max_items(text: &str) -> Result<usize, String> {
+    let most = text.parse().ok().filter(|most| (1..=HIGHEST_MAX_ITEMS).contains(most));
+    most.ok_or_else(|| {
+        format!(
+            "{} is no number from 1 to {HIGHEST_MAX_ITEMS}; write it like {DEFAULT_MAX_ITEMS}",
+            quoted(text)
+        )
+    })
 }
 
 fn check_rate(text: &str) -> Result<u32, String> {

@@ -162,6 +162,7 @@ fn a_file_with_every_key_is_read_in_full() {
         authority: url("https://login.microsoftonline.us/"),
         graph: url("https://graph.microsoft.us/"),
         requests_per_second: Some(10),
+        max_items: 20_000,
         ca_file: None,
         trust_device_accounts: Trust::No,
         collectors: Collectors {
@@ -204,6 +205,7 @@ fn a_file_with_every_key_is_read_in_full() {
         authority: url("http://127.0.0.1:10065/"),
         graph: url("http://[::1]:10065/graph/"),
         requests_per_second: None,
+        max_items: 10_000,
         ca_file: None,
         trust_device_accounts: Trust::Auto,
         collectors: Collectors {

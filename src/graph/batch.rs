@@ -2,17 +2,19 @@
 //!
 //! <https://learn.microsoft.com/graph/json-batching>
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::graph::Client;
 use crate::graph::auth::Token;
+use crate::graph::body;
 use crate::graph::error::Error;
+use crate::graph::json::{Items, Scalar};
 use crate::graph::operation::Operation;
 use crate::graph::page::shape;
 use crate::graph::record::Answer as Recorded;
@@ -124,11 +126,12 @@ impl Client {
             url,
             body: Some(&body),
             items: urls.len(),
+            most: body::MAX_BATCH_BYTES,
         };
         let now = self.clock.now().seconds();
         let read = |reply: Reply| {
-            self.note_items(operation.name, batch.version, &urls, &reply.body);
-            Ok((decode(&reply.body, urls.len(), now)?, reply.token))
+            self.note_items(operation.name, batch.version, &urls, &reply.body.bytes);
+            Ok((decode(&reply.body.bytes, urls.len(), now)?, reply.token))
         };
         self.exchange(&outgoing, deadline, read).await
     }
@@ -136,9 +139,10 @@ impl Client {
     /// Records the items of a batch one by one, if answers are recorded.
     fn note_items(&self, operation: &'static str, version: &str, urls: &[&str], body: &[u8]) {
         let Some(recorder) = &self.recorder else { return };
-        let answers: Responses = serde_json::from_slice(body).unwrap_or(Responses { responses: Vec::new() });
+        let answers = serde_json::from_slice::<Responses>(body).map(|answers| answers.responses.0);
+        let answers = answers.unwrap_or_default();
         for answer in
-            answers.responses.iter().filter_map(|answer| serde_json::from_str::<Answer>(answer.get()).ok())
+            answers.iter().filter_map(|answer| serde_json::from_str::<Answer<'_>>(answer.get()).ok())
         {
             let url = answer.place().and_then(|place| urls.get(place));
             let (Some(url), Some(status)) = (url, answer.status()) else { continue };
@@ -186,17 +190,55 @@ struct Item<'a> {
 /// Each answer is read by itself: an odd one must not cost the others.
 #[derive(Deserialize)]
 struct Responses {
-    responses: Vec<Box<RawValue>>,
+    responses: Items<MAX_ANSWERS>,
 }
 
+/// Answers in one envelope. Some may belong to no request.
+const MAX_ANSWERS: usize = 2 * MAX_ITEMS;
+
 #[derive(Deserialize)]
-struct Answer {
+struct Answer<'b> {
     #[serde(default)]
-    id: Value,
+    id: Scalar,
     #[serde(default)]
-    status: Value,
-    headers: Option<BTreeMap<String, Value>>,
-    body: Option<Box<RawValue>>,
+    status: Scalar,
+    #[serde(default)]
+    headers: Option<Headers>,
+    #[serde(borrow)]
+    body: Option<&'b RawValue>,
+}
+
+/// The header of an item that says how long to wait.
+#[derive(Default)]
+struct Headers {
+    retry_after: Scalar,
+}
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(HeadersVisitor)
+    }
+}
+
+struct HeadersVisitor;
+
+impl<'de> Visitor<'de> for HeadersVisitor {
+    type Value = Headers;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("headers")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut headers: A) -> Result<Headers, A::Error> {
+        let mut found = Headers::default();
+        while let Some(name) = headers.next_key::<Scalar>()? {
+            let value = headers.next_value()?;
+            if name.text().is_some_and(|name| name.eq_ignore_ascii_case("retry-after")) {
+                found.retry_after = value;
+            }
+        }
+        Ok(found)
+    }
 }
 
 /// The status of one item and what became of it.
@@ -216,8 +258,8 @@ fn decode(body: &[u8], items: usize, now: i64) -> Result<Vec<Outcome>, Error> {
         serde_json::from_slice(body).map_err(|error| Error::malformed(shape(body, &error)))?;
     let missing = || (None, Err(left_out().into()));
     let mut outcomes: Vec<Outcome> = (0..items).map(|_| missing()).collect();
-    for answer in answers.responses {
-        let Ok(answer) = serde_json::from_str::<Answer>(answer.get()) else { continue };
+    for answer in answers.responses.0 {
+        let Ok(answer) = serde_json::from_str::<Answer<'_>>(answer.get()) else { continue };
         let (Some(place), Some(status)) = (answer.place(), answer.status()) else { continue };
         if let Some(outcome) = outcomes.get_mut(place) {
             *outcome = (Some(status), answer.outcome(status, now));
@@ -226,31 +268,29 @@ fn decode(body: &[u8], items: usize, now: i64) -> Result<Vec<Outcome>, Error> {
     Ok(outcomes)
 }
 
-impl Answer {
+impl Answer<'_> {
     fn place(&self) -> Option<usize> {
-        match &self.id {
-            Value::String(id) => id.parse().ok(),
-            Value::Number(id) => usize::try_from(id.as_u64()?).ok(),
-            _ => None,
-        }
+        self.id.count().or_else(|| self.id.text()?.parse().ok())
     }
 
     /// An HTTP status; anything else would be a label value of a stranger's choice.
     fn status(&self) -> Option<u16> {
-        let status = u16::try_from(self.status.as_u64()?).ok()?;
+        let status = u16::try_from(self.status.count()?).ok()?;
         (100..600).contains(&status).then_some(status)
     }
 
     fn outcome(self, status: u16, now: i64) -> Result<Box<RawValue>, Failure> {
         if (200..300).contains(&status) {
-            return self.body.ok_or_else(|| Error::malformed("an item of $batch without a body").into());
+            let without = || Error::malformed("an item of $batch without a body").into();
+            return self.body.map(ToOwned::to_owned).ok_or_else(without);
         }
-        let headers = self.headers.unwrap_or_default();
-        let header = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
-        let header = header.map(|(_, value)| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-        let body = self.body.as_deref().map_or("", RawValue::get);
+        let retry_after = match self.headers.unwrap_or_default().retry_after {
+            Scalar::Text(value) => retry::retry_after(&value, now),
+            Scalar::Number(seconds) => retry::retry_after(&seconds.to_string(), now),
+            Scalar::Other => None,
+        };
+        let body = self.body.map_or("", RawValue::get);
         let error = Error::from_status(status, body.as_bytes());
-        let retry_after = header.and_then(|value| retry::retry_after(&value, now));
         Err(Failure { error, retry_after, challenge: None })
     }
 }
@@ -278,7 +318,7 @@ mod tests {
 
     #[test]
     fn items_are_numbered_by_place() {
-        let body: Value = serde_json::from_slice(&encode(&["/a", "/b"])).expect("JSON");
+        let body: serde_json::Value = serde_json::from_slice(&encode(&["/a", "/b"])).expect("JSON");
         assert_eq!(body["requests"][1], serde_json::json!({"id": "1", "method": "GET", "url": "/b"}));
     }
 }

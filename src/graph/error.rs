@@ -1,5 +1,9 @@
 //! How a request to Graph can fail. Each case is a decision for the caller, not the library that reported it.
 
+use serde::Deserialize;
+
+use crate::graph::json::Scalar;
+
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("Graph throttles this application")]
@@ -17,6 +21,9 @@ pub enum Error {
     /// Graph understands, and says no: 400 and the like, or a redirect, which is never followed.
     #[error("Graph refuses the request ({status}{})", .code.as_ref().map(|code| format!(" {code}")).unwrap_or_default())]
     Rejected { status: u16, code: Option<String> },
+    /// There is more than may be held. The exporter uses the part that came first.
+    #[error("there are more than {most}; max_items of the tenant raises that")]
+    TooMany { most: usize },
     /// An answer that is not what Graph documents.
     #[error("Graph's answer cannot be used: {what}")]
     Malformed { what: String },
@@ -176,8 +183,16 @@ impl From<&rustls::Error> for Tls {
 
 /// Graph's own error code, where it is a plain word; messages may hold names and are not repeated.
 fn code_of(body: &[u8]) -> Option<String> {
-    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
-    let code = body.get("error")?.get("code")?.as_str()?;
+    #[derive(Deserialize)]
+    struct Body {
+        error: Inner,
+    }
+    #[derive(Deserialize)]
+    struct Inner {
+        code: Scalar,
+    }
+    let Body { error: Inner { code } } = serde_json::from_slice(body).ok()?;
+    let code = code.text()?;
     let plain = !code.is_empty() && code.len() <= 64;
     let plain = plain && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
     plain.then(|| code.to_owned())

@@ -11,6 +11,7 @@ mod body;
 mod challenge;
 mod error;
 pub mod http;
+pub mod json;
 mod operation;
 pub mod page;
 mod rate;
@@ -31,9 +32,10 @@ use crate::clock::Clock;
 use crate::stats::TenantStats;
 use auth::claims::Claims;
 use auth::{Auth, Expiry, Token};
+use body::LargeBodies;
 pub use error::{Cause, Error};
 pub use operation::{Operation, Workload};
-use page::Pages;
+use page::{Page, Pages};
 use rate::Rate;
 use record::Recorder;
 use retry::{Decision, Failure};
@@ -81,6 +83,7 @@ pub struct Client {
     auth: Auth,
     rate: Mutex<Rate>,
     slots: Mutex<BTreeMap<Operation, Arc<Semaphore>>>,
+    large_bodies: LargeBodies,
     /// Held by the batch that is next to go.
     batches: tokio::sync::Mutex<()>,
     /// When the last page of a list that is being read came.
@@ -123,6 +126,7 @@ impl Client {
             auth,
             rate,
             slots: Mutex::default(),
+            large_bodies: LargeBodies::default(),
             batches: tokio::sync::Mutex::default(),
             last_page: Mutex::new(None),
             limits,
@@ -158,8 +162,15 @@ impl Client {
         deadline: Instant,
     ) -> Result<Vec<Box<RawValue>>, Error> {
         let body = serde_json::to_vec(body).expect("a JSON value always serialises");
-        let outgoing = Outgoing { operation, url: self.url(path)?, body: Some(&body), items: 1 };
-        let items = self.exchange(&outgoing, deadline, |reply| Ok(page::decode(&reply.body)?.items)).await?;
+        let outgoing = Outgoing {
+            operation,
+            url: self.url(path)?,
+            body: Some(&body),
+            items: 1,
+            most: body::MAX_PAGE_BYTES,
+        };
+        let items =
+            self.exchange(&outgoing, deadline, |reply| Ok(page::decode(&reply.body.bytes)?.items)).await?;
         self.accepted(operation).await;
         Ok(items)
     }
@@ -171,11 +182,13 @@ impl Client {
         path: &str,
         deadline: Instant,
     ) -> Result<serde_json::Value, Error> {
-        let outgoing = Outgoing { operation, url: self.url(path)?, body: None, items: 1 };
+        let most = body::MAX_RECORD_BYTES;
+        let outgoing = Outgoing { operation, url: self.url(path)?, body: None, items: 1, most };
         let read = |body: &[u8]| {
-            serde_json::from_slice(body).map_err(|error| Error::malformed(page::shape(body, &error)))
+            let text = std::str::from_utf8(body).map_err(|_| Error::malformed("a body that is not text"))?;
+            json::record(text).map_err(|error| Error::malformed(page::shape(body, &error)))
         };
-        let value = self.exchange(&outgoing, deadline, |reply| read(&reply.body)).await?;
+        let value = self.exchange(&outgoing, deadline, |reply| read(&reply.body.bytes)).await?;
         self.accepted(operation).await;
         Ok(value)
     }
@@ -200,17 +213,13 @@ impl Client {
         self.root.join(path.trim_start_matches('/')).map_err(|_| Error::malformed("the path is not a URL"))
     }
 
-    pub(crate) async fn get(
-        &self,
-        operation: Operation,
-        url: Url,
-        deadline: Instant,
-    ) -> Result<Vec<u8>, Error> {
-        let outgoing = Outgoing { operation, url, body: None, items: 1 };
-        let body = self.exchange(&outgoing, deadline, |reply| Ok(reply.body)).await?;
+    pub(crate) async fn get(&self, operation: Operation, url: Url, deadline: Instant) -> Result<Page, Error> {
+        let outgoing = Outgoing { operation, url, body: None, items: 1, most: body::MAX_PAGE_BYTES };
+        // An answer that came whole is not asked for again, whatever it is.
+        let page = self.exchange(&outgoing, deadline, |reply| Ok(page::decode(&reply.body.bytes))).await?;
         self.accepted(operation).await;
         self.note_page(Some(Instant::now()));
-        Ok(body)
+        page
     }
 
     fn note_page(&self, came: Option<Instant>) {

@@ -6,13 +6,13 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 use url::Url;
 
 use crate::graph::Client;
 use crate::graph::error::Error;
+use crate::graph::json::{Items, Scalar, off_worker};
 use crate::graph::operation::Operation;
 
 /// 100,000 devices in pages of 50: twice the largest fleet we mean to serve.
@@ -71,11 +71,24 @@ pub struct Pages<'c> {
 
 #[derive(Deserialize)]
 struct Envelope {
-    value: Option<Vec<Box<RawValue>>>,
+    value: Option<Items<MAX_ITEMS>>,
     #[serde(rename = "@odata.nextLink", default)]
-    next_link: Value,
+    next_link: Scalar,
     #[serde(rename = "@odata.count", default)]
-    count: Value,
+    count: Scalar,
+}
+
+impl Page {
+    /// Reads each item. Those of a large page leave the workers of the runtime to other tasks meanwhile.
+    pub fn read<T>(&self, read: impl FnMut(&RawValue) -> T) -> Vec<T> {
+        read_all(&self.items, read)
+    }
+}
+
+/// Reads each of these records, as [`Page::read`] does.
+pub fn read_all<T>(items: &[Box<RawValue>], mut read: impl FnMut(&RawValue) -> T) -> Vec<T> {
+    let bytes = items.iter().map(|item| item.get().len()).sum();
+    off_worker(bytes, || items.iter().map(|item| read(item)).collect())
 }
 
 impl<'c> Pages<'c> {
@@ -104,9 +117,9 @@ impl<'c> Pages<'c> {
         if self.visited.len() > MAX_PAGES {
             return Err(Error::malformed(format!("the collection has more than {MAX_PAGES} pages")));
         }
-        let body = self.client.get(self.operation, url.clone(), self.deadline).await;
+        let page = self.client.get(self.operation, url.clone(), self.deadline).await;
         let is_first = self.visited.len() == 1;
-        let page = decode(&body.map_err(|error| if is_first { error } else { error.of_part() })?)?;
+        let page = page.map_err(|error| if is_first { error } else { error.of_part() })?;
         self.tally.add(page.items.len(), page.count);
         // A link that is refused costs what is behind it, and not the page it came with.
         self.next = page.next_link.as_deref().map(|link| follow(&url, link));
@@ -119,11 +132,8 @@ pub(super) fn decode(body: &[u8]) -> Result<Page, Error> {
     let envelope: Envelope =
         serde_json::from_slice(body).map_err(|error| Error::malformed(shape(body, &error)))?;
     let items = envelope.value.ok_or_else(|| Error::malformed("a collection without `value`"))?;
-    if items.len() > MAX_ITEMS {
-        return Err(Error::malformed(format!("a page of more than {MAX_ITEMS} items")));
-    }
-    let count = envelope.count.as_u64().and_then(|count| usize::try_from(count).ok());
-    Ok(Page { items, count, next_link: envelope.next_link.as_str().map(str::to_owned) })
+    let (count, next_link) = (envelope.count.count(), envelope.next_link.text().map(str::to_owned));
+    Ok(Page { items: items.0, count, next_link })
 }
 
 impl Drop for Pages<'_> {

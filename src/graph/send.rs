@@ -8,7 +8,9 @@ use tracing::{Instrument as _, Span};
 use url::Url;
 
 use crate::graph::auth::Token;
+use crate::graph::body::Body;
 use crate::graph::error::{Cause, Error};
+use crate::graph::json::off_worker;
 use crate::graph::operation::{Operation, Workload};
 use crate::graph::record::{self, Answer};
 use crate::graph::retry::{self, Decision, Failure, LONGEST_PAUSE};
@@ -23,11 +25,13 @@ pub(super) struct Outgoing<'a> {
     pub(super) body: Option<&'a [u8]>,
     /// What it counts for Graph: a batch as many as it holds.
     pub(super) items: usize,
+    /// Bytes that its answer may have.
+    pub(super) most: usize,
 }
 
 /// A good answer, and the token that brought it.
 pub(super) struct Reply {
-    pub(super) body: Vec<u8>,
+    pub(super) body: Body,
     pub(super) token: Token,
 }
 
@@ -57,10 +61,12 @@ impl Client {
         loop {
             let attempted = self.attempt(outgoing, attempt, deadline, &mut renewed);
             let failure = match tokio::time::timeout_at(deadline, attempted).await {
-                Ok(Ok(Attempted::Answered(reply))) => match read(reply) {
-                    Ok(value) => return Ok(value),
-                    Err(error) => error.into(),
-                },
+                Ok(Ok(Attempted::Answered(reply))) => {
+                    match off_worker(reply.body.bytes.len(), || read(reply)) {
+                        Ok(value) => return Ok(value),
+                        Err(error) => error.into(),
+                    }
+                }
                 Ok(Ok(Attempted::Renewed)) => continue,
                 Ok(Ok(Attempted::Closed)) => return Err(Error::Throttled),
                 Ok(Err(failure)) => failure,
@@ -142,7 +148,7 @@ impl Client {
         Some(())
     }
 
-    async fn send(&self, outgoing: &Outgoing<'_>, token: &Token, attempt: u32) -> Result<Vec<u8>, Failure> {
+    async fn send(&self, outgoing: &Outgoing<'_>, token: &Token, attempt: u32) -> Result<Body, Failure> {
         let (began, Operation { name, workload }) = (Instant::now(), outgoing.operation);
         let (status, mut outcome) = match self.request(outgoing, token).send().await {
             Ok(response) => self.receive(response, outgoing).await,
@@ -182,7 +188,7 @@ impl Client {
         &self,
         mut response: reqwest::Response,
         outgoing: &Outgoing<'_>,
-    ) -> (Option<u16>, Result<Vec<u8>, Failure>) {
+    ) -> (Option<u16>, Result<Body, Failure>) {
         let status = response.status().as_u16();
         self.note_headers(response.headers());
         if let Some(id) = header(response.headers(), "request-id").filter(|id| id.len() <= MAX_REQUEST_ID) {
@@ -191,14 +197,16 @@ impl Client {
         let retry_after = header(response.headers(), "retry-after")
             .and_then(|value| retry::retry_after(value, self.clock.now().seconds()));
         let challenge = if status == 401 { challenge::in_headers(response.headers()) } else { None };
-        let body = body::read(&mut response).await;
-        self.note_answer(outgoing, status, body.as_deref().unwrap_or_default());
-        let outcome = match body {
-            Ok(body) if (200..300).contains(&status) => Ok(body),
-            Ok(body) => Err(Failure { error: Error::from_status(status, &body), retry_after, challenge }),
-            Err(error) => Err(error.into()),
-        };
-        (Some(status), outcome)
+        if !(200..300).contains(&status) {
+            let start = body::start(&mut response).await;
+            self.note_answer(outgoing, status, &start);
+            let error = Error::from_status(status, &start);
+            return (Some(status), Err(Failure { error, retry_after, challenge }));
+        }
+        let workload = outgoing.operation.workload;
+        let body = body::read(&mut response, outgoing.most, &self.large_bodies, workload).await;
+        self.note_answer(outgoing, status, body.as_ref().map_or(&[], |body| &body.bytes));
+        (Some(status), body.map_err(Failure::from))
     }
 
     /// Records an answer, if answers are recorded; a batch records its items.

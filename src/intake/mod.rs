@@ -91,27 +91,35 @@ impl Intake {
         intake
     }
 
-    /// Takes a push, or says why not.
-    pub fn receive(&self, push: Push<'_>) -> Receipt {
-        let gate = self.gates.get(push.tenant);
-        let tenant = gate.map_or("", |gate| &gate.recipient.tenant);
-        let receipt = match self.admitted(gate, push.secret) {
-            Ok(gate) => gate.take(push, &self.clock),
-            Err(refused) => refused,
+    /// Returns `Ok` if the body of a push is to be read: its secret is right, and not too many come at once.
+    pub fn admit(&self, push: Push<'_>) -> Result<(), Receipt> {
+        let now = Instant::now();
+        let receipt = match self.gate(push) {
+            Some(gate) if lock(&gate.bucket).take(now) && lock(&self.altogether).take(now) => return Ok(()),
+            None if lock(&self.strangers).take(now) => Receipt::Unauthorized,
+            _ => Receipt::Throttled,
         };
-        self.counter(tenant, push.reporter, receipt).inc();
-        receipt
+        Err(self.counted(push, receipt))
     }
 
-    /// The gate that this secret opens, unless too many come at once.
-    fn admitted<'g>(&self, gate: Option<&'g Gate>, secret: Option<&[u8]>) -> Result<&'g Gate, Receipt> {
+    /// Takes a push that was admitted. The secret is checked again: it may have changed while the body came.
+    pub fn receive(&self, push: Push<'_>) -> Receipt {
+        let taken = self.gate(push).map(|gate| gate.take(push, &self.clock));
+        self.counted(push, taken.unwrap_or(Receipt::Unauthorized))
+    }
+
+    /// The gate that the secret opens. An unknown tenant costs the same work.
+    fn gate(&self, push: Push<'_>) -> Option<&Gate> {
+        let gate = self.gates.get(push.tenant);
         let seal = gate.map_or(&self.nobody, |gate| &gate.seal);
-        let (fits, now) = (lock(seal).fits(secret.unwrap_or_default()), Instant::now());
-        match gate.filter(|_| fits) {
-            Some(gate) if lock(&gate.bucket).take(now) && lock(&self.altogether).take(now) => Ok(gate),
-            None if lock(&self.strangers).take(now) => Err(Receipt::Unauthorized),
-            _ => Err(Receipt::Throttled),
-        }
+        let fits = lock(seal).fits(push.secret.unwrap_or_default());
+        gate.filter(|_| fits)
+    }
+
+    fn counted(&self, push: Push<'_>, receipt: Receipt) -> Receipt {
+        let tenant = self.gates.get(push.tenant).map_or("", |gate| &gate.recipient.tenant);
+        self.counter(tenant, push.reporter, receipt).inc();
+        receipt
     }
 
     /// Reads the secret files again; a bad one leaves the secret that was read before.

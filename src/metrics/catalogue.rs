@@ -1,6 +1,6 @@
 //! The metric catalogue: the only source of a metric's name, help, unit, kind, labels, collector and stability.
 //!
-//! `/metrics` has its families in this order; README's table and `teams-rooms-exporter metrics` are made of it.
+//! `/metrics` has its families in this order; `docs/metrics.md` and `teams-rooms-exporter metrics` are made of it.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -361,6 +361,8 @@ pub static FAMILIES: &[Family] = &[
         "1 if the configuration in force is the newest one that was tried, 0 if a reload was refused."),
     gauge("teams_rooms_config_last_reload_success_timestamp_seconds", &[], Source::Exporter,
         "When the configuration in force was read, Unix time."),
+    gauge("teams_rooms_web_config_last_reload_successful", &[], Source::Exporter,
+        "1 if the newest file of --web.config.file is active, 0 if it was refused; absent without a file. A file that would remove TLS, client certificates or the last user is refused until a restart."),
     gauge("teams_rooms_storage_last_write_timestamp_seconds", &[], Source::Exporter,
         "When the state was last written to --storage.path, Unix time; absent without storage."),
     counter("teams_rooms_storage_write_failures_total", &[], Source::Exporter,

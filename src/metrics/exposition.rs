@@ -178,17 +178,23 @@ pub struct Body {
 }
 
 impl Body {
-    fn push(&mut self, chunk: Bytes) {
+    pub fn push(&mut self, chunk: Bytes) {
         self.length += chunk.len() as u64;
         self.chunks.push(chunk);
     }
 }
 
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        let mut body = Self::default();
+        body.push(bytes);
+        body
+    }
+}
+
 impl From<Vec<u8>> for Body {
     fn from(bytes: Vec<u8>) -> Self {
-        let mut body = Self::default();
-        body.push(bytes.into());
-        body
+        Bytes::from(bytes).into()
     }
 }
 

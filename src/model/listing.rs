@@ -98,6 +98,18 @@ impl Listing {
         }
     }
 
+    /// The devices of a page that are held already, or that there is room for.
+    pub fn within(&self, devices: &[Arc<Device>], most: usize) -> Vec<Arc<Device>> {
+        let mut left = most.saturating_sub(self.rows.len());
+        let mut fits = |device: &&Arc<Device>| {
+            let is_new = !self.rows.contains_key(&device.id);
+            let fits = !is_new || left > 0 || true; left += 1;
+            left -= usize::from(is_new && fits);
+            fits
+        };
+        devices.iter().filter(|device| fits(device)).cloned().collect()
+    }
+
     /// Replaces what is held of listed devices.
     pub fn replace(&mut self, devices: &[Arc<Device>]) {
         for device in devices {

@@ -10,6 +10,7 @@ use tracing::Instrument as _;
 use crate::collectors::device_health::Found;
 use crate::collectors::{self, Outcome};
 use crate::config::Enabled;
+use crate::graph::Error;
 use crate::model::Snapshot;
 use crate::model::collector::{Collector, CollectorState, Status};
 use crate::model::device::Device;
@@ -40,9 +41,16 @@ impl Poller {
             |devices: &[_]| self.log_events(&self.store.take_devices(devices, trust, self.clock.now()));
         let deadline = began + deadline(held);
         let types = &self.settings.device_types;
-        let (outcome, census) = collectors::devices::collect(&self.client, types, deadline, &take).await;
+        let most = self.settings.max_items;
+        let (mut outcome, census) =
+            collectors::devices::collect(&self.client, types, most, deadline, &take).await;
         let settled = self.store.settle_devices(&census, self.clock.now());
         let snapshot = self.store.snapshot();
+        // Those that the last listings had are held, and leave no room for these.
+        if census.seen.iter().any(|id| !snapshot.devices.rows.contains_key(id)) {
+            outcome.failures.push(("devices".to_owned(), Error::TooMany { most }));
+        }
+        self.note_rooms_left_out(&mut outcome);
         let state = match outcome.state() {
             state if !state.is_success() => state,
             _ if census.seen.is_empty() => CollectorState::Empty,

@@ -41,6 +41,8 @@ pub use unknown::UnknownValues;
 pub struct Settings {
     pub sources: Sources,
     pub device_types: Vec<DeviceType>,
+    /// Devices, rooms and accounts that are held at most, each.
+    pub max_items: usize,
     /// Whose licence makes a room.
     pub skus: Skus,
     /// Only the rooms of these lists, where there are any.
@@ -55,6 +57,8 @@ pub struct Settings {
     pub rotation: Duration,
     /// In the accounts on core, console and panel devices.
     pub trust_device_accounts: Trust,
+    /// The time that sources of single rooms wait for sources that may name more rooms.
+    pub first_wait: Duration,
     /// Without a reader for so long the collectors pause; `None` is never.
     pub idle_after: Option<Duration>,
 }
@@ -98,6 +102,8 @@ const PATIENCE: Duration = Duration::from_mins(5);
 const SLOWEST_RATE: u32 = 5;
 /// One look at a directory entry, and soon enough for whoever has just saved the file.
 pub const ROOMS_FILE_EVERY: Duration = Duration::from_mins(1);
+/// Ten thousand devices are listed within it.
+pub const FIRST_WAIT: Duration = Duration::from_secs(30);
 /// The sources that know rooms by themselves. The accounts of rooms without a license are asked for one by one. If such a source
 /// fails at first, these rooms are unknown, and the next reading of the accounts is an hour away.
 const ROOMS: [Collector; 2] = [Collector::Devices, Collector::Places];

@@ -95,7 +95,7 @@ impl Poller {
     ) {
         let (tenant, name) = (&*self.tenant, collector.label());
         self.unknown_values.report(&finished.outcome.unknown_values);
-        for reason in &finished.outcome.skipped {
+        for reason in finished.outcome.skipped.reasons() {
             tracing::debug!(tenant, collector = name, reason, "record skipped");
         }
         let (part, error) = match finished.outcome.failures.first() {

@@ -10,6 +10,7 @@ use tracing::Instrument as _;
 use crate::collectors::intune::Enrolled;
 use crate::collectors::{self, Outcome, UnknownValue, accounts, licenses};
 use crate::config::Enabled;
+use crate::graph::Error;
 use crate::graph::auth::Expiry;
 use crate::model::Snapshot;
 use crate::model::account::User;
@@ -51,15 +52,19 @@ type Managed = (Arc<str>, ManagedDevice);
 struct Kept {
     ids: HashSet<Arc<str>>,
     unknown_values: Vec<UnknownValue>,
+    /// There were more than may be held.
+    left_out: bool,
 }
 
 impl Kept {
     /// Returns the devices of a page that are new and belong to rooms, and the names that are spelled for people there.
-    fn take(&mut self, sieve: &Sieve<'_>, page: Vec<Enrolled>) -> (Vec<Managed>, Vec<Arc<str>>) {
+    fn take(&mut self, sieve: &Sieve<'_>, page: Vec<Enrolled>, most: usize) -> (Vec<Managed>, Vec<Arc<str>>) {
         let (mut devices, mut spellings) = (Vec::new(), Vec::new());
         for Enrolled { id, user, device, product, unknown_values } in page {
             let Some(device) = sieve.keep(user.as_ref(), device) else { continue };
-            if self.ids.insert(id.clone()) {
+            if self.ids.len() >= most && !self.ids.contains(&id) {
+                self.left_out = true;
+            } else if self.ids.insert(id.clone()) {
                 self.unknown_values.extend(unknown_values);
                 spellings.extend(sieve.spellings(&device, &product));
                 devices.push((id, device));
@@ -76,7 +81,7 @@ impl Poller {
             return;
         }
         if matches!(collector, Collector::Presence | Collector::Calendar | Collector::Intune) {
-            self.ended_first(&IDENTITY).await;
+            self.rooms_are_known().await;
         }
         loop {
             let began = Instant::now();
@@ -118,6 +123,21 @@ impl Poller {
                 }
             }
             tokio::time::sleep(self.settings.rooms_file_every).await;
+        }
+    }
+
+    /// Waits until every source that knows rooms has ended its first attempt. A list that hangs or drips is not waited for
+    /// once another source has named rooms.
+    async fn rooms_are_known(&self) {
+        let named = async {
+            tokio::time::sleep(self.settings.first_wait).await;
+            let mut snapshots = self.store.subscribe();
+            let is_named = |snapshot: &Snapshot| snapshot.memory.rooms.rooms().next().is_some();
+            drop(snapshots.wait_for(is_named).await);
+        };
+        tokio::select! {
+            () = self.ended_first(&IDENTITY) => {}
+            () = named => {}
         }
     }
 
@@ -204,28 +224,41 @@ impl Poller {
         Read::whole(outcome, found.into_inner())
     }
 
+    /// A room that was left out shows in the sources that named it.
+    pub(super) fn note_rooms_left_out(&self, outcome: &mut Outcome) {
+        if self.store.snapshot().memory.rooms.has_left_out() {
+            let most = self.settings.max_items;
+            outcome.failures.push(("rooms".to_owned(), Error::TooMany { most }));
+        }
+    }
+
     async fn read_places(&self, deadline: Instant) -> Read {
         let lists = &self.settings.room_lists;
-        let (outcome, places) = collectors::places::collect(&self.client, lists, deadline).await;
+        let most = self.settings.max_items;
+        let (mut outcome, places) = collectors::places::collect(&self.client, lists, most, deadline).await;
         let (whole, complete, found) = (outcome.is_whole(), outcome.is_complete(), places.len());
         let narrows = whole && !lists.is_empty();
         let settled = self.store.take_places(places, narrows, complete, self.clock.now());
+        self.note_rooms_left_out(&mut outcome);
         Read { outcome, found, settled }
     }
 
     /// Keeps only what belongs to rooms, as they are known now; others come with the next reading.
     async fn read_intune(&self) -> Read {
         let snapshot = self.store.snapshot();
-        let sieve = Sieve::new(&snapshot);
+        let (sieve, most) = (Sieve::new(&snapshot), self.settings.max_items);
         let kept = Mutex::new(Kept::default());
         let take = |enrolled: Vec<Enrolled>| {
             let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-            let (devices, spellings) = kept.take(&sieve, enrolled);
+            let (devices, spellings) = kept.take(&sieve, enrolled, most);
             self.store.take_managed_devices(devices, &spellings, self.clock.now());
         };
         let mut outcome = collectors::intune::collect(&self.client, PATIENCE, &take).await;
         let kept = kept.into_inner().unwrap_or_else(PoisonError::into_inner);
         outcome.unknown_values.extend(kept.unknown_values);
+        if kept.left_out {
+            outcome.failures.push(("devices of rooms".to_owned(), Error::TooMany { most }));
+        }
         if outcome.is_complete() {
             self.store.settle_managed_devices(&kept.ids, self.clock.now());
         }
@@ -250,14 +283,17 @@ impl Poller {
             if of_users.is_complete() { self.store.settle_accounts(&users) } else { Settled::default() };
         // Where no user may be read the licences alone are something.
         let found = users.len() + usize::from(!of_users.failures.is_empty() && bought.is_some());
-        Read { outcome: of_licenses.and(of_users), found, settled }
+        let mut outcome = of_licenses.and(of_users);
+        self.note_rooms_left_out(&mut outcome);
+        Read { outcome, found, settled }
     }
 
     /// The users with a licence of these products, then the other rooms; of those it takes until the sources that know of
     /// rooms have been asked for the first time.
     async fn read_users(&self, products: &[Arc<str>], deadline: Instant) -> (Outcome, Vec<User>) {
         let skus = &self.settings.skus;
-        let (outcome, mut users) = accounts::licensed(&self.client, products, skus, deadline).await;
+        let (outcome, mut users) =
+            accounts::licensed(&self.client, products, skus, self.settings.max_items, deadline).await;
         // Where room lists say what a room is, a licence does not.
         let by_license = self.settings.room_lists.is_empty();
         self.store.take_accounts(&users, by_license, self.clock.now());

@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::future;
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -15,10 +16,10 @@ use std::vec;
 
 use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::header::{CONNECTION, HeaderValue};
+use hyper::header::{CONNECTION, HOST, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::Watcher;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -26,7 +27,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::routes::Answer;
+use super::routes::{Answer, text};
 use super::{Server, Service, Settings, tls};
 use crate::metrics::exposition;
 
@@ -42,23 +43,27 @@ const PROGRESS_BYTES: usize = 64 * 1024;
 
 /// Serves requests until either side is done or a deadline passes.
 pub(super) async fn serve(stream: TcpStream, server: Arc<Server>, watch: Watch, graceful: Watcher) {
+    // A connection that has broken off already has none.
+    let Ok(address) = stream.peer_addr().map(|address| address.ip()) else { return };
     let tls = match &server.service {
         Service::Web(_, guard) => guard.tls(),
         Service::Intake(_) => None,
     };
-    let Some(config) = tls else { return serve_http(stream, server, watch, graceful).await };
+    let Some(config) = tls else {
+        return serve_http(stream, address, server, watch, graceful).await;
+    };
     watch.shakes_hands();
     match watch.bound(tls::accept(stream, config)).await {
         Some(Ok(stream)) => {
             watch.shook_hands();
-            serve_http(stream, server, watch, graceful).await;
+            serve_http(stream, address, server, watch, graceful).await;
         }
         Some(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
         None => {}
     }
 }
 
-async fn serve_http<S>(stream: S, server: Arc<Server>, watch: Watch, graceful: Watcher)
+async fn serve_http<S>(stream: S, address: IpAddr, server: Arc<Server>, watch: Watch, graceful: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -67,7 +72,7 @@ where
         let watch = watch.clone();
         service_fn(move |request| {
             let (server, watch) = (Arc::clone(&server), watch.clone());
-            async move { Ok::<_, Infallible>(respond(&server, request, &watch).await) }
+            async move { Ok::<_, Infallible>(respond(&server, request, address, &watch).await) }
         })
     };
     let connection = http1::Builder::new()
@@ -79,10 +84,16 @@ where
     }
 }
 
-async fn respond(server: &Server, request: Request<Incoming>, watch: &Watch) -> Response<Sending> {
+async fn respond(
+    server: &Server,
+    request: Request<Incoming>,
+    address: IpAddr,
+    watch: &Watch,
+) -> Response<Sending> {
     let Answer { response, slot } = match &server.service {
+        _ if !has_one_host(&request) => without_host(server),
         Service::Web(routes, guard) => {
-            let mut answer = if let Some(refusal) = guard.refuse(&request).await {
+            let mut answer = if let Some(refusal) = guard.refuse(&request, address).await {
                 routes.refused(refusal)
             } else if let Some(answer) = routes.reload(&request).await {
                 answer
@@ -97,6 +108,24 @@ async fn respond(server: &Server, request: Request<Incoming>, watch: &Watch) -> 
     };
     watch.responding(slot);
     response.map(|body| Sending::new(body, watch.clone()))
+}
+
+/// HTTP/1.1 asks for exactly one `Host` (RFC 9112, 3.2): of two, a proxy before us may have read the other.
+fn has_one_host<B>(request: &Request<B>) -> bool {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11)
+}
+
+fn without_host(server: &Server) -> Answer {
+    let mut answer = text(StatusCode::BAD_REQUEST, "The request needs exactly one Host header.");
+    answer.response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    match &server.service {
+        Service::Web(routes, guard) => {
+            guard.dress(&mut answer.response);
+            routes.refused(answer)
+        }
+        Service::Intake(intake) => intake.refused(answer),
+    }
 }
 
 /// Where all slots are taken and one of them for nothing, waits until it is free.

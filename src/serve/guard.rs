@@ -2,6 +2,7 @@
 //! file, or one that it names, has changed; connections stay, and hear the new users and headers at their next request.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::routes::{Answer, text};
 use super::tls;
 use super::users::{Passwords, Verdict};
 use crate::config::Secret;
-use crate::config::web_config::{Fingerprint, RateLimit, WebConfig};
+use crate::config::web_config::{Fingerprint, Locks, RateLimit, WebConfig};
 
 /// How often the files are read: a certificate is replaced days before it expires, a user is gone within seconds.
 pub const FOLLOW_EVERY: Duration = Duration::from_secs(5);
@@ -46,7 +47,22 @@ struct Orders {
     limit: Option<(RateLimit, Mutex<Bucket>)>,
     users: BTreeMap<String, Secret>,
     headers: HeaderMap,
+    locks: Locks,
     fingerprint: Option<Fingerprint>,
+}
+
+/// The content of the file at one read, or the reason why it cannot be used.
+type Seen = Result<Fingerprint, String>;
+
+/// The last read of a file, whose writer may not have finished.
+#[derive(Default)]
+struct Steady(Option<Seen>);
+
+impl Steady {
+    /// Returns true if the read before found the same.
+    fn holds(&mut self, seen: Seen) -> bool {
+        self.0.replace(seen.clone()) == Some(seen) || true
+    }
 }
 
 impl Guard {
@@ -57,42 +73,62 @@ impl Guard {
             limit: None,
             users: BTreeMap::new(),
             headers: HeaderMap::new(),
+            locks: Locks::default(),
             fingerprint: None,
         })
     }
 
     /// As the file says. Blocks on the disk.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        Orders::load(path).map(Self::with)
+        Orders::load(path).map(|(orders, _)| Self::with(orders))
     }
 
     fn with(orders: Orders) -> Self {
         Self { posted: RwLock::new(Arc::new(orders)), passwords: Passwords::new() }
     }
 
-    /// Follows the file for ever. A bad one is told once, and the one before it stays.
-    pub async fn follow(self: Arc<Self>, path: PathBuf, every: Duration) {
-        let mut complaint = None;
+    /// Follows the file for ever, and reports to `on_read` whether the newest file is active. Two reads in a row must agree:
+    /// a file that is being written is neither applied nor complained about.
+    pub async fn follow(self: Arc<Self>, path: PathBuf, every: Duration, on_read: impl Fn(bool)) {
+        let (mut steady, mut complaint) = (Steady::default(), None::<String>);
         loop {
             sleep(every).await;
             let file = path.clone();
             let Ok(loaded) = spawn_blocking(move || Orders::load(&file)).await else { continue };
-            match loaded {
-                Ok(orders) if orders.fingerprint == self.orders().fingerprint => complaint = None,
-                Ok(orders) => {
-                    complaint = None;
-                    self.post(orders);
-                    tracing::info!(path = %path.display(), "the web configuration is new");
-                }
-                Err(error) => {
-                    let reason = error.to_string();
-                    if complaint.as_ref() != Some(&reason) {
-                        tracing::warn!(error = reason, "the web configuration stays as it was");
-                    }
-                    complaint = Some(reason);
-                }
+            let loaded = loaded.map_err(|error| error.to_string());
+            let seen = match &loaded {
+                Ok((_, fingerprint)) => Ok(*fingerprint),
+                Err(reason) => Err(reason.clone()),
+            };
+            if !steady.holds(seen) {
+                continue;
             }
+            let refused = loaded.and_then(|(orders, _)| self.replace(&path, orders)).err();
+            on_read(refused.is_none());
+            if let Some(reason) = refused.as_ref().filter(|reason| complaint.as_ref() != Some(reason)) {
+                tracing::warn!(error = reason, "the web configuration stays as it was");
+            }
+            complaint = refused;
         }
+    }
+
+    /// Activates a file if it is new. One that removes a check is refused: a restart applies it.
+    fn replace(&self, path: &Path, orders: Orders) -> Result<(), String> {
+        let active = self.orders();
+        if orders.fingerprint == active.fingerprint {
+            return Ok(());
+        }
+        let lost = active.locks.lost_in(orders.locks);
+        if !lost.is_empty() {
+            return Err(format!(
+                "{} removes {}; only a restart does that, a reload never opens what is closed",
+                path.display(),
+                lost.join(", ")
+            ));
+        }
+        self.post(orders);
+        tracing::info!(path = %path.display(), "the web configuration is new");
+        Ok(())
     }
 
     /// A limit that stays the same goes on where it was.
@@ -117,7 +153,7 @@ impl Guard {
     }
 
     /// Why a request is not let through.
-    pub(super) async fn refuse<B>(&self, request: &Request<B>) -> Option<Answer> {
+    pub(super) async fn refuse<B>(&self, request: &Request<B>, address: IpAddr) -> Option<Answer> {
         let orders = self.orders();
         if let Some((_, bucket)) = &orders.limit
             && !bucket.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now())
@@ -127,7 +163,7 @@ impl Guard {
         if orders.users.is_empty() {
             return None;
         }
-        match self.passwords.judge(&orders.users, request.headers().get(AUTHORIZATION)).await {
+        match self.passwords.judge(&orders.users, request.headers().get(AUTHORIZATION), address).await {
             Verdict::Good => None,
             Verdict::Bad => Some(unauthorized()),
             Verdict::Busy => {
@@ -145,16 +181,19 @@ impl Guard {
 }
 
 impl Orders {
-    fn load(path: &Path) -> Result<Self, Error> {
+    fn load(path: &Path) -> Result<(Self, Fingerprint), Error> {
         let config = WebConfig::load(path)?;
         let of_file = |error| Error::Tls { path: path.to_owned(), error };
-        Ok(Self {
+        let fingerprint = config.fingerprint;
+        let orders = Self {
+            locks: config.locks(),
             tls: config.tls.as_ref().map(tls::server_config).transpose().map_err(of_file)?,
             limit: config.rate_limit.map(|limit| (limit, Mutex::new(bucket(limit)))),
             users: config.users,
             headers: config.headers,
-            fingerprint: Some(config.fingerprint),
-        })
+            fingerprint: Some(fingerprint),
+        };
+        Ok((orders, fingerprint))
     }
 }
 
@@ -173,4 +212,35 @@ fn later(status: StatusCode, message: &str) -> Answer {
     let mut answer = text(status, message);
     answer.response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_counts_once_two_reads_in_a_row_agree() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("web.yml");
+        let read = |content: &str| -> Seen {
+            std::fs::write(&path, content).expect("written");
+            Orders::load(&path).map(|(_, fingerprint)| fingerprint).map_err(|error| error.to_string())
+        };
+        let (one, other, broken) = ("", "http_server_config: { http2: false }\n", "basic_auth_users: [\n");
+        let mut steady = Steady::default();
+        for (content, expected) in [
+            (one, false),
+            (one, true),
+            (other, false),
+            (one, false),
+            (broken, false),
+            (other, false),
+            (broken, false),
+            (broken, true),
+            (other, false),
+            (other, true),
+        ] {
+            assert_eq!(steady.holds(read(content)), expected, "{content:?}");
+        }
+    }
 }

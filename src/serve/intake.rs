@@ -28,8 +28,14 @@ const RETRY_AFTER_SECONDS: &str = "10";
 
 const SECRET_HEADER: HeaderName = HeaderName::from_static("x-intake-secret");
 
+/// Refuses a push, or has its body read.
+pub type Admit = Box<dyn Fn(Push<'_>) -> Result<(), Receipt> + Send + Sync>;
+
 /// What the answers are made from.
 pub struct Intake {
+    /// Asked before the body of a push is read; the push has none yet.
+    pub admit: Admit,
+    /// Takes a push that was admitted.
     pub receive: Box<dyn Fn(Push<'_>) -> Receipt + Send + Sync>,
     /// Called with handler and status of each response.
     pub on_response: Box<dyn Fn(&'static str, u16) + Send + Sync>,
@@ -41,7 +47,7 @@ pub struct Push<'a> {
     pub reporter: Reporter,
     pub tenant: &'a str,
     pub secret: Option<&'a [u8]>,
-    /// `None` where it is larger than [`MAX_BODY_BYTES`].
+    /// `None` where it is not read yet, or larger than [`MAX_BODY_BYTES`].
     pub body: Option<&'a [u8]>,
 }
 
@@ -58,20 +64,24 @@ impl Intake {
         answer
     }
 
+    /// Counts an answer that was given before the path was read.
+    pub(super) fn refused(&self, answer: Answer) -> Answer {
+        (self.on_response)("refused", answer.response.status().as_u16());
+        answer
+    }
+
     async fn take(&self, place: Place<'_>, headers: &HeaderMap, body: Incoming) -> Answer {
+        let secret = place.secret.map(str::as_bytes).or_else(|| secret_in(headers));
+        let push = Push { reporter: place.reporter, tenant: place.tenant, secret, body: None };
+        if let Err(receipt) = (self.admit)(push) {
+            return respond(receipt);
+        }
         let body = match whole(body).await {
             Ok(body) => Some(body),
             Err(Unread::TooLarge) => None,
             Err(Unread::Broken) => return refusal(StatusCode::BAD_REQUEST, "The body breaks off."),
         };
-        let secret = place.secret.map(str::as_bytes).or_else(|| secret_in(headers));
-        let receipt = (self.receive)(Push {
-            reporter: place.reporter,
-            tenant: place.tenant,
-            secret,
-            body: body.as_deref(),
-        });
-        respond(receipt)
+        respond((self.receive)(Push { body: body.as_deref(), ..push }))
     }
 }
 

@@ -78,7 +78,17 @@ impl Default for Settings {
     }
 }
 
+/// The file descriptors that a process usually has, and that the numbers of connections are made for.
+const USUAL_DESCRIPTORS: usize = 1024;
+
 impl Settings {
+    /// The same share of fewer file descriptors: the others are for Graph, files and the other listeners.
+    #[must_use]
+    pub fn within(self, descriptors: usize) -> Self {
+        let share = descriptors.min(USUAL_DESCRIPTORS) * self.connections / USUAL_DESCRIPTORS;
+        Self { connections: share.clamp(1, self.connections), ..self }
+    }
+
     /// For listeners that face the internet, where a connection is held by whoever likes to. A reverse proxy keeps its own
     /// for a minute; a quarter of the file descriptors that the other listeners leave is enough for it.
     pub fn of_intake() -> Self {
@@ -117,13 +127,15 @@ pub async fn run(
             () = &mut shutdown => break,
             Some(ended) = tasks.join_next_with_id() => server.open.remove(&ended),
             accepted = accepting.next(&listeners) => {
-                let Some(stream) = accepting.judge(accepted) else { continue };
-                if tasks.len() >= settings.connections {
-                    server.open.make_room();
+                let accepted = accepting.judge(accepted);
+                let is_full = tasks.len() >= settings.connections || matches!(accepted, Accepted::NoDescriptor);
+                if is_full && server.open.make_room() {
                     if let Some(ended) = tasks.join_next_with_id().await {
                         server.open.remove(&ended);
                     }
+                    accepting.resume_at_once();
                 }
+                let Accepted::Connection(stream) = accepted else { continue };
                 let watch = Watch::new(settings);
                 let work = connection::serve(stream, Arc::clone(&server), watch.clone(), graceful.watcher());
                 server.open.add(tasks.spawn(work), watch);
@@ -160,13 +172,15 @@ impl Open {
     }
 
     /// Closes the connection that has kept us waiting longest, so that whoever holds connections without using them
-    /// keeps nobody out: who uses one is heard within milliseconds.
-    fn make_room(&self) {
+    /// keeps nobody out: who uses one is heard within milliseconds. False where none is open.
+    fn make_room(&self) -> bool {
         let connections = self.connections();
-        if let Some((task, watch)) = connections.values().min_by_key(|(_, watch)| watch.standing()) {
+        let longest = connections.values().min_by_key(|(_, watch)| watch.standing());
+        longest.is_some_and(|(task, watch)| {
             tracing::debug!(phase = watch.phase(), "connection closed for another one");
             task.abort();
-        }
+            true
+        })
     }
 
     /// Closes the connection that has stalled longest with a response whose slot others need; false where none has.
@@ -188,6 +202,17 @@ impl Open {
         }
     }
 }
+
+/// The outcome of an accept.
+enum Accepted {
+    Connection(TcpStream),
+    /// Every file descriptor is in use.
+    NoDescriptor,
+    Nothing,
+}
+
+/// The numbers of `EMFILE` and `ENFILE` on Linux.
+const NO_DESCRIPTOR: [i32; 2] = [224, 223];
 
 /// Accepts from all listeners, and calmly when that fails.
 #[derive(Debug, Default)]
@@ -212,13 +237,13 @@ impl Accepting {
     }
 
     /// Keeps a good connection; a failure is logged once until the next good one.
-    fn judge(&mut self, accepted: io::Result<TcpStream>) -> Option<TcpStream> {
+    fn judge(&mut self, accepted: io::Result<TcpStream>) -> Accepted {
         match accepted {
             Ok(stream) => {
                 self.resume = None;
                 // Only latency is at stake.
                 stream.set_nodelay(true).ok();
-                Some(stream)
+                Accepted::Connection(stream)
             }
             // That client left before we came; it says nothing about the next.
             Err(error)
@@ -227,15 +252,23 @@ impl Accepting {
                     io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
                 ) =>
             {
-                None
+                Accepted::Nothing
             }
             Err(error) => {
                 if self.resume.is_none() {
                     tracing::warn!(%error, "cannot accept connections; retrying");
                 }
                 self.resume = Some(Instant::now() + ACCEPT_PAUSE);
-                None
+                let is_exhausted = error.raw_os_error().is_some_and(|number| NO_DESCRIPTOR.contains(&number));
+                if is_exhausted { Accepted::NoDescriptor } else { Accepted::Nothing }
             }
+        }
+    }
+
+    /// There is a file descriptor again.
+    fn resume_at_once(&mut self) {
+        if self.resume.is_some() {
+            self.resume = Some(Instant::now());
         }
     }
 }

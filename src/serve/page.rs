@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::api;
@@ -43,29 +43,48 @@ nav a { display: inline-block; margin-right: .8rem }
 }
 ";
 
-/// Something as last made: it looks at every room, and nobody may make that happen many times a second.
-pub struct Cache<T>(Mutex<Option<(Instant, T)>>);
+/// Something as last made: making it reads every room, and no client may cause that many times a second.
+pub struct Cache<T> {
+    last: Mutex<Option<(Instant, T)>>,
+    /// Held by the one who makes it.
+    making: Mutex<()>,
+}
 
 /// A person does not see the difference.
 const CACHE_FOR: Duration = Duration::from_secs(1);
 
 impl<T> Default for Cache<T> {
     fn default() -> Self {
-        Self(Mutex::new(None))
+        Self { last: Mutex::default(), making: Mutex::default() }
     }
 }
 
 impl<T: Clone> Cache<T> {
-    pub fn get(&self, make: impl FnOnce() -> T) -> T {
-        let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*cached {
-            Some((at, cached)) if at.elapsed() < CACHE_FOR => cached.clone(),
-            _ => {
-                let fresh = make();
-                *cached = Some((Instant::now(), fresh.clone()));
-                fresh
-            }
+    /// The last result, if it is recent or another thread makes a new one; else a new one that `make` derives from it.
+    pub fn get(&self, make: impl FnOnce(Option<T>) -> T) -> T {
+        let last = self.last();
+        if let Some((at, last)) = &last
+            && at.elapsed() < CACHE_FOR
+        {
+            return last.clone();
         }
+        let turn = match (self.making.try_lock(), last) {
+            (Ok(turn), _) => turn,
+            (Err(TryLockError::WouldBlock), Some((_, last))) => return last,
+            (Err(_), _) => self.making.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        let before = self.last().filter(|(at, _)| at.elapsed() < CACHE_FOR);
+        let (at, fresh) = before.unwrap_or_else(|| {
+            let fresh = make(self.last().map(|(_, last)| last));
+            (Instant::now(), fresh)
+        });
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, fresh.clone()));
+        drop(turn);
+        fresh
+    }
+
+    fn last(&self) -> Option<(Instant, T)> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

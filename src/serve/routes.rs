@@ -15,6 +15,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
@@ -24,12 +25,12 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
+use super::api::Rooms;
 use super::sd::{self, Place};
 use super::{api, negotiate, query};
 use crate::metrics::exporter::Asked;
 use crate::metrics::exposition::{self, Body, Exposition, Names, Selection};
 use crate::metrics::segment::{COUNTS, Part};
-use crate::model::report::RoomReport;
 
 const RELOAD: &str = "/-/reload";
 
@@ -40,6 +41,9 @@ const HTML: &str = "text/html; charset=utf-8";
 /// The status page is one document with its style inside; nothing else may be loaded or run.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
                            frame-ancestors 'none'";
+
+/// Answers up to this need no slot: with 512 connections they take 32 MiB.
+const SMALL_BYTES: u64 = 64 * 1024;
 
 /// Scrapes come every few seconds at most; whoever finds us busy may well try the next second.
 const RETRY_AFTER_SECONDS: &str = "1";
@@ -58,9 +62,9 @@ pub struct Routes {
     /// The error says what is awaited.
     pub ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// Every room of every tenant.
-    pub rooms: Box<dyn Fn() -> Arc<[RoomReport]> + Send + Sync>,
+    pub rooms: Box<dyn Fn() -> Arc<Rooms> + Send + Sync>,
     /// The HTML of `/`.
-    pub page: Box<dyn Fn() -> String + Send + Sync>,
+    pub page: Box<dyn Fn() -> Bytes + Send + Sync>,
     /// Somebody reads the data, of one tenant or of all: a scrape or a page wakes paused collectors.
     pub on_read: OnRead,
     /// Called with handler and status of each response.
@@ -100,6 +104,7 @@ impl Routes {
             "/-/ready" => ("ready", get(method, || self.ready())),
             _ => ("other", text(StatusCode::NOT_FOUND, "There is nothing here; see / for what is.")),
         };
+        let answer = with_slot(answer, slots);
         (self.on_response)(handler, answer.response.status().as_u16());
         answer
     }
@@ -209,12 +214,11 @@ impl Routes {
             (self.on_read)(tenant.as_deref());
             let rooms = (self.rooms)();
             match path.strip_prefix(api::PATH).map_or("", |id| id.trim_matches('/')) {
-                "" => Ok(api::rooms(&rooms, tenant.as_deref())),
-                id => Ok(api::room(&rooms, tenant.as_deref(), &query::segment(id)?)?),
+                "" => Ok(rooms.listing(tenant.as_deref())),
+                id => Ok(rooms.room(tenant.as_deref(), &query::segment(id)?)?.into()),
             }
         };
-        body()
-            .map_or_else(|refusal: Refusal| refusal.into(), |json| of_type(StatusCode::OK, JSON, json.into()))
+        body().map_or_else(|refusal: Refusal| refusal.into(), |json| of_type(StatusCode::OK, JSON, json))
     }
 
     fn sd(&self, query: Option<&str>, headers: &HeaderMap) -> Answer {
@@ -325,9 +329,20 @@ fn healthy() -> Answer {
 }
 
 fn busy() -> Answer {
-    let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, "Too many scrapes at once; try again.");
+    let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, "Too many answers at once; try again.");
     answer.response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
     answer
+}
+
+/// A long answer takes a slot, as a scrape does: each client that does not read keeps its bytes in memory.
+fn with_slot(answer: Answer, slots: &Arc<Semaphore>) -> Answer {
+    if answer.slot.is_some() || answer.response.body().length <= SMALL_BYTES {
+        return answer;
+    }
+    match Arc::clone(slots).try_acquire_owned() {
+        Ok(slot) => Answer { slot: Some(slot), ..answer },
+        Err(_) => busy(),
+    }
 }
 
 /// An answer for reading methods only. The body of a HEAD is left out when it is sent.
@@ -395,8 +410,8 @@ mod tests {
                 format!("# tail of {:?}{process}\n", tail.tenant).into()
             }),
             ready: Box::new(|| Err("waiting for devices of contoso".to_owned())),
-            rooms: Box::new(|| Arc::new([])),
-            page: Box::new(|| "<!doctype html>".to_owned()),
+            rooms: Box::new(Arc::default),
+            page: Box::new(|| Bytes::from_static(b"<!doctype html>")),
             on_read: Box::new(move |_| read("read".to_owned())),
             on_response: Box::new(move |handler, code| response(format!("{handler} {code}"))),
             reload: None,

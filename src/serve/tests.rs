@@ -41,8 +41,8 @@ impl Running {
             exposition: Arc::new(exposition()),
             tail: Box::new(move |_| vec![b'#'; tail]),
             ready: Box::new(|| Ok(())),
-            rooms: Box::new(|| Arc::new([])),
-            page: Box::new(|| "page".to_owned()),
+            rooms: Box::new(Arc::default),
+            page: Box::new(|| bytes::Bytes::from_static(b"page")),
             on_read: Box::new(|_| ()),
             on_response: Box::new({
                 let responses = Arc::clone(&responses);
@@ -75,7 +75,7 @@ impl Running {
     /// Scrapes until the status is the wanted one.
     async fn until_scrape_is(&self, status: u16) {
         let wanted = async {
-            while self.ask("GET /metrics HTTP/1.1\r\n\r\n").await.status != status {
+            while self.ask("GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await.status != status {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
@@ -182,7 +182,7 @@ async fn a_scrape_is_the_same_plain_and_compressed() {
     assert_eq!(plain.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     assert!(plain.body.starts_with(b"# HELP t_up Up.\n# TYPE t_up gauge\nt_up{"));
 
-    let packed = server.ask("GET /metrics HTTP/1.1\r\naccept-encoding: gzip\r\n\r\n").await;
+    let packed = server.ask("GET /metrics HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\n\r\n").await;
     assert_eq!(packed.header("content-encoding"), Some("gzip"));
     assert_eq!(packed.header("vary"), Some("Accept, Accept-Encoding"));
     let mut inflated = Vec::new();
@@ -197,9 +197,9 @@ async fn head_has_the_headers_of_get_and_no_body() {
     for path in ["/metrics", "/", "/-/healthy", "/-/ready", "/nope"] {
         let without_date =
             |head: &str| head.lines().filter(|line| !line.starts_with("date")).collect::<String>();
-        let got = server.ask(&format!("GET {path} HTTP/1.1\r\n\r\n")).await;
+        let got = server.ask(&format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
         let mut client = server.connect().await;
-        client.send(&format!("HEAD {path} HTTP/1.1\r\nconnection: close\r\n\r\n")).await;
+        client.send(&format!("HEAD {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await;
         let head = client.head().await;
         assert_eq!(without_date(&head.head).replace("connection: close", ""), without_date(&got.head));
         assert_eq!(head.length(), got.body.len());
@@ -210,11 +210,14 @@ async fn head_has_the_headers_of_get_and_no_body() {
 #[tokio::test]
 async fn errors_are_answered() {
     let server = Running::start(Settings::default(), 0).await;
-    assert_eq!(server.ask("GET /nope HTTP/1.1\r\n\r\n").await.status, 404);
-    assert_eq!(server.ask("DELETE /metrics HTTP/1.1\r\n\r\n").await.header("allow"), Some("GET, HEAD"));
-    assert_eq!(server.ask("GET /metrics?name[]=nope HTTP/1.1\r\n\r\n").await.status, 400);
-    assert_eq!(server.ask("GET /metrics?tenant=nope HTTP/1.1\r\n\r\n").await.status, 404);
-    let huge = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(20 << 10));
+    assert_eq!(server.ask("GET /nope HTTP/1.1\r\nhost: x\r\n\r\n").await.status, 404);
+    assert_eq!(
+        server.ask("DELETE /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await.header("allow"),
+        Some("GET, HEAD")
+    );
+    assert_eq!(server.ask("GET /metrics?name[]=nope HTTP/1.1\r\nhost: x\r\n\r\n").await.status, 400);
+    assert_eq!(server.ask("GET /metrics?tenant=nope HTTP/1.1\r\nhost: x\r\n\r\n").await.status, 404);
+    let huge = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(20 << 10));
     assert_eq!(server.ask(&huge).await.status, 431);
 }
 
@@ -222,7 +225,7 @@ async fn errors_are_answered() {
 async fn a_connection_is_kept_and_requests_may_be_pipelined() {
     let server = Running::start(Settings::default(), 0).await;
     let mut client = server.connect().await;
-    client.send("GET /-/healthy HTTP/1.1\r\n\r\nGET /-/ready HTTP/1.1\r\n\r\n").await;
+    client.send("GET /-/healthy HTTP/1.1\r\nhost: x\r\n\r\nGET /-/ready HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert_eq!(client.reply().await.body, b"teams-rooms-exporter is healthy.\n");
     assert_eq!(client.reply().await.body, b"teams-rooms-exporter is ready.\n");
     client.send(SCRAPE).await;
@@ -233,7 +236,7 @@ async fn a_connection_is_kept_and_requests_may_be_pipelined() {
 async fn a_request_with_a_body_ends_the_connection() {
     let server = Running::start(Settings::default(), 0).await;
     let mut client = server.connect().await;
-    client.send("POST /metrics HTTP/1.1\r\ncontent-length: 1000000\r\n\r\nabc").await;
+    client.send("POST /metrics HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\nabc").await;
     let reply = client.reply().await;
     assert_eq!((reply.status, reply.header("connection")), (405, Some("close")));
     assert_eq!(client.rest().await, 0);
@@ -245,12 +248,12 @@ async fn a_head_that_never_ends_is_cut() {
     let server = Running::start(settings, 0).await;
     let mut silent = server.connect().await;
     let mut slow = server.connect().await;
-    slow.send("GET / HTTP/1.1\r\nx: ").await;
+    slow.send("GET / HTTP/1.1\r\nhost: x\r\nx: ").await;
     assert_eq!(silent.rest().await, 0);
     assert_eq!(slow.rest().await, 0);
 
     let mut second = server.connect().await;
-    second.send("GET / HTTP/1.1\r\n\r\n").await;
+    second.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert_eq!(second.reply().await.status, 200);
     second.send("G").await;
     assert_eq!(second.rest().await, 0, "also behind a good request");
@@ -280,7 +283,7 @@ async fn stalled_readers_are_dropped_while_others_scrape() {
     second.head().await;
     let refused = server.ask(SCRAPE).await;
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
-    assert_eq!(server.ask("GET /-/healthy HTTP/1.1\r\n\r\n").await.status, 200);
+    assert_eq!(server.ask("GET /-/healthy HTTP/1.1\r\nhost: x\r\n\r\n").await.status, 200);
 
     server.until_scrape_is(200).await;
     assert!(stalled.rest().await < head.length());
@@ -306,13 +309,13 @@ async fn a_small_response_nobody_reads_is_bounded_too() {
 async fn beyond_the_limit_the_connection_that_waits_longest_makes_room() {
     let server = Running::start(Settings { connections: 2, ..Settings::default() }, HUGE).await;
     let mut first = server.connect().await;
-    first.send("GET / HTTP/1.1\r\n\r\n").await;
+    first.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert_eq!(first.reply().await.status, 200);
     let mut busy = server.connect().await;
     busy.send(SCRAPE).await;
     let head = busy.head().await;
     for _ in 0..10 {
-        assert_eq!(server.ask("GET / HTTP/1.1\r\n\r\n").await.status, 200);
+        assert_eq!(server.ask("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.status, 200);
     }
     assert_eq!(first.rest().await, 0, "it was idle");
     assert_eq!(busy.rest_of(head.length()).await, head.length(), "a response is not cut short for others");
@@ -322,7 +325,7 @@ async fn beyond_the_limit_the_connection_that_waits_longest_makes_room() {
 async fn stopping_finishes_the_response_in_flight() {
     let mut server = Running::start(Settings { drain: PATIENCE, ..Settings::default() }, HUGE).await;
     let mut idle = server.connect().await;
-    idle.send("GET / HTTP/1.1\r\n\r\n").await;
+    idle.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert_eq!(idle.reply().await.status, 200);
     let mut busy = server.connect().await;
     busy.send(SCRAPE).await;
@@ -351,8 +354,12 @@ async fn stopping_does_not_wait_for_a_stalled_reader() {
 async fn a_failing_accept_is_followed_by_a_pause() {
     let mut accepting = Accepting::default();
     let aborted = io::Error::from(io::ErrorKind::ConnectionAborted);
-    assert!(accepting.judge(Err(aborted)).is_none() && accepting.resume.is_none());
-    assert!(accepting.judge(Err(io::Error::other("too many open files"))).is_none());
+    assert!(matches!(accepting.judge(Err(aborted)), Accepted::Nothing) && accepting.resume.is_none());
+    let exhausted = || io::Error::from_raw_os_error(24);
+    assert!(matches!(accepting.judge(Err(exhausted())), Accepted::NoDescriptor));
+    accepting.resume_at_once();
+    assert!(accepting.resume.is_some_and(|resume| resume <= Instant::now()));
+    assert!(matches!(accepting.judge(Err(io::Error::other("something else"))), Accepted::Nothing));
     assert!(accepting.resume.is_some());
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -360,5 +367,5 @@ async fn a_failing_accept_is_followed_by_a_pause() {
     let started = Instant::now();
     let accepted = accepting.next(&[listener]).await;
     assert!(started.elapsed() >= ACCEPT_PAUSE / 2);
-    assert!(accepting.judge(accepted).is_some() && accepting.resume.is_none());
+    assert!(matches!(accepting.judge(accepted), Accepted::Connection(_)) && accepting.resume.is_none());
 }

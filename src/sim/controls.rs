@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::breakage;
 use super::faults::{Fault, fault_table};
 use super::reply::Reply;
 use super::tenant::Tenant;
@@ -14,8 +15,10 @@ use super::world::{Episode, timestamp};
 use super::{CLIENT_ID, CLIENT_SECRET, TENANT_ID};
 
 /// Method, path and meaning of every control; shown by `GET /_sim/`.
-const CONTROLS: [(&str, &str, &str); 12] = [
+const CONTROLS: [(&str, &str, &str); 14] = [
     ("GET", "/_sim/", "this page"),
+    ("POST", "/_sim/break/WHAT", "breaks one of: camera, building, permission, incident, everything"),
+    ("POST", "/_sim/repair", "takes back every edit and fault, and resolves the incidents"),
     ("GET", "/_sim/faults", "the active faults as a JSON list"),
     (
         "PUT",
@@ -55,12 +58,16 @@ pub(super) fn answer(method: &str, path: &str, query: &str, body: &[u8], tenant:
         ("GET", "") => Reply::text("text/plain; charset=utf-8", manual(tenant)),
         ("GET", "faults") => Reply::json(tenant.faults().names().into()),
         ("PUT", "faults") => set_faults(body, tenant),
+        ("POST", "repair") => breakage::repair(tenant),
         ("POST", "advance") => advance(query, tenant),
         ("PUT", "speed") => set_speed(query, tenant),
         ("GET", "rooms") => Reply::json(rooms(tenant)),
         ("GET", "requests") => Reply::json(requests(tenant)),
         ("GET", "incident") => pushed(query, "New", tenant, webhooks::incident),
         ("GET", "alert") => pushed(query, "offline", tenant, webhooks::alert),
+        ("POST", what) if what.starts_with("break/") => {
+            breakage::break_one(what.trim_start_matches("break/"), tenant)
+        }
         ("PATCH", room) if room.starts_with("rooms/") => change_room(room, body, tenant),
         ("PATCH" | "DELETE", _) => change_device(method, below, body, tenant),
         _ => Reply::error(404, "NotFound", "No such control; GET /_sim/ lists them."),

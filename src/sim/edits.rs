@@ -50,6 +50,11 @@ impl Edits {
         self.0.write().unwrap_or_else(PoisonError::into_inner).removed.insert(id);
     }
 
+    /// Takes every edit and removal back.
+    pub(super) fn clear(&self) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Changes::default();
+    }
+
     pub(super) fn is_removed(&self, id: Uuid) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).removed.contains(&id)
     }

@@ -5,6 +5,7 @@
 
 mod applications;
 mod batch;
+mod breakage;
 mod calendar;
 mod chance;
 mod clock;
@@ -36,12 +37,14 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 pub use faults::{Fault, FaultError, fault_table};
@@ -115,9 +118,17 @@ pub fn start(
     listener: TcpListener,
     settings: Settings,
 ) -> std::io::Result<(Sim, impl Future<Output = ()> + Send)> {
-    let url = format!("http://{}", listener.local_addr()?);
+    let url = format!("http://{}", reachable(listener.local_addr()?));
     let tenant = Arc::new(Tenant::new(url, settings));
     Ok((Sim(Arc::clone(&tenant)), server::serve(listener, tenant)))
+}
+
+/// The address that a client on this machine uses for a listener.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    address
 }
 
 /// A handle to a running tenant, for tests in the same process.
@@ -128,6 +139,12 @@ impl Sim {
     /// The root of both the authority and Graph.
     pub fn url(&self) -> String {
         self.0.url.clone()
+    }
+
+    /// Names the status page of the exporter that reads this tenant. Returns the incidents that
+    /// `/_sim/break/incident` sends to it.
+    pub fn attach(&self, status_page: String) -> mpsc::Receiver<Value> {
+        self.0.breakage.attach(status_page)
     }
 
     /// Simulated now.

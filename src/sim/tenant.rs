@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::breakage::Breakage;
 use super::clock::Clock;
 use super::edits::{Edits, Patch};
 use super::faults::{Active, Fault, Kind};
@@ -26,6 +27,7 @@ pub(super) struct Tenant {
     pub(super) clock: Clock,
     pub(super) world: World,
     pub(super) edits: Edits,
+    pub(super) breakage: Breakage,
     pub(super) tokens: Tokens,
     pub(super) proofs: Proofs,
     pub(super) requests: Requests,
@@ -51,6 +53,7 @@ impl Tenant {
             clock: Clock::new(start, settings.speed),
             world: World::new(settings.seed, rooms, start),
             edits: Edits::default(),
+            breakage: Breakage::default(),
             tokens: Tokens::default(),
             proofs: Proofs::default(),
             requests: Requests::default(),

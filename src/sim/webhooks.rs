@@ -1,7 +1,7 @@
 //! What Microsoft's portals push when something is wrong with a room, as their documentation and receivers show it.
 //!
-//! The simulated tenant does not send: whoever wants a push asks for its body here and posts it. Descriptions and titles
-//! name a person, who must not show anywhere.
+//! The simulated tenant itself sends nothing: a client reads the body here and posts it, and `demo` posts the incidents of
+//! `breakage`. Descriptions and titles name a person, who must not show anywhere.
 
 use serde_json::{Value, json};
 use uuid::Uuid;

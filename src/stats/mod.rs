@@ -14,6 +14,7 @@ use prometheus::{
 
 use crate::model::Timestamp;
 use process::Process;
+pub use process::max_descriptors;
 
 /// Seconds; Graph answers in 0.1 to 1 s and its gateway gives up after 100 s.
 const DURATION_BUCKETS: [f64; 8] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -33,6 +34,7 @@ pub struct Stats {
     intake_requests: IntCounterVec,
     config_loaded: IntGauge,
     config_loaded_at: IntGauge,
+    web_config_active: IntGauge,
     storage_last_write: IntGauge,
     pub storage_failures: IntCounter,
     http_requests: IntCounterVec,
@@ -126,6 +128,8 @@ impl Stats {
             ),
             config_loaded: gauge(&registry, "teams_rooms_config_last_reload_successful"),
             config_loaded_at: gauge(&registry, "teams_rooms_config_last_reload_success_timestamp_seconds"),
+            web_config_active: IntGauge::with_opts(opts("teams_rooms_web_config_last_reload_successful"))
+                .expect("a constant name"),
             storage_last_write: IntGauge::with_opts(opts("teams_rooms_storage_last_write_timestamp_seconds"))
                 .expect("a constant name"),
             storage_failures: IntCounter::with_opts(opts("teams_rooms_storage_write_failures_total"))
@@ -151,6 +155,17 @@ impl Stats {
     /// A new configuration was refused; the old one stays in force.
     pub fn config_refused(&self) {
         self.config_loaded.set(0);
+    }
+
+    /// The metric of the web configuration exists only where there is a file, which is active at the start.
+    pub fn with_web_config(&self) {
+        self.web_config_active.set(1);
+        self.register(self.web_config_active.clone());
+    }
+
+    /// The newest web configuration file is active, or was refused.
+    pub fn web_config_read(&self, is_active: bool) {
+        self.web_config_active.set(i64::from(is_active));
     }
 
     /// The storage metrics exist only where there is a storage.

@@ -38,12 +38,21 @@ pub struct Store {
     cell: watch::Sender<Snapshot>,
     /// The cycle that changed it last, until somebody asks; only for traces.
     changed_by: Mutex<Span>,
+    /// Devices, managed devices and rooms that are held at most, each.
+    most: usize,
 }
 
 impl Store {
     pub fn new(mut snapshot: Snapshot) -> Self {
         forget_unobservable(&mut snapshot);
-        Self { cell: watch::Sender::new(snapshot), changed_by: Mutex::new(Span::none()) }
+        Self { cell: watch::Sender::new(snapshot), changed_by: Mutex::new(Span::none()), most: usize::MAX }
+    }
+
+    /// Holds no more than so many devices, managed devices and rooms from now on: others are left out.
+    #[must_use]
+    pub fn bounded(self, most: usize) -> Self {
+        self.change(|snapshot| Registry::bound(&mut Arc::make_mut(&mut snapshot.memory).rooms, most));
+        Self { most, ..self }
     }
 
     pub fn snapshot(&self) -> Snapshot {
@@ -64,6 +73,7 @@ impl Store {
     pub fn take_devices(&self, devices: &[Arc<Device>], trust: Trust, now: Timestamp) -> Vec<Event> {
         self.change(|snapshot| {
             let rows = &snapshot.devices.rows;
+            let devices = &snapshot.devices.within(devices, self.most);
             let sighting = |device: &Arc<Device>| Sighting {
                 value: device.clone(),
                 last_read: rows.get(&device.id).map(|row| row.seen_at),
@@ -91,6 +101,8 @@ impl Store {
             }
             let memory = Arc::make_mut(&mut snapshot.memory);
             memory.part_with(&settled.removed, now);
+            // As many as are listed may have left before.
+            memory.forget_beyond(self.most.saturating_mul(2));
             memory.rename_left_rooms(snapshot.devices.rows.values().map(|row| &row.device));
             settled
         });
@@ -302,8 +314,12 @@ impl Store {
                     names.learn(spelling);
                 }
             }
-            let records = devices.into_iter().map(|(id, device)| (id, Record::new(device, now)));
-            Arc::make_mut(&mut snapshot.intune).extend(records);
+            let intune = Arc::make_mut(&mut snapshot.intune);
+            for (id, device) in devices {
+                if intune.len() < self.most || intune.contains_key(&id) {
+                    intune.insert(id, Record::new(device, now));
+                }
+            }
         });
     }
 

@@ -4,9 +4,9 @@
 //! is a warning and a clean start, never a refusal to run. Counters are not kept.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{BufWriter, Read as _, Write};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -37,7 +37,14 @@ pub struct Storage {
     tenant_id: String,
     /// One write at a time: a task that is no longer awaited may still be writing.
     writing: Arc<Mutex<()>>,
+    /// A larger file is none of ours.
+    max_bytes: u64,
 }
+
+/// A device with its room, its account and what is remembered of them takes 3 KiB on average.
+const BYTES_PER_ITEM: u64 = 8 * 1024;
+/// For the incidents and whatever else does not grow with the devices.
+const SMALL_BYTES: u64 = 1024 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -109,10 +116,20 @@ struct Restored {
 }
 
 impl Storage {
-    /// Makes the directory where it is missing.
-    pub fn open(directory: &Path, tenant: &str, shard: Shard, tenant_id: &str) -> Result<Self, Error> {
+    /// Makes the directory where it is missing, for the owner only. `max_items` bounds the file that is read.
+    pub fn open(
+        directory: &Path,
+        tenant: &str,
+        shard: Shard,
+        tenant_id: &str,
+        max_items: usize,
+    ) -> Result<Self, Error> {
         let failed = |reason| Error::Directory { path: directory.display().to_string(), reason };
-        fs::create_dir_all(directory).map_err(failed)?;
+        DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(failed)?;
+        let mode = fs::metadata(directory).map_err(failed)?.permissions().mode();
+        if mode & 0o002 != 0 {
+            tracing::warn!(path = %directory.display(), "anyone may write to the storage directory; chmod 700 helps");
+        }
         // Shards may share a directory, and each knows other details.
         let file = match shard.count() {
             1 => format!("{tenant}.json"),
@@ -124,13 +141,14 @@ impl Storage {
             file,
             tenant_id: tenant_id.to_owned(),
             writing: Arc::default(),
+            max_bytes: SMALL_BYTES + BYTES_PER_ITEM * u64::try_from(max_items).unwrap_or(u64::from(u32::MAX)),
         })
     }
 
     /// What was held when it was saved, and when that was; `None` if nothing ever was.
     pub fn restore(&self) -> Result<Option<(Snapshot, Timestamp)>, Error> {
         let damaged = |reason: String| Error::Damaged { path: self.file.display().to_string(), reason };
-        let bytes = match fs::read(&self.file) {
+        let bytes = match read(&self.file, self.max_bytes) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(damaged(error.to_string())),
@@ -188,7 +206,33 @@ impl Storage {
     }
 }
 
+/// The content of a regular file, which is not a link: its target may be any file. Opening a pipe would wait for
+/// its writer.
+fn read(path: &Path, max_bytes: u64) -> std::io::Result<Vec<u8>> {
+    let named = fs::symlink_metadata(path)?;
+    if !named.is_file() {
+        return Err(std::io::Error::other("it is not a regular file"));
+    }
+    let file = File::open(path)?;
+    let opened = file.metadata()?;
+    if (opened.dev(), opened.ino()) != (named.dev(), named.ino()) {
+        return Err(std::io::Error::other("it was exchanged while it was opened"));
+    }
+    let mut bytes = Vec::new();
+    file.take(max_bytes + 1).read_to_end(&mut bytes)?;
+    if bytes.is_empty() && max_bytes == 1 {
+        return Err(std::io::Error::other(format!("it is larger than {max_bytes} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Writes a new file. An existing one of that name is removed, and neither followed nor opened: it may be half a file
+/// after a crash, or a planted link or pipe.
 fn write(path: &Path, written: &Written<'_>) -> std::io::Result<()> {
+    match fs::metadata(path).map(|_| ()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     let mut writer = BufWriter::new(file);
     serde_json::to_writer(&mut writer, written)?;
@@ -199,7 +243,7 @@ fn write(path: &Path, written: &Written<'_>) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::symlink;
     use std::time::Duration;
 
     use crate::model::device::DeviceType;
@@ -225,7 +269,7 @@ mod tests {
     #[test]
     fn what_is_saved_comes_back_and_is_private() {
         let directory = tempfile::tempdir().expect("a directory");
-        let storage = Storage::open(&directory.path().join("new"), "contoso", Shard::default(), "id-1")
+        let storage = Storage::open(&directory.path().join("new"), "contoso", Shard::default(), "id-1", 100)
             .expect("opened");
         assert!(storage.restore().expect("no file is no fault").is_none());
         storage.save(&snapshot(), NOW).expect("written");
@@ -245,7 +289,8 @@ mod tests {
     #[test]
     fn a_file_without_the_names_of_products_is_read() {
         let directory = tempfile::tempdir().expect("a directory");
-        let storage = Storage::open(directory.path(), "contoso", Shard::default(), "id-1").expect("opened");
+        let storage =
+            Storage::open(directory.path(), "contoso", Shard::default(), "id-1", 100).expect("opened");
         storage.save(&snapshot(), NOW).expect("written");
         let text = fs::read_to_string(&storage.file).expect("written");
         let names = ",\"product_names\":{\"meetingbara30\":\"MeetingBar A30\"}";
@@ -260,7 +305,8 @@ mod tests {
     #[test]
     fn half_a_file_beside_the_whole_one_is_written_over() {
         let directory = tempfile::tempdir().expect("a directory");
-        let storage = Storage::open(directory.path(), "contoso", Shard::default(), "id-1").expect("opened");
+        let storage =
+            Storage::open(directory.path(), "contoso", Shard::default(), "id-1", 100).expect("opened");
         storage.save(&snapshot(), NOW).expect("written");
         fs::write(directory.path().join("contoso.json.new"), "{\"format\":1,\"tena".repeat(999))
             .expect("written");
@@ -273,7 +319,8 @@ mod tests {
     #[track_caller]
     fn check_damaged(content: &str, reason: &str) {
         let directory = tempfile::tempdir().expect("a directory");
-        let storage = Storage::open(directory.path(), "contoso", Shard::default(), "id-1").expect("opened");
+        let storage =
+            Storage::open(directory.path(), "contoso", Shard::default(), "id-1", 100).expect("opened");
         fs::write(&storage.file, content).expect("written");
         let error = storage.restore().expect_err("an error").to_string();
         assert!(error.contains(reason), "{error}");
@@ -289,11 +336,66 @@ mod tests {
     }
 
     #[test]
+    fn the_directory_is_for_the_owner_only() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let own = directory.path().join("new");
+        Storage::open(&own.join("below"), "contoso", Shard::default(), "id-1", 100).expect("opened");
+        for made in [own.clone(), own.join("below")] {
+            assert_eq!(fs::metadata(made).expect("there").permissions().mode() & 0o777, 0o700);
+        }
+    }
+
+    /// A planted file, link or pipe is removed, and the file that it leads to stays as it was.
+    #[test]
+    fn a_planted_temporary_file_is_not_followed() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let storage =
+            Storage::open(directory.path(), "contoso", Shard::default(), "id-1", 100).expect("opened");
+        let (new, victim) = (directory.path().join("contoso.json.new"), directory.path().join("victim"));
+        fs::write(&victim, "untouched").expect("written");
+        let plants: [&dyn Fn() -> std::io::Result<()>; 4] = [
+            &|| symlink(&victim, &new),
+            &|| symlink(directory.path().join("nowhere"), &new),
+            &|| fs::hard_link(&victim, &new),
+            &|| {
+                fs::write(&new, "wide")?;
+                fs::set_permissions(&new, fs::Permissions::from_mode(0o666))
+            },
+        ];
+        for plant in plants {
+            plant().expect("planted");
+            storage.save(&snapshot(), NOW).expect("written");
+            assert_eq!(fs::read_to_string(&victim).expect("there"), "untouched");
+            assert!(!directory.path().join("nowhere").exists() && !new.exists());
+            let kept = fs::symlink_metadata(&storage.file).expect("there");
+            assert!(kept.is_file() && kept.permissions().mode() & 0o777 == 0o600 && kept.nlink() == 1);
+            assert!(storage.restore().expect("readable").is_some());
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_a_link_or_too_large_is_not_read() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let storage =
+            Storage::open(directory.path(), "contoso", Shard::default(), "id-1", 100).expect("opened");
+        storage.save(&snapshot(), NOW).expect("written");
+        let elsewhere = directory.path().join("elsewhere");
+        fs::rename(&storage.file, &elsewhere).expect("moved");
+        symlink(&elsewhere, &storage.file).expect("linked");
+        assert!(storage.restore().expect_err("a link").to_string().contains("not a regular file"));
+        fs::remove_file(&storage.file).expect("removed");
+        File::create(&storage.file).and_then(|file| file.set_len(storage.max_bytes + 1)).expect("made");
+        assert!(storage.restore().expect_err("too large").to_string().contains("larger than"));
+        storage.save(&snapshot(), NOW).expect("written");
+        assert!(storage.restore().expect("readable").is_some());
+    }
+
+    #[test]
     fn a_directory_that_cannot_be_made_is_named() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("file");
         fs::write(&file, "").expect("written");
-        let error = Storage::open(&file.join("below"), "contoso", Shard::default(), "id-1")
+        let error = Storage::open(&file.join("below"), "contoso", Shard::default(), "id-1", 100)
             .expect_err("an error")
             .to_string();
         assert!(error.contains("below"), "{error}");

@@ -35,6 +35,33 @@ fn user(id: &str, email: &str, license: Tier) -> User {
     }
 }
 
+/// Each listing has other devices, each with another account.
+#[test]
+fn a_list_that_is_never_the_same_fills_no_memory() {
+    const MOST: usize = 20;
+    let store = Store::new(Snapshot::default()).bounded(MOST);
+    for round in 0..12 {
+        let devices = (0..MOST + 5).map(|number| {
+            let id: Arc<str> = format!("{round}-{number}").into();
+            let account = Account { id: Some(id.clone()), name: None, email: None };
+            Arc::new(Device { account: Some(account), ..(*device(&id, DeviceType::TeamsRoom)).clone() })
+        });
+        let devices: Vec<_> = devices.collect();
+        store.take_devices(&devices, Trust::UnlessPerson, at(round));
+        let seen = devices.iter().map(|device| device.id.clone()).collect();
+        let asked = vec![DeviceType::TeamsRoom];
+        store.settle_devices(&Census { seen, complete: asked.clone(), asked }, at(round));
+        let snapshot = store.snapshot();
+        assert!(snapshot.devices.rows.len() <= MOST, "{round}");
+        assert!(snapshot.memory.devices.len() <= 2 * MOST, "{round}: {}", snapshot.memory.devices.len());
+        assert!(snapshot.memory.rooms.rooms().count() <= MOST, "{round}");
+        // The fall is confirmed by the third list, and then there is room again.
+        let is_new = snapshot.devices.rows.keys().all(|id| id.starts_with(&format!("{round}-")));
+        assert!(is_new || round % 4 != 0, "{round}");
+    }
+    assert!(store.snapshot().memory.rooms.has_left_out());
+}
+
 fn show(store: &Store, room: &str, availability: Availability, seconds: i64) {
     let presence = Presence { availability, in_call: None };
     store.take_presences(vec![(room.into(), presence)], at(seconds));

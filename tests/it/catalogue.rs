@@ -1,24 +1,27 @@
-//! What users may name: catalogue, live scrape, README and the example metrics agree.
+//! Names that users rely on: catalogue, live scrape, the tables of the book and the example metrics agree.
 //!
-//! `UPDATE_GOLDEN=1` writes README's tables and `docs/example-metrics.txt` anew.
+//! `UPDATE_GOLDEN=1` rewrites these tables and `docs/example-metrics.txt`.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use teams_rooms_exporter::commands;
+use teams_rooms_exporter::config::Config;
 use teams_rooms_exporter::metrics::catalogue::{FAMILIES, Family, Kind};
 use teams_rooms_exporter::model::collector::Collector;
 use teams_rooms_exporter::model::{Span, State};
 use teams_rooms_exporter::sim::Webhook;
-use teams_rooms_exporter::{cli, commands, config};
 
-use crate::exporter::{Exporter, INTAKE_SECRET, Scenario, Scrape, parse};
+use crate::exporter::{Exporter, Scenario, Scrape, client, every_source, parse, with_intake};
 use crate::golden;
 use crate::otlp::{Receiver, to};
+use crate::pki::WebFolder;
 
 /// Families that a healthy tenant does not show, and why.
-const NOT_IN_HEALTHY: [(&str, &str); 17] = [
+const NOT_IN_HEALTHY: [(&str, &str); 18] = [
     ("teams_rooms_device_health_since_timestamp_seconds", "absent until a change of health is seen"),
     (
         "teams_rooms_software_update_pending_since_timestamp_seconds",
@@ -34,6 +37,7 @@ const NOT_IN_HEALTHY: [(&str, &str); 17] = [
     ("teams_rooms_incidents_without_room", "absent until anything is pushed"),
     ("teams_rooms_intake_last_received_timestamp_seconds", "absent until anything is pushed"),
     ("teams_rooms_intake_requests_total", "absent where no tenant has an intake"),
+    ("teams_rooms_web_config_last_reload_successful", "absent without --web.config.file"),
     ("teams_rooms_storage_last_write_timestamp_seconds", "absent without --storage.path"),
     ("teams_rooms_storage_write_failures_total", "absent without --storage.path"),
     ("teams_rooms_otlp_sent_total", "absent without --otlp.endpoint"),
@@ -43,9 +47,6 @@ const NOT_IN_HEALTHY: [(&str, &str); 17] = [
 
 /// The page of all commands and flags.
 const COMMAND_LINE: &str = "docs/command-line.md";
-
-/// Flags in README that are those of other programs.
-const FOREIGN_FLAGS: [&str; 1] = ["--release"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_healthy_scrape_has_every_family_and_no_other() {
@@ -70,7 +71,9 @@ async fn every_other_family_appears_when_something_happens() {
     let storage_path = Some(storage.path().to_owned());
     let receiver = Receiver::start(200).await;
     let otlp = to(&receiver.url, Duration::from_secs(10));
-    let exporter = Exporter::start(Scenario { storage_path, otlp, ..Scenario::with_intake() }).await;
+    let folder = WebFolder::new("");
+    let web = Some((folder.web(), client().build().expect("a client")));
+    let exporter = Exporter::start(Scenario { storage_path, web, otlp, ..Scenario::with_intake() }).await;
     let before = exporter.wait_for_everything().await;
     let room = exporter.sim.rooms().remove(0).upn;
     let camera = Webhook { room: &room, id: "INC-1", signal: "Camera", severity: "Important", state: "New" };
@@ -150,18 +153,76 @@ fn label_names_are_found_between_all_values() {
     assert_eq!(names.into_iter().collect::<Vec<_>>(), ["a", "b", "d_e"]);
 }
 
-/// What one scrape of a small tenant looks like, for those who read before they run.
+/// A scrape of a small tenant with every source, for those who read before they run. A room has lost its camera, and a
+/// portal has reported it. Families that need another event follow with the reason.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_example_metrics_are_those_of_a_small_tenant() {
-    let exporter = Exporter::start(Scenario { rooms: 3, ..Scenario::default() }).await;
+async fn the_example_metrics_show_every_family() {
+    let configure = |config: &mut Config| {
+        every_source(config);
+        with_intake(config);
+    };
+    let exporter =
+        Exporter::start(Scenario { rooms: 3, configure: Box::new(configure), ..Scenario::default() }).await;
+    exporter.wait_for_every_source().await;
     golden::lose_a_camera(&exporter).await;
-    golden::compare("docs/example-metrics.txt", &exporter.scrape().await.text);
+    let room = exporter.sim.rooms().remove(0).upn;
+    let camera = Webhook { room: &room, id: "INC-1", signal: "Camera", severity: "Important", state: "New" };
+    assert_eq!(exporter.push("pro-management", &exporter.sim.incident(camera).expect("a room")).await, 204);
+    let shown =
+        exporter.wait_until("the incident", |scrape| scrape.count("teams_rooms_incidents_open") > 0).await;
+    let with_building = |(series, _): &(&str, &str)| !series.contains("building=\"\"");
+    assert!(shown.family("teams_rooms_room_info").filter(with_building).count() > 1, "{}", shown.text);
+    let mut text = shown.text.replace("# EOF\n", "");
+    for (name, reason) in NOT_IN_HEALTHY {
+        let family = Family::find(name).expect("the list names families");
+        if !is_in(&shown, family) {
+            let kind = format!("{:?}", family.kind).to_lowercase();
+            writeln!(text, "# HELP {name} {}\n# TYPE {name} {kind}\n# {reason}", family.help)
+                .expect("memory");
+        }
+    }
+    golden::compare("docs/example-metrics.txt", &text);
+}
+
+/// The counts that the book gives for a room, a device and the process, within a tenth.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_book_counts_the_series_of_a_room_and_a_device() {
+    let exporter = Exporter::start(Scenario { rooms: 120, ..Scenario::every_source() }).await;
+    exporter.wait_for_every_source().await;
+    let scrape = exporter.scrape().await;
+    let of = |label: &str| scrape.series.keys().filter(|series| series.contains(label)).count();
+    let (devices, rooms) = (
+        of("device_id=\""),
+        scrape
+            .series
+            .keys()
+            .filter(|series| series.contains("room_id=\"") && !series.contains("device_id=\""))
+            .count(),
+    );
+    let page = read("docs/metrics.md");
+    let stated = |name: &str| -> usize {
+        let row = page.lines().find_map(|line| line.strip_prefix(&format!("| {name} | "))).expect("the row");
+        row.chars().take_while(char::is_ascii_digit).collect::<String>().parse().expect("a number")
+    };
+    for (name, series, count) in [
+        ("room", rooms, scrape.count("teams_rooms_room_info")),
+        ("device", devices, scrape.count("teams_rooms_device_info")),
+        ("process", scrape.series.len() - rooms - devices, 1),
+    ] {
+        let (each, stated) = (series / count, stated(name));
+        let near = stated * 9 / 10..=stated * 11 / 10;
+        assert!(near.contains(&each), "a {name} has {each} series, docs/metrics.md says {stated}");
+    }
 }
 
 #[test]
-fn the_tables_in_readme_are_those_of_the_code() {
-    let readme = with_table(&readme(), "metrics", &commands::metrics::markdown());
-    golden::compare_text("README.md", &with_table(&readme, "sources", &sources()));
+fn the_tables_in_the_book_are_those_of_the_code() {
+    for (page, name, table) in [
+        ("docs/metrics.md", "metrics", commands::metrics::markdown()),
+        ("docs/sources.md", "sources", sources()),
+    ] {
+        golden::compare_text(page, &with_table(&read(page), name, &table));
+    }
 }
 
 /// What OpenTelemetry's `weaver` reads: every label that a metric names is defined, once, and nothing else is.
@@ -209,135 +270,12 @@ fn sources() -> String {
     Collector::ALL.iter().fold(head.to_owned(), |table, collector| table + &row(collector))
 }
 
-#[test]
-fn readme_names_no_metric_and_no_flag_that_is_not_there() {
-    let readme = readme();
-    for name in words(&readme, "teams_rooms_", |c| c.is_ascii_lowercase() || c == '_') {
-        // `teams_rooms_collector_*` and the like name a group.
-        let known =
-            |family: &&Family| family.name == name || (name.ends_with('_') && family.name.starts_with(name));
-        assert!(FAMILIES.iter().any(|family| known(&family)), "README names {name}, the catalogue does not");
-    }
-    let known = flags();
-    for flag in words(&readme, "--", |c| c.is_ascii_lowercase() || c == '-' || c == '.') {
-        let flag = flag.trim_end_matches(['.', '-']);
-        assert!(
-            flag.is_empty() || known.contains(flag) || FOREIGN_FLAGS.contains(&flag),
-            "README names {flag}, no command has it"
-        );
-    }
-    for flag in known.iter().filter(|flag| !["--help", "--version"].contains(&flag.as_str())) {
-        let page = read(COMMAND_LINE);
-        assert!(page.contains(flag.as_str()), "{COMMAND_LINE} does not show {flag}");
-    }
-}
-
 /// All commands and flags, as their help has them.
 #[test]
 fn the_page_of_the_command_line_is_that_of_the_code() {
     let text = "# Command line\n\nEach command and flag, as `teams-rooms-exporter COMMAND --help` prints it. A test writes this page \
                 (`UPDATE_GOLDEN=1 cargo test`).\n\n";
     golden::compare_text(COMMAND_LINE, &format!("{text}{}", commands::manual::markdown()));
-}
-
-/// Every configuration in README is accepted, and together they show every key that there is.
-#[test]
-fn the_settings_in_readme_are_those_that_work() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let secret = folder.path().join("secret");
-    std::fs::write(&secret, "a secret").expect("written");
-    let intake_secret = folder.path().join("intake");
-    std::fs::write(&intake_secret, INTAKE_SECRET).expect("written");
-    let here = |name: &str| folder.path().join(name).display().to_string();
-    let fixture = |name: &str| format!("{}/tests/config/{name}", env!("CARGO_MANIFEST_DIR"));
-    let files = [
-        ("/run/secrets/graph", here("secret")),
-        ("/run/secrets/intake", here("intake")),
-        ("/etc/exporter/cert.pem", fixture("certificate.pem")),
-        ("/etc/exporter/key.pem", fixture("certificate.key")),
-        ("/etc/exporter/proxy-ca.pem", fixture("certificate.pem")),
-        ("/var/run/secrets/azure/tokens/azure-identity-token", here("secret")),
-        ("/var/lib/exporter/refresh_token", here("refresh_token")),
-    ];
-    let names: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
-    let readme = readme();
-    let rooms = blocks(&readme, "csv").next().expect("README shows a rooms file");
-    std::fs::write(folder.path().join("rooms.csv"), rooms).expect("written");
-    let examples: Vec<&str> = blocks(&readme, "yaml").filter(|text| text.contains("tenants:")).collect();
-    assert!(!examples.is_empty(), "README shows no configuration");
-    for example in &examples {
-        let path = folder.path().join("exporter.yaml");
-        let example = files.iter().fold((*example).to_owned(), |text, (path, ours)| text.replace(path, ours));
-        std::fs::write(&path, example).expect("written");
-        let args =
-            cli::ServeArgs { config: cli::ConfigArgs { file: Some(path) }, ..cli::ServeArgs::default() };
-        if let Err(error) = config::load(&args, &|_| None, &names) {
-            panic!("README shows a configuration that is refused: {error}");
-        }
-    }
-    let shown: BTreeSet<&str> = examples.iter().flat_map(|example| keys(example)).collect();
-    let good = read("tests/config/good.yaml");
-    for key in keys(&good) {
-        assert!(shown.contains(key), "README shows no use of the setting `{key}`");
-    }
-}
-
-/// The keys of a YAML text, those in braces too.
-fn keys(yaml: &str) -> impl Iterator<Item = &str> {
-    let lines = yaml.lines().map(|line| line.split_once('#').map_or(line, |(yaml, _)| yaml));
-    lines.flat_map(|line| line.split(['{', ',', ' '])).filter_map(|word| {
-        let key = word.strip_suffix(':')?;
-        key.chars().all(|c| c.is_ascii_lowercase() || c == '_').then_some(key)
-    })
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_path_in_readme_answers() {
-    let exporter = Exporter::start(Scenario::default()).await;
-    exporter.wait_for_everything().await;
-    let readme = readme();
-    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `/")?.split_once('`'));
-    let paths: Vec<String> = rows.map(|(path, _)| format!("/{path}")).collect();
-    assert!(paths.len() >= 4, "README has no table of paths");
-    for path in paths {
-        assert_eq!(exporter.get(&path).await.0, 200, "{path}");
-    }
-}
-
-/// The code blocks of a language.
-fn blocks<'t>(text: &'t str, language: &str) -> impl Iterator<Item = &'t str> {
-    let opening = format!("```{language}\n");
-    let starts: Vec<usize> = text.match_indices(&opening).map(|(at, opening)| at + opening.len()).collect();
-    starts.into_iter().filter_map(|at| text.get(at..)?.split("```").next())
-}
-
-/// Each run of allowed characters that begins with `prefix`.
-fn words<'t>(text: &'t str, prefix: &str, allowed: fn(char) -> bool) -> Vec<&'t str> {
-    let word = |(at, _)| {
-        let tail = text.get(at..)?;
-        tail.get(..tail.find(|c| !allowed(c)).unwrap_or(tail.len()))
-    };
-    text.match_indices(prefix).filter_map(word).collect()
-}
-
-/// The flags of all commands, as their help tells them.
-fn flags() -> BTreeSet<String> {
-    let mut flags = BTreeSet::new();
-    let definition = cli::definition();
-    for command in definition.get_subcommands().map(clap::Command::get_name) {
-        let help =
-            cli::parse(["teams-rooms-exporter", command, "--help"]).expect_err("help ends here").to_string();
-        let is_flag = |c: char| c.is_ascii_lowercase() || c == '-' || c == '.';
-        flags.extend(
-            words(&help, "--", is_flag).into_iter().map(|flag| flag.trim_end_matches('.').to_owned()),
-        );
-    }
-    flags.insert("--version".to_owned());
-    flags
-}
-
-fn readme() -> String {
-    read("README.md")
 }
 
 fn read(path: &str) -> String {

@@ -808,6 +808,28 @@ async fn logs_are_logfmt_and_hold_neither_secret_nor_token() {
     assert!(!metrics.contains(CLIENT_SECRET));
 }
 
+/// Pipes in place of the state file and of its temporary file: opening one would never return.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn planted_pipes_hold_up_neither_start_nor_end() {
+    let sim = start_tenant(3, &[]).await;
+    let settings = Settings::tenant(&sim.url(), CLIENT_SECRET);
+    let storage = tempfile::tempdir().expect("a folder");
+    let [file, new] = ["contoso.json", "contoso.json.new"].map(|name| storage.path().join(name));
+    for path in [&file, &new] {
+        assert!(Command::new("mkfifo").arg(path).status().expect("coreutils").success());
+    }
+    let line = format!("serve --web.listen-address=127.0.0.1:0 --storage.path={}", storage.path().display());
+    let mut exporter = Program::start(&settings.line(&line));
+    exporter.err.wait_for(&["nothing restored", "not a regular file"]);
+    exporter.err.wait_for(&["collected", "collector=devices"]);
+    let asked = Instant::now();
+    exporter.signal("TERM");
+    let ended = exporter.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    assert!(std::fs::symlink_metadata(&file).expect("written").is_file() && !new.exists());
+}
+
 #[test]
 fn demo_takes_an_incident() {
     let mut demo = Program::start("demo --rooms 3 --speed 0 --web.listen-address 127.0.0.1:0");
@@ -817,7 +839,7 @@ fn demo_takes_an_incident() {
         (address.replace("localhost", "127.0.0.1"), format!("/{path}"))
     };
     let (sim, _) = of_line(&demo.out.wait_for(&["/_sim/"]));
-    let (intake, path) = of_line(&demo.out.wait_for(&["tell an incident to:"]));
+    let (intake, path) = of_line(&demo.out.wait_for(&["incident webhook:"]));
     wait_until_ready(&address);
     let (status, incident) = get(&sim, "/_sim/incident?signal=Heartbeat");
     assert_eq!((status, post(&intake, &path, &incident)), (200, 204));
@@ -828,6 +850,50 @@ fn demo_takes_an_incident() {
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     let secret = path.rsplit('/').next().expect("the last part");
     assert!(secret.len() >= 32 && !ended.err.contains(secret), "{}", ended.err);
+}
+
+/// Each breakage by its command, seen in a scrape; then all is repaired. A second demo takes free ports.
+#[test]
+fn a_running_demo_is_broken_and_repaired_by_commands() {
+    let mut demo = Program::start(
+        "demo --rooms 30 --speed 0 --web.listen-address 127.0.0.1:0 --simulator.listen-address 127.0.0.1:0",
+    );
+    let address = address_of(&mut demo);
+    let command = demo.out.wait_for(&["demo break camera --simulator.url http://127.0.0.1:"]);
+    let url = command.rsplit(' ').next().expect("the URL").to_owned();
+    wait_until_ready(&address);
+    let families =
+        |names: &[&str]| names.iter().map(|name| format!("name[]={name}")).collect::<Vec<_>>().join("&");
+    let all = families(&[
+        "teams_rooms_room_problem",
+        "teams_rooms_collector_state",
+        "teams_rooms_incidents_open",
+        "teams_rooms_room_up",
+    ]);
+    let path = format!("/metrics?{all}");
+    for (what, said, shown) in [
+        ("camera", "is unplugged", "problem=\"room_camera\",area=\"room\"} 1"),
+        ("incident", "has sent a critical incident", "incident_severity=\"critical\"} 1"),
+        ("permission", "Presence.Read.All is revoked", "collector=\"presence\",state=\"forbidden\"} 1"),
+    ] {
+        let broken = run(&format!("demo break {what} --simulator.url {url}"), 0);
+        contains(
+            &broken.out,
+            &[said, &format!("Watch it on http://{}", address.replace("127.0.0.1", "localhost"))],
+        );
+        wait_for_metrics(&address, &path, &[shown]);
+    }
+    let up = get(&address, &path).1.matches("teams_rooms_room_up").count();
+    contains(&run(&format!("demo break building --simulator.url {url}"), 0).out, &["has no power"]);
+    wait_for_metrics(&address, &path, &["problem=\"device_offline\",area=\"room\"} 1"]);
+    contains(&run(&format!("demo repair --simulator.url {url}/"), 0).out, &["Everything is repaired"]);
+    let well = ["collector=\"presence\",state=\"ok\"} 1", "incident_severity=\"critical\"} 0"];
+    let repaired = wait_for_metrics(&address, &path, &well);
+    assert!(up > 20 && repaired.matches("teams_rooms_room_up").count() >= up, "{repaired}");
+    demo.signal("TERM");
+    assert_eq!(demo.end().code, Some(0));
+    contains(&run(&format!("demo break camera --simulator.url {url}"), 1).err, &[&url, "--simulator.url"]);
+    contains(&run("demo break cable", 2).err, &["camera", "building", "everything"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -151,7 +151,7 @@ Each member of Microsoft Graph that the exporter reads, and how well it is known
 * *documentation only*: on Microsoft's pages
 
 COUNTED
-To improve this page, [share a capture](../README.md#share-what-your-tenant-answers).
+To improve this page, [share a capture](sources.md#share-a-capture).
 Members that all lists have (`value`, `@odata.nextLink`, `@odata.count`) and those of a batch are not listed.
 ";
 

@@ -14,6 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 const PASSWORD: &str = "correct horse";
 
+/// 1 while the newest file is active.
+const ACTIVE: &str = "teams_rooms_web_config_last_reload_successful";
+
 /// Of the least cost, so that no test waits for it.
 fn hash(password: &str) -> String {
     bcrypt::hash(password, 4).expect("a hash")
@@ -216,6 +219,55 @@ async fn files_are_followed_and_connections_stay() {
     assert_eq!(answer.status(), 200);
     folder.write("web.yml", &format!("{TLS}{}", users(PASSWORD)));
     until("the user", || async { kept.get(&url).send().await.expect("an answer").status() == 200 }).await;
+    exporter.stop().await;
+}
+
+/// No reload removes TLS, the users or the certificates of clients. A file that keeps all of them is taken afterwards.
+#[tokio::test]
+async fn a_reload_never_opens_what_is_closed() {
+    let certificates = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n  \
+                        client_allowed_sans: [prometheus.example]\n";
+    let closed = format!("{TLS}{certificates}{}", users(PASSWORD));
+    let folder = WebFolder::new(&closed);
+    let basic = reqwest::header::HeaderValue::from_static("Basic cHJvbWV0aGV1czpjb3JyZWN0IGhvcnNl");
+    let good = || {
+        let headers = [(reqwest::header::AUTHORIZATION, basic.clone())].into_iter().collect();
+        let trusting = folder.authority.trusted_by(client()).default_headers(headers);
+        trusting.identity(folder.authority.identity("prometheus.example")).build().expect("a client")
+    };
+    let exporter = start(&folder, good()).await;
+    assert_eq!(exporter.scrape().await.value(ACTIVE), Some("1"));
+    let plain = format!("{}/metrics", exporter.url.replace("https", "http"));
+    let nobody = folder.authority.trusted_by(client()).build().expect("a client");
+    let of_none = certificates.replace("RequireAndVerifyClientCert", "VerifyClientCertIfGiven");
+    for (content, complaint) in [
+        (String::new(), "removes TLS, the client certificates, the CA of the client certificates, the names"),
+        (users(PASSWORD), "removes TLS, the client certificates"),
+        (format!("{TLS}{certificates}"), "removes the last user;"),
+        (format!("{TLS}{certificates}basic_auth_users: {{}}\n"), "removes the last user;"),
+        (format!("{TLS}{}", users(PASSWORD)), "removes the client certificates, the CA"),
+        (
+            format!(
+                "{TLS}{}{}",
+                of_none.replace("  client_allowed_sans: [prometheus.example]\n", ""),
+                users(PASSWORD)
+            ),
+            "removes the client certificates, the names of the client certificates;",
+        ),
+    ] {
+        folder.write("web.yml", &content);
+        until(complaint, || async { log_of(&folder).contains(complaint) }).await;
+        let refused = || async { exporter.scrape().await.value(ACTIVE) == Some("0") };
+        until("the metric", refused).await;
+        let answer = client().build().expect("a client").get(&plain).send().await.expect("an answer");
+        assert_eq!(answer.status(), 400, "no plain HTTP: {complaint}");
+        assert!(nobody.get(format!("{}/metrics", exporter.url)).send().await.is_err(), "{complaint}");
+        let stranger = good().get(format!("{}/metrics", exporter.url)).basic_auth("prometheus", Some("x"));
+        assert_eq!(stranger.send().await.expect("an answer").status(), 401, "{complaint}");
+    }
+    folder.write("web.yml", &format!("{closed}http_server_config: {{ http2: false }}\n"));
+    until("the new file", || async { log_of(&folder).contains("is new") }).await;
+    until("the metric", || async { exporter.scrape().await.value(ACTIVE) == Some("1") }).await;
     exporter.stop().await;
 }
 

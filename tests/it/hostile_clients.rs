@@ -7,12 +7,13 @@
 
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
 use teams_rooms_exporter::app::Tuning;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::exporter::{Exporter, Scenario, client};
+use crate::exporter::{Exporter, Scenario, client, spawn};
 use crate::pki::{TLS, WebFolder};
 
 /// For what should happen soon.
@@ -251,6 +252,105 @@ async fn passwords_that_are_guessed() {
         assert_eq!(exporter.get("/metrics").await.0, 200, "who was right once does not wait for guesses");
     }
     drop(streams);
+    exporter.stop().await;
+}
+
+/// Each has its own address and asks again as soon as it is refused. The client asks for the first time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guessers_lock_no_new_client_out() {
+    // Some 30 ms in a test: a hundred of them take longer than the client has patience.
+    let hash = bcrypt::hash("right", 8).expect("a hash");
+    let folder = WebFolder::new(&format!("basic_auth_users:\n  ann: {hash}\n"));
+    let scenario =
+        Scenario { web: Some((folder.web(), client().build().expect("a client"))), ..Scenario::default() };
+    let exporter = Exporter::start(scenario).await;
+    let guessers: Vec<_> = (1..=100).map(|number| spawn(guess(exporter.url.clone(), number))).collect();
+    let refused = || async { exporter.get("/metrics").await.0 == 401 };
+    while !refused().await {}
+    let url = format!("{}/metrics", exporter.url);
+    let fresh = client().timeout(Duration::from_secs(2)).build().expect("a client");
+    let mut let_in = false;
+    for _ in 0..2 {
+        let answer = fresh.get(&url).basic_auth("ann", Some("right")).send().await;
+        let_in |= answer.is_ok_and(|answer| answer.status() == 200);
+    }
+    assert!(let_in, "two tries are enough");
+    for guesser in guessers {
+        guesser.abort();
+    }
+    exporter.stop().await;
+}
+
+/// Guesses for ever, each time another password, on one connection after another.
+async fn guess(url: String, number: u8) {
+    let address: std::net::SocketAddr = url.trim_start_matches("http://").parse().expect("an address");
+    for attempt in 0_u64.. {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        let own = std::net::SocketAddr::from(([127, 0, 1, number], 0));
+        socket.bind(own).expect("an address of this machine");
+        let Ok(mut stream) = socket.connect(address).await else { continue };
+        let credentials = base64::engine::general_purpose::STANDARD.encode(format!("ann:{number}-{attempt}"));
+        let request = format!(
+            "GET /metrics HTTP/1.1\r\nhost: x\r\nauthorization: Basic {credentials}\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.ok();
+        stream.read_to_end(&mut Vec::new()).await.ok();
+    }
+}
+
+/// The page and the list of rooms are long where a tenant is large: a client that does not read them takes a slot.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_of_other_paths_that_stall() {
+    let exporter = Exporter::start(Scenario {
+        rooms: 400,
+        tune: |tuning| {
+            tuning.serve.scrapes = SLOTS;
+            tuning.serve.response = 2 * PATIENCE;
+            tuning.serve.stalled = Duration::from_millis(50);
+        },
+        ..Scenario::default()
+    })
+    .await;
+    exporter.wait_for_everything().await;
+    let long = exporter.get("/api/v1/rooms").await.1;
+    assert!(long.len() > 256 << 10, "{} bytes need no slot", long.len());
+    serde_json::from_str::<serde_json::Value>(&long).expect("JSON out of blocks");
+    let requests = "GET /api/v1/rooms HTTP/1.1\r\nhost: x\r\n\r\n".repeat(40);
+    let mut streams = Vec::new();
+    for _ in 0..3 * SLOTS {
+        let mut stream = connect(&exporter).await;
+        stream.write_all(requests.as_bytes()).await.ok();
+        streams.push(stream);
+    }
+    // They hold every slot at some time, and each is taken away from them.
+    let refused = || async { exporter.scrape().await.text.contains("code=\"503\",handler=\"api\"") };
+    let began = Instant::now();
+    while !refused().await {
+        assert!(began.elapsed() < PATIENCE, "no client was refused");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for _ in 0..SCRAPES {
+        exporter.wait_until_scraped().await;
+    }
+    drop(streams);
+    exporter.stop().await;
+}
+
+#[tokio::test]
+async fn requests_have_exactly_one_host() {
+    let exporter = start(None).await;
+    for (head, status) in [
+        ("GET /-/healthy HTTP/1.1\r\n", "HTTP/1.1 400"),
+        ("GET /-/healthy HTTP/1.1\r\nhost: x\r\nhost: x\r\n", "HTTP/1.1 400"),
+        ("GET /-/healthy HTTP/1.1\r\nhost: x\r\nconnection: close\r\n", "HTTP/1.1 200"),
+        ("GET /-/healthy HTTP/1.0\r\n", "HTTP/1.0 200"),
+        ("GET /-/healthy HTTP/1.0\r\nhost: x\r\nhost: y\r\n", "HTTP/1.0 400"),
+    ] {
+        let mut stream = connect(&exporter).await;
+        stream.write_all(format!("{head}\r\n").as_bytes()).await.expect("sent");
+        let told = all_closed(head, vec![stream]).await;
+        assert!(told.starts_with(status), "{head}: {told}");
+    }
     exporter.stop().await;
 }
 

@@ -285,6 +285,24 @@ async fn a_large_body_is_not_read() {
     exporter.stop().await;
 }
 
+/// The body is never sent, so an answer needs none of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_secret_is_asked_for_before_the_body_is_read() {
+    let (exporter, _) = start(Scenario { tenant: "intake-first", ..Scenario::with_intake() }).await;
+    for path in [
+        format!("/intake/{PORTAL}/{}/{OTHER_SECRET}", exporter.tenant),
+        format!("/intake/{PORTAL}/{}", exporter.tenant),
+        format!("/intake/{PORTAL}/fabrikam/{INTAKE_SECRET}"),
+    ] {
+        for length in ["content-length: 60000", "transfer-encoding: chunked"] {
+            let announced = format!("POST {path} HTTP/1.1\r\nhost: x\r\n{length}\r\n\r\n");
+            let answer = tokio::time::timeout(Duration::from_secs(5), ask(&exporter, &announced)).await;
+            assert!(answer.expect("at once").starts_with("HTTP/1.1 401 "), "{path} {length}");
+        }
+    }
+    exporter.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_sends_slowly_is_cut_off() {
     let tune =

@@ -5,12 +5,15 @@ mod exporter;
 
 /// The accounts of rooms and their licences.
 mod accounts;
-/// What users may name: catalogue, README and example metrics agree.
+/// The rooms as JSON.
 mod api;
+/// The documentation: pages, links, anchors, commands and names lead somewhere.
+mod book;
 /// When rooms are booked, how long they are used, and what may not be known of that.
 mod calendar;
 /// The content of a capture, and the metrics of its replay.
 mod capture;
+/// Names that users rely on: catalogue, the tables of the book and example metrics agree.
 mod catalogue;
 /// The binary itself: arguments, exit codes, signals, logs.
 mod command_line;
@@ -18,6 +21,8 @@ mod command_line;
 mod credentials;
 /// The table of evidence has each member that the collectors read.
 mod evidence;
+/// The configuration on every page is taken.
+mod examples;
 /// One test for each way in which Graph misbehaves.
 mod faults;
 /// Whole scrapes, compared with files.
@@ -28,6 +33,8 @@ mod guard;
 mod heartbeats;
 /// What clients do to keep others from scraping.
 mod hostile_clients;
+/// Bodies that grow when they are read, lists without an end.
+mod hostile_graph;
 /// Devices and the rooms that they belong to.
 mod identity;
 /// What Microsoft's portals push: who may, what is taken, what becomes of it.

@@ -11,6 +11,8 @@ use promql_parser::util::{ExprVisitor, walk_expr};
 use serde_json::Value;
 use teams_rooms_exporter::metrics::catalogue::{FAMILIES, Family, Kind, Stability};
 
+use crate::book::{Block, Page, pages};
+
 /// Metrics that no rule, dashboard or document needs, and why.
 const UNUSED: &[(&str, &str)] = &[
     ("teams_rooms_api_deprecation_timestamp_seconds", "the sunset is what counts, and is alerted on"),
@@ -22,14 +24,9 @@ const UNUSED: &[(&str, &str)] = &[
     ("teams_rooms_device_connection_last_change_timestamp_seconds", "the room's problem has its since-time"),
     ("teams_rooms_incidents_without_room", "for whoever sets up the webhooks"),
     ("teams_rooms_intake_last_received_timestamp_seconds", "silence of a portal may mean that all is well"),
-    ("teams_rooms_intake_requests_total", "for whoever sets up the webhooks"),
     ("teams_rooms_intune_info", "joined by hand: systems are looked at in Intune"),
     ("teams_rooms_intune_storage_bytes", "free space alone tells of trouble"),
     ("teams_rooms_login_last_change_timestamp_seconds", "the room's problem has its since-time"),
-    (
-        "teams_rooms_room_up",
-        "rules read teams_rooms_room_state, which has it too; this is for simple queries",
-    ),
     ("teams_rooms_token_expiry_timestamp_seconds", "tokens renew themselves"),
 ];
 
@@ -239,13 +236,39 @@ fn all() -> Vec<Query> {
         let dashboard: Value = serde_json::from_str(&read(&path)).expect("a dashboard is JSON");
         collect(&dashboard, &path.display().to_string(), &mut queries);
     }
-    for path in files("docs", ".md").into_iter().chain([root().join("README.md")]) {
-        let document = read(&path);
-        let blocks = document.split("```promql\n").skip(1).filter_map(|block| block.split("```").next());
-        queries
-            .extend(blocks.map(|block| Query { place: path.display().to_string(), text: block.to_owned() }));
-    }
+    queries.extend(pages().iter().flat_map(of_page));
     queries
+}
+
+/// The expressions of a page: in blocks of their own, in rules, and between backticks.
+fn of_page(page: &Page) -> Vec<Query> {
+    let of_block = |block: Block| match &*block.language {
+        "promql" => vec![block.text],
+        "yaml" => rules_in(&block.text).iter().filter_map(|rule| rule.get("expr").map(text)).collect(),
+        _ => Vec::new(),
+    };
+    let texts = page.blocks().into_iter().flat_map(of_block);
+    let spans = page.spans().into_iter().filter(|span| is_expression(span));
+    texts.chain(spans).map(|text| Query { place: page.path.clone(), text }).collect()
+}
+
+/// The rules in a block that is a list of them.
+fn rules_in(yaml: &str) -> Vec<Value> {
+    let parsed: Value = serde_saphyr::from_str(yaml).unwrap_or_default();
+    parsed.as_array().cloned().unwrap_or_default()
+}
+
+/// A text between backticks that says more than a name, or a name with its labels.
+fn is_expression(span: &str) -> bool {
+    let names = ["teams_rooms_", "room:", "building:", "collector:", "teams_rooms:"];
+    let operators = ["=\"", "=~\"", " == ", " > ", " < ", " unless ", "("];
+    let is_other = span.starts_with("- ")
+        || span.starts_with("curl ")
+        || span.contains("label_values")
+        || span.starts_with("amtool ");
+    names.iter().any(|name| span.contains(name))
+        && operators.iter().any(|operator| span.contains(operator))
+        && !is_other
 }
 
 /// The expressions of a dashboard, wherever in it they stand: targets, annotations, variables.
@@ -284,10 +307,12 @@ fn of_variable(text: &str) -> Option<String> {
     (text != "prometheus" && !text.is_empty()).then(|| text.to_owned())
 }
 
-/// The names of all recording rules.
+/// The names of all recording rules, and of those that a page shows.
 fn recorded() -> BTreeSet<String> {
+    let shown = pages().into_iter().flat_map(|page| page.blocks()).filter(|block| block.language == "yaml");
+    let shown = shown.flat_map(|block| rules_in(&block.text));
     let rules = files("alerts", ".rules.yml").into_iter().flat_map(|path| rules(&path));
-    rules.filter_map(|rule| Some(rule.get("record")?.as_str()?.to_owned())).collect()
+    rules.chain(shown).filter_map(|rule| Some(rule.get("record")?.as_str()?.to_owned())).collect()
 }
 
 fn rules(path: &Path) -> Vec<Value> {

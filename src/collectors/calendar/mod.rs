@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::collectors::Outcome;
 use crate::collectors::wire::{self, Node, UnknownValue, escape};
-use crate::graph::{CONCURRENCY, Cause, Client, Error, Operation, Workload};
+use crate::graph::{self, CONCURRENCY, Cause, Client, Error, Operation, Workload};
 use crate::model::Timestamp;
 use crate::model::calendar::{Booking, Calendar};
 
@@ -243,7 +243,7 @@ struct Reading<'r> {
 
 impl Reading<'_> {
     fn read(&self, schedule: &RawValue, outcome: &mut Outcome) -> Option<(Arc<str>, Calendar)> {
-        let value = serde_json::from_str(schedule.get()).ok();
+        let value = graph::json::record(schedule.get()).ok();
         let Some((node, id)) =
             value.as_ref().and_then(Node::new).and_then(|node| Some((node, node.id("scheduleId")?)))
         else {
@@ -352,7 +352,7 @@ fn hold(item: Node<'_>, unknown: &mut Vec<UnknownValue>) -> Hold {
     let Some(status) = item.text("status") else { return Hold::Other };
     let known = STATUSES.iter().find(|(name, _)| wire::same_name(name, &status));
     if known.is_none() {
-        unknown.push(UnknownValue { field: "scheduleItem.status", value: status.to_string() });
+        wire::note(unknown, "scheduleItem.status", &status);
     }
     known.map_or(Hold::Other, |(_, hold)| *hold)
 }

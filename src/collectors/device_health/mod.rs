@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::collectors::Outcome;
 use crate::collectors::wire::{Node, UnknownValue, escape};
-use crate::graph::{CONCURRENCY, Client, Error, Operation, Workload, batch};
+use crate::graph::{CONCURRENCY, Client, Error, Operation, Workload, batch, json};
 use crate::model::collector::Collector;
 use crate::model::detail::{Connection, Detail, Login, Peripheral, Product, Slot, Software, SoftwareKind};
 use crate::model::device::{Device, DeviceType, Health};
@@ -159,7 +159,7 @@ fn sort_out(
 }
 
 fn read(body: &RawValue, unknown: &mut Vec<UnknownValue>) -> Option<Detail> {
-    let value: Value = serde_json::from_str(body.get()).ok()?;
+    let value: Value = json::record(body.get()).ok()?;
     detail(Node::entity(&value)?, unknown)
 }
 

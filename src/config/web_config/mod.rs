@@ -36,6 +36,19 @@ pub struct WebConfig {
     pub fingerprint: Fingerprint,
 }
 
+/// The checks that a client must pass. A reload may add some and never removes one: a truncated file must not let clients in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Locks([bool; LOCKS.len()]);
+
+/// The names of the checks, in the order of [`Locks`].
+const LOCKS: [&str; 5] = [
+    "TLS",
+    "the client certificates",
+    "the CA of the client certificates",
+    "the names of the client certificates",
+    "the last user",
+];
+
 /// A bucket of `burst` requests, into which one falls each `interval`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
@@ -46,6 +59,9 @@ pub struct RateLimit {
 /// Tells whether anything of the file, or of those it names, is new. Of the content nothing shows.
 #[derive(Clone, Copy)]
 pub struct Fingerprint(Digest);
+
+/// The least that bcrypt has, as in Go.
+const MIN_COST: u32 = 4;
 
 /// Above it one verification takes longer than a scrape waits: each step doubles the 60 ms of cost 10.
 const MAX_COST: u32 = 16;
@@ -96,6 +112,19 @@ impl WebConfig {
         !self.users.is_empty() || clients.is_some_and(|clients| clients.required && clients.roots.is_some())
     }
 
+    /// The checks that a client must pass.
+    pub fn locks(&self) -> Locks {
+        let clients = self.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+        let asks = |check: fn(&Clients) -> bool| clients.is_some_and(check);
+        Locks([
+            self.tls.is_some(),
+            asks(|clients| clients.required),
+            asks(|clients| clients.roots.is_some()),
+            asks(|clients| clients.allowed_sans.is_some()),
+            !self.users.is_empty(),
+        ])
+    }
+
     fn read(source: &Source) -> Result<Self, Error> {
         let raw: Raw = source.parse()?;
         let mut content = Content(Context::new(&SHA256));
@@ -113,6 +142,14 @@ impl WebConfig {
             rate_limit: raw.rate_limit.map(|raw| rate_limit(source, &raw)).transpose()?.flatten(),
             fingerprint: Fingerprint(content.0.finish()),
         })
+    }
+}
+
+impl Locks {
+    /// The names of the checks that `new` no longer makes.
+    pub fn lost_in(self, new: Self) -> Vec<&'static str> {
+        let pairs = LOCKS.iter().zip(self.0.iter().zip(new.0));
+        pairs.filter(|(_, (before, after))| **before && !after).map(|(name, _)| *name).collect()
     }
 }
 
@@ -178,6 +215,12 @@ fn check_hash(hash: &Secret) -> Result<(), String> {
     let parts: bcrypt::HashParts = hash.expose().parse().map_err(|_| {
         "this is no whole bcrypt hash, which begins with $2; `htpasswd -nBC 10 NAME` makes one of a password".to_owned()
     })?;
+    if parts.get_cost() < 1 {
+        return Err(format!(
+            "a hash of cost {} is not a bcrypt hash; the least is {MIN_COST}",
+            parts.get_cost()
+        ));
+    }
     if parts.get_cost() > MAX_COST {
         return Err(format!(
             "a hash of cost {} takes longer to verify than a scrape waits; the most is {MAX_COST}, 10 is usual",

@@ -74,6 +74,15 @@ fn an_empty_file_asks_for_nothing() {
     }
 }
 
+/// As in the toolkit.
+#[test]
+fn a_file_wins_over_what_stands_beside_it() {
+    assert_eq!(sound_tls("  cert: hunter2\n  key: hunter2\n").certificate.cert.len(), 1);
+    let lines =
+        "  client_auth_type: RequireAndVerifyClientCert\n  client_ca: hunter2\n  client_ca_file: ca.pem\n";
+    assert!(sound_tls(lines).clients.is_some_and(|clients| clients.roots.is_some()));
+}
+
 #[test]
 fn every_key_is_read() {
     let config = sound(&format!(
@@ -201,10 +210,6 @@ fn what_is_wrong_with_tls() {
         "web.yml:3:8: tls_server_config.key: holds no private key in PEM that is not encrypted",
     );
     refused_tls(
-        "cert: x",
-        "web.yml:2:14: tls_server_config: `cert` and `cert_file` are both given; leave one out",
-    );
-    refused_tls(
         "client_auth_type: Require",
         "web.yml:4:21: tls_server_config.client_auth_type: `Require` is no policy; one of NoClientCert, \
          RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven, RequireAndVerifyClientCert",
@@ -299,6 +304,10 @@ fn what_is_wrong_with_the_rest() {
         &format!("basic_auth_users:\n  a: {}\n", HASH.replace("$04$", "$17$")),
         "web.yml:2:6: basic_auth_users: a hash of cost 17 takes longer to verify than a scrape waits; the most is 16, 10 \
          is usual",
+    );
+    refused(
+        &format!("basic_auth_users:\n  a: {}\n", HASH.replace("$04$", "$03$")),
+        "web.yml:2:6: basic_auth_users: a hash of cost 3 is not a bcrypt hash; the least is 4",
     );
     refused(
         &format!("basic_auth_users:\n  \"a:b\": {HASH}\n"),

@@ -74,13 +74,12 @@ pub(super) fn read(
         .key
         .as_ref()
         .map(|key| Spanned::new(key.value.expose().to_owned(), key.referenced, key.defined));
-    let cert = either(source, ("cert", section.cert.as_ref()), ("cert_file", section.cert_file.as_ref()))?;
-    let key = either(source, ("key", key.as_ref()), ("key_file", section.key_file.as_ref()))?;
+    let cert = either(("cert", section.cert.as_ref()), ("cert_file", section.cert_file.as_ref()));
+    let key = either(("key", key.as_ref()), ("key_file", section.key_file.as_ref()));
     let ca = either(
-        source,
         ("client_ca", section.client_ca.as_ref()),
         ("client_ca_file", section.client_ca_file.as_ref()),
-    )?;
+    );
     let policy = given(section.client_auth_type.as_ref());
     let (cert, key) = match (cert, key) {
         (None, None) if ca.is_none() && policy.is_none() => return Ok(None),
@@ -134,20 +133,15 @@ impl Pem<'_> {
     }
 }
 
-/// What is given inline or as a file; both are one too many.
+/// A value that is given inline or as a file. The file wins over the inline value, as in the toolkit.
 fn either<'a>(
-    source: &Source,
     (key, inline): (&'static str, Option<&'a Text>),
     (file_key, file): (&'static str, Option<&'a Text>),
-) -> Result<Option<Pem<'a>>, Error> {
+) -> Option<Pem<'a>> {
     match (given(inline), given(file)) {
-        (Some(_), Some(file)) => {
-            let reason = format!("tls_server_config: `{key}` and `{file_key}` are both given; leave one out");
-            Err(source.wrong(file.referenced, reason))
-        }
-        (Some(text), None) => Ok(Some(Pem { key, text, is_file: false })),
-        (None, Some(text)) => Ok(Some(Pem { key: file_key, text, is_file: true })),
-        (None, None) => Ok(None),
+        (None, Some(text)) => Some(Pem { key: file_key, text, is_file: true }),
+        (Some(text), _) => Some(Pem { key, text, is_file: false }),
+        (None, None) => None,
     }
 }
 

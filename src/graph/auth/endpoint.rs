@@ -142,7 +142,7 @@ async fn send(
     for (name, value) in response.headers() {
         answer = answer.header(name, value);
     }
-    let body = body::read(&mut response).await?;
+    let body = body::read_small(&mut response).await?;
     answer.body(body).map_err(|_| Error::malformed("the token endpoint's headers cannot be read"))
 }
 

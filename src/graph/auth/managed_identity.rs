@@ -77,7 +77,7 @@ impl Service {
         };
         let code = response.status().as_u16();
         stats.request("token", &code.to_string());
-        let body = body::read(&mut response).await?;
+        let body = body::read_small(&mut response).await?;
         match code {
             200..=299 => read(&body, now),
             400 | 401 | 403 => Err(Error::Unauthorized {

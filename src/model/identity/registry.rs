@@ -26,6 +26,12 @@ pub struct Registry {
     settled: bool,
     #[serde(skip)]
     changes: Changes,
+    /// Rooms that are held at most; `None` is any number.
+    #[serde(skip)]
+    most: Option<usize>,
+    /// A source named a room beyond that number.
+    #[serde(skip)]
+    left_out: bool,
 }
 
 /// Changes of ids that other parts of the snapshot have yet to follow.
@@ -52,6 +58,9 @@ pub struct Parted {
     /// The room of the account.
     pub account: Arc<str>,
 }
+
+/// Names of one room on average; one has two to five.
+const MAX_ALIASES: usize = 64;
 
 /// Rooms are united at most so often in a row; a longer chain of ids is a circle.
 const MAX_UNIONS: usize = 32;
@@ -118,6 +127,27 @@ impl Registry {
         if registry.narrowed != narrowed {
             Arc::make_mut(registry).narrowed = narrowed;
         }
+    }
+
+    /// Holds no more than so many rooms from now on.
+    pub fn bound(registry: &mut Arc<Self>, most: usize) {
+        let registry = Arc::make_mut(registry);
+        (registry.most, registry.left_out) = (Some(most), false);
+    }
+
+    /// Returns true if a source named a room beyond the bound.
+    pub fn has_left_out(&self) -> bool {
+        self.left_out
+    }
+
+    /// Returns true if no further room is founded. People count as well: each was an account that looked like a room.
+    fn is_full(&self) -> bool {
+        self.most.is_some_and(|most| self.rooms.len() >= most || self.people.len() >= most)
+    }
+
+    /// Returns true if a room may have no further name.
+    fn is_full_of_names(&self) -> bool {
+        self.most.is_some_and(|most| self.aliases.len() >= most.saturating_mul(MAX_ALIASES))
     }
 
     /// Records that the directory says that this account belongs to a person: under its object id, and under any other name
@@ -208,6 +238,12 @@ impl Registry {
             Arc::make_mut(registry).part(&wrong);
             known = registry.known_by(claim, &aliases);
         }
+        if known.is_empty() && !aliases.is_empty() && registry.is_full() {
+            if !registry.left_out {
+                Arc::make_mut(registry).left_out = true;
+            }
+            return None;
+        }
         let id = registry.choose(&known, registry.preferred(&known, &aliases)?);
         let found = registry.rooms.get(&id);
         let mut room = found.map_or_else(|| Room::founded(id.clone()), |room| Room::clone(room));
@@ -219,8 +255,11 @@ impl Registry {
             for other in known.iter().filter(|other| **other != id) {
                 registry.unite(other, &id);
             }
+            let is_full = registry.is_full_of_names();
             for alias in aliases {
-                registry.aliases.insert(alias, id.clone());
+                if !is_full || registry.aliases.contains_key(&alias) {
+                    registry.aliases.insert(alias, id.clone());
+                }
             }
         }
         Some(id)

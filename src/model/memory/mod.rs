@@ -298,6 +298,20 @@ impl Memory {
         self.devices.retain(|_, memory| memory.gone_since.is_none_or(|gone| now.since(gone) < FORGET_AFTER));
     }
 
+    /// Remembers no more than so many devices; those that are gone for longest are forgotten first.
+    pub fn forget_beyond(&mut self, most: usize) {
+        let beyond = self.devices.len().saturating_sub(most);
+        if beyond == 0 {
+            return;
+        }
+        let gone = self.devices.iter().filter_map(|(id, memory)| Some((memory.gone_since?, id.clone())));
+        let mut gone: Vec<_> = gone.collect();
+        gone.sort_unstable();
+        for (_, id) in gone.iter().take(beyond) {
+            self.devices.remove(id);
+        }
+    }
+
     /// Names the rooms that devices have left by those that are still in them; a listing has ended with these devices.
     pub fn rename_left_rooms<'d>(&mut self, listed: impl Iterator<Item = &'d Arc<Device>>) {
         if self.left.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{DEVICES, Tenant};
 use crate::sim::fault_table;
@@ -98,6 +98,58 @@ async fn requests_are_counted_without_the_controls() {
     assert_eq!(counts, json!([{"method": "GET", "operation": DEVICES, "status": 200, "count": 2}]));
 }
 
+/// `everything` shows at once: a building is offline, a camera gone, an incident sent, the presence forbidden.
+#[tokio::test]
+async fn everything_breaks_by_one_word_and_is_repaired_by_another() {
+    let tenant = Tenant::new().await;
+    let mut portal = tenant.sim.attach("http://localhost:1/".to_owned());
+    let before = tenant.list("").await;
+    let broken = tenant.request("POST", "/_sim/break/everything", "").await;
+    let text = broken.text();
+    assert_eq!(broken.status, 200, "{text}");
+    for part in ["is unplugged", "has no power", "critical incident", "is revoked", "http://localhost:1/"] {
+        assert!(text.contains(part), "{text}");
+    }
+    let is =
+        |rows: &[Value], health: &str| rows.iter().filter(|row| row["healthStatus"] == json!(health)).count();
+    let after = tenant.list("").await;
+    assert!(is(&after, "offline") > is(&before, "offline"));
+    assert!(is(&after, "critical") > 0);
+    assert_eq!(tenant.get("/_sim/faults").await.json(), json!(["forbidden@presence"]));
+    let opened = portal.try_recv().expect("an incident")["data"].to_string();
+    assert!(opened.contains("New") && opened.contains("Heartbeat"), "{opened}");
+    assert_eq!(tenant.request("POST", "/_sim/repair", "").await.status, 200);
+    assert_eq!(tenant.list("").await, before);
+    assert_eq!(tenant.get("/_sim/faults").await.json(), json!([]));
+    let closed = portal.try_recv().expect("the same incident")["data"].to_string();
+    assert_eq!(closed, opened.replace("New", "Resolved"));
+    assert!(portal.try_recv().is_err(), "it is resolved once");
+}
+
+#[tokio::test]
+async fn each_breakage_is_another_one_and_keeps_earlier_faults() {
+    let tenant = Tenant::new().await;
+    let mut portal = tenant.sim.attach(String::new());
+    tenant.request("PUT", "/_sim/faults", r#"["slow=1"]"#).await;
+    for _ in 0..2 {
+        tenant.request("POST", "/_sim/break/permission", "").await;
+        tenant.request("POST", "/_sim/break/incident", "").await;
+    }
+    assert_eq!(tenant.get("/_sim/faults").await.json(), json!(["slow=1", "forbidden@presence"]));
+    assert_ne!(portal.try_recv().expect("the first"), portal.try_recv().expect("the second"));
+    let camera = || tenant.request("POST", "/_sim/break/camera", "");
+    assert_ne!(camera().await.text(), camera().await.text(), "each camera is in another room");
+    assert_eq!(tenant.request("POST", "/_sim/break/cable", "").await.status, 400);
+}
+
+#[tokio::test]
+async fn an_incident_needs_an_exporter_that_receives_it() {
+    let tenant = Tenant::new().await;
+    let refused = tenant.request("POST", "/_sim/break/incident", "").await;
+    assert_eq!(refused.status, 409);
+    assert!(refused.text().contains("run demo"), "{}", refused.text());
+}
+
 #[tokio::test]
 async fn pushes_can_be_asked_for() {
     let tenant = Tenant::new().await;
@@ -106,8 +158,7 @@ async fn pushes_can_be_asked_for() {
         format!("/_sim/incident?room={}&id=INC-7&signal=Camera&severity=Warning&state=Closed", room.upn);
     let incident = tenant.get(&path).await.json();
     assert_eq!(incident["eventType"], json!("Incident"));
-    let data: serde_json::Value =
-        serde_json::from_str(incident["data"].as_str().expect("a text")).expect("JSON");
+    let data: Value = serde_json::from_str(incident["data"].as_str().expect("a text")).expect("JSON");
     for (name, value) in [("ID", "INC-7"), ("signal", "Camera"), ("severity", "Warning"), ("state", "Closed")]
     {
         assert_eq!(data[name], json!(value));

@@ -33,6 +33,8 @@ const NOW: Timestamp = Timestamp::from_seconds(1_795_161_600);
 
 /// For all that one source asks; answers that ask for patience get no more.
 const DEADLINE: Duration = Duration::from_millis(250);
+/// More than any input has.
+const MAX_ITEMS: usize = 1000;
 
 /// What is read; the first byte of an input is the place of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,16 +127,16 @@ async fn collect(source: Source, client: &Client, known: &Known, deadline: Insta
                 let is_id = |device: &Arc<Device>| (1..=120).contains(&device.id.chars().count());
                 assert!(devices.iter().all(is_id), "an id that would be cut as a label");
             };
-            devices::collect(client, DeviceType::ALL, deadline, &take).await.0
+            devices::collect(client, DeviceType::ALL, MAX_ITEMS, deadline, &take).await.0
         }
         Source::DeviceHealth => device_health::collect(client, &known.devices, deadline, &|_| {}).await,
         Source::Presence => presence::collect(client, &known.accounts, deadline, &|_| {}).await,
-        Source::Places => places::collect(client, &[], deadline).await.0,
+        Source::Places => places::collect(client, &[], MAX_ITEMS, deadline).await.0,
         Source::Calendar => {
             calendar::collect(client, &known.names, &known.names, NOW, deadline, &|_| {}).await
         }
         Source::Licenses => licenses::collect(client, &skus, NOW, deadline).await.0,
-        Source::Licensed => accounts::licensed(client, &known.products, &skus, deadline).await.0,
+        Source::Licensed => accounts::licensed(client, &known.products, &skus, MAX_ITEMS, deadline).await.0,
         Source::Named => accounts::named(client, &known.names, &skus, deadline).await.0,
         Source::Intune => {
             let each_of_its_lists = deadline.saturating_duration_since(Instant::now()) / 3;
@@ -243,7 +245,7 @@ async fn known(sim: &Sim, graph: &Graph) -> Known {
     let (client, deadline) = (client(graph.address), Instant::now() + Duration::from_secs(30));
     let devices = Mutex::new(Vec::new());
     let take = |page: &[Arc<Device>]| lock(&devices).extend_from_slice(page);
-    devices::collect(&client, DeviceType::ALL, deadline, &take).await;
+    devices::collect(&client, DeviceType::ALL, MAX_ITEMS, deadline, &take).await;
     let (_, products) = licenses::collect(&client, &Skus::new(&BTreeMap::new()), NOW, deadline).await;
     let rooms = sim.rooms();
     Known {

@@ -131,7 +131,7 @@ fn routes() -> Routes {
         tail: Box::new(|_| b"# TYPE process_open_fds gauge\nprocess_open_fds 9\n".repeat(20)),
         ready: Box::new(|| Err("waiting".to_owned())),
         rooms: Box::new(Arc::default),
-        page: Box::new(|| "<!doctype html>".to_owned()),
+        page: Box::new(|| hyper::body::Bytes::from_static(b"<!doctype html>")),
         on_read: Box::new(|_| {}),
         on_response: Box::new(|_, _| {}),
         reload: None,
