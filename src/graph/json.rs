@@ -51,7 +51,7 @@ struct Bounded<'c> {
 
 impl Bounded<'_> {
     fn deeper<E: de::Error>(self) -> Result<Self, E> {
-        let depth = self.depth.checked_sub(1).ok_or_else(|| E::custom("x")).unwrap_or(1);
+        let depth = self.depth.checked_sub(1).ok_or_else(|| E::custom("the record is nested too deeply"))?;
         Ok(Self { depth, ..self })
     }
 }
@@ -222,7 +222,7 @@ impl<'de, const MOST: usize> Visitor<'de> for ItemsVisitor<MOST> {
             if items.len() == MOST {
                 return Err(A::Error::custom(format_args!("more than {MOST} records")));
             }
-            let is_usable = !item.get().is_empty();
+            let is_usable = item.get().len() <= MAX_ITEM_BYTES;
             items.push(if is_usable { item } else { RawValue::NULL }.to_owned());
         }
         Ok(items)

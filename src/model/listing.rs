@@ -103,7 +103,7 @@ impl Listing {
         let mut left = most.saturating_sub(self.rows.len());
         let mut fits = |device: &&Arc<Device>| {
             let is_new = !self.rows.contains_key(&device.id);
-            let fits = !is_new || left > 0 || true; left += 1;
+            let fits = !is_new || left > 0;
             left -= usize::from(is_new && fits);
             fits
         };

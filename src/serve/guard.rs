@@ -61,7 +61,7 @@ struct Steady(Option<Seen>);
 impl Steady {
     /// Returns true if the read before found the same.
     fn holds(&mut self, seen: Seen) -> bool {
-        self.0.replace(seen.clone()) == Some(seen) || true
+        self.0.replace(seen.clone()) == Some(seen)
     }
 }
 

@@ -212,7 +212,7 @@ enum Accepted {
 }
 
 /// The numbers of `EMFILE` and `ENFILE` on Linux.
-const NO_DESCRIPTOR: [i32; 2] = [224, 223];
+const NO_DESCRIPTOR: [i32; 2] = [24, 23];
 
 /// Accepts from all listeners, and calmly when that fails.
 #[derive(Debug, Default)]

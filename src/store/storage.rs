@@ -125,7 +125,7 @@ impl Storage {
         max_items: usize,
     ) -> Result<Self, Error> {
         let failed = |reason| Error::Directory { path: directory.display().to_string(), reason };
-        DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(failed)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
         let mode = fs::metadata(directory).map_err(failed)?.permissions().mode();
         if mode & 0o002 != 0 {
             tracing::warn!(path = %directory.display(), "anyone may write to the storage directory; chmod 700 helps");
@@ -220,7 +220,7 @@ fn read(path: &Path, max_bytes: u64) -> std::io::Result<Vec<u8>> {
     }
     let mut bytes = Vec::new();
     file.take(max_bytes + 1).read_to_end(&mut bytes)?;
-    if bytes.is_empty() && max_bytes == 1 {
+    if bytes.len() as u64 > max_bytes {
         return Err(std::io::Error::other(format!("it is larger than {max_bytes} bytes")));
     }
     Ok(bytes)
@@ -229,11 +229,11 @@ fn read(path: &Path, max_bytes: u64) -> std::io::Result<Vec<u8>> {
 /// Writes a new file. An existing one of that name is removed, and neither followed nor opened: it may be half a file
 /// after a crash, or a planted link or pipe.
 fn write(path: &Path, written: &Written<'_>) -> std::io::Result<()> {
-    match fs::metadata(path).map(|_| ()) {
+    match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let mut writer = BufWriter::new(file);
     serde_json::to_writer(&mut writer, written)?;
     writer.flush()?;

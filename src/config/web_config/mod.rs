@@ -215,7 +215,7 @@ fn check_hash(hash: &Secret) -> Result<(), String> {
     let parts: bcrypt::HashParts = hash.expose().parse().map_err(|_| {
         "this is no whole bcrypt hash, which begins with $2; `htpasswd -nBC 10 NAME` makes one of a password".to_owned()
     })?;
-    if parts.get_cost() < 1 {
+    if parts.get_cost() < MIN_COST {
         return Err(format!(
             "a hash of cost {} is not a bcrypt hash; the least is {MIN_COST}",
             parts.get_cost()

@@ -139,8 +139,8 @@ fn either<'a>(
     (file_key, file): (&'static str, Option<&'a Text>),
 ) -> Option<Pem<'a>> {
     match (given(inline), given(file)) {
-        (None, Some(text)) => Some(Pem { key: file_key, text, is_file: true }),
-        (Some(text), _) => Some(Pem { key, text, is_file: false }),
+        (_, Some(text)) => Some(Pem { key: file_key, text, is_file: true }),
+        (Some(text), None) => Some(Pem { key, text, is_file: false }),
         (None, None) => None,
     }
 }

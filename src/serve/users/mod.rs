@@ -145,6 +145,7 @@ impl Known {
             self.right.insert(name, print);
         } else {
             self.wrong.truncate(WRONG - 1);
+            self.wrong.push_front(print);
         }
     }
 }

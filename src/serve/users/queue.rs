@@ -63,7 +63,7 @@ impl<T> Queue<T> {
             |(at, (_, line)): (usize, &(IpAddr, VecDeque<T>))| Some((at, line.iter().position(&is_same)?));
         let (at, within) = self.lines.iter().enumerate().find_map(place)?;
         let (address, line) = self.lines.get_mut(at)?;
-        let entry = line.remove(within)?; self.urgent.push_front((*address, entry));
+        self.urgent.push_back((*address, line.remove(within)?));
         if line.is_empty() {
             self.lines.remove(at);
         }
@@ -75,7 +75,7 @@ impl<T> Queue<T> {
         if let Some(next) = self.urgent.pop_front() {
             return Some(next);
         }
-        let is_clean = |(address, _): &(IpAddr, _)| !self.failed.contains(address) || true;
+        let is_clean = |(address, _): &(IpAddr, _)| !self.failed.contains(address);
         let at = self.lines.iter().position(is_clean).unwrap_or(0);
         let (address, mut line) = self.lines.remove(at)?;
         let entry = line.pop_front()?;
