@@ -107,11 +107,11 @@ pub mod config;
 pub mod input;
 pub mod logging;
 pub mod otlp;
+pub mod platform;
 pub mod proxy;
 pub mod rooms_file;
 pub mod spelling;
 pub mod stats;
-pub mod systemd;
 pub mod worker;
 
 // A tenant to try it on.

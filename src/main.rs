@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use futures_util::stream::{self, Stream};
 use teams_rooms_exporter::app::{self, Listeners, Reload, Tuning};
 use teams_rooms_exporter::cli::{self, Command};
 use teams_rooms_exporter::clock::Clock;
@@ -19,10 +18,9 @@ use teams_rooms_exporter::input::shown::Terminal;
 use teams_rooms_exporter::metrics::catalogue::FAMILIES;
 use teams_rooms_exporter::model::Timestamp;
 use teams_rooms_exporter::otlp::Telemetry;
-use teams_rooms_exporter::systemd::{self, Sockets};
+use teams_rooms_exporter::platform::{self, Sockets, Stops};
 use teams_rooms_exporter::{logging, sim};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Wrong arguments or settings; nothing was started.
 const MISUSE: u8 = 2;
@@ -217,7 +215,7 @@ async fn serve(
         tracing::warn!("{warning}");
     }
     notify();
-    let reload = Reload::new(move || load(&args), hangups()?);
+    let reload = Reload::new(move || load(&args), platform::reload_requests()?);
     app::run(config, listeners, telemetry, clock, Tuning::default(), reload, stop).await
 }
 
@@ -233,17 +231,11 @@ fn capture_order<'o>(directory: &'o Path, tenant: Option<&'o str>) -> anyhow::Re
     })
 }
 
-/// Each SIGHUP; of several that come while one is looked after, one.
-fn hangups() -> anyhow::Result<impl Stream<Item = ()> + Send> {
-    let hangups = signal(SignalKind::hangup())?;
-    Ok(stream::unfold(hangups, |mut hangups| async { hangups.recv().await.map(|()| ((), hangups)) }))
-}
-
 /// Tells systemd, if it is there, that requests are answered.
 #[expect(clippy::disallowed_methods, reason = "how systemd says where it listens")]
 fn notify() {
     let socket = std::env::var("NOTIFY_SOCKET").ok();
-    if let Some(Err(error)) = socket.as_deref().map(systemd::ready) {
+    if let Some(Err(error)) = socket.as_deref().map(platform::ready) {
         tracing::warn!(%error, "systemd was not told that the exporter is ready");
     }
 }
@@ -416,30 +408,19 @@ async fn interruptible<F>(
 where
     F: Future<Output = anyhow::Result<()>>,
 {
-    let mut first = signals()?;
-    let mut second = signals()?;
+    let mut first = Stops::new()?;
+    let mut second = Stops::new()?;
     let stop = Box::pin(async move {
-        next(&mut first).await;
+        first.next().await;
         tracing::info!("stopping; a second signal stops at once");
     });
     let twice = async {
-        next(&mut second).await;
-        next(&mut second).await;
+        second.next().await;
+        second.next().await;
     };
     tokio::select! {
         ended = run(stop) => ended.map(|()| ExitCode::SUCCESS),
         () = twice => Ok(ExitCode::FAILURE),
-    }
-}
-
-fn signals() -> anyhow::Result<[Signal; 2]> {
-    Ok([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?])
-}
-
-async fn next([terminate, interrupt]: &mut [Signal; 2]) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
     }
 }
 

@@ -1,12 +1,12 @@
 //! Reads the rooms file, and again when it changed.
 
 use std::fs::{self, Metadata};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::input;
 use crate::model::rooms_file::{self, Rooms};
+use crate::platform::FileId;
 
 /// A hundred thousand rooms with every column filled take some 15 MB; a larger file is another one.
 const MAX_FILE_BYTES: u64 = 32 * 1024 * 1024;
@@ -27,12 +27,12 @@ pub struct RoomsFile {
     read: Option<Stamp>,
 }
 
-/// By what a change is seen: an editor changes time and size, a replaced or newly mounted file is another inode.
+/// Identifies a version of the file: an editor changes time and size, a replaced or newly mounted file is another one.
 #[derive(Debug, PartialEq, Eq)]
 struct Stamp {
     modified: Option<SystemTime>,
     size: u64,
-    inode: u64,
+    id: FileId,
 }
 
 impl RoomsFile {
@@ -75,7 +75,7 @@ fn unreadable(path: &Path, reason: String) -> Error {
 
 impl Stamp {
     fn of(metadata: &Metadata) -> Self {
-        Self { modified: metadata.modified().ok(), size: metadata.len(), inode: metadata.ino() }
+        Self { modified: metadata.modified().ok(), size: metadata.len(), id: FileId::of(metadata) }
     }
 }
 

@@ -38,8 +38,9 @@ nav a { display: inline-block; margin-right: .8rem }
 @media (max-width: 40rem) {
   body { margin: 1rem auto; overflow-wrap: anywhere } tr.h { display: none }
   tr, td { display: block } tr { border-bottom: 1px solid var(--line); padding: .4rem 0 }
-  td, td.n { border: 0; padding: .05rem 0; text-align: left } td:empty { display: none }
-  td[data-name]::before { content: attr(data-name) ': '; font-weight: 600 } p.sum b { display: inline-block }
+  td, td.n { border: 0; padding: .05rem 0; text-align: left } td:empty, td.wide { display: none }
+  td:first-child, td:first-child + td { display: inline; margin-right: .6rem } p.sum b { display: inline-block }
+  td[data-name]::before { content: attr(data-name) ': '; font-weight: 600 }
 }
 ";
 
@@ -137,8 +138,8 @@ fn sources(page: &mut String, snapshot: &Snapshot, now: Timestamp) -> fmt::Resul
         write!(
             page,
             "<tr><td>{}</td><td class=\"{}\">{}{}</td><td data-name=\"Last success\">{}</td>\
-             <td class=\"n\" data-name=\"Records\">{}</td><td class=\"n\">{took}</td>\
-             <td data-name=\"Read every\">{}</td><td data-name=\"Kept for\">{}</td><td>{}</td></tr>",
+             <td class=\"n\" data-name=\"Records\">{}</td><td class=\"n wide\">{took}</td>\
+             <td class=\"wide\">{}</td><td class=\"wide\">{}</td><td class=\"wide\">{}</td></tr>",
             collector.label(),
             source_class(status),
             status.state.label(),

@@ -2,9 +2,8 @@
 //!
 //! <https://learn.microsoft.com/entra/identity-platform/refresh-tokens>
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -14,6 +13,7 @@ use serde_json::Value;
 use crate::graph::auth::endpoint::{Endpoint, Issued, claims, issued};
 use crate::graph::error::Error;
 use crate::input;
+use crate::platform;
 
 /// What is always asked for; `offline_access` is what brings a refresh token.
 const OPENID: [&str; 4] = ["openid", "profile", "email", "offline_access"];
@@ -84,7 +84,7 @@ impl TokenFile {
         }
         replaced?;
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        platform::sync_directory(folder.unwrap_or(Path::new(".")))
     }
 
     /// The token to use: that of the file, unless it is the one that has been used already. The error stands behind the
@@ -114,7 +114,7 @@ fn write(path: &Path, token: &str) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = platform::create_file(path)?;
     file.write_all(token.as_bytes())?;
     file.sync_all()
 }
