@@ -154,3 +154,190 @@ fn duplicate_serials(fleet: &Fleet<'_>) -> Vec<String> {
     }
     devices.into_iter().filter(|(_, count)| *count > 1).map(|(serial, _)| serial.to_owned()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::State;
+    use crate::model::Timestamp;
+    use crate::model::account::{RoomAccount, User};
+    use crate::model::collector::Status;
+    use crate::model::device::{Account, Device, DeviceType, Health};
+    use crate::model::identity::Trust;
+    use crate::model::listing::tests::device;
+    use crate::model::place::Place;
+    use crate::store::Store;
+    use CollectorState::{Disabled, Empty, Forbidden, Ok as Fine, Partial};
+
+    const NOW: Timestamp = Timestamp::from_seconds(0);
+    const OSLO: &str = "oslo@contoso.example";
+
+    fn store() -> Store {
+        let status = |one: &Collector| {
+            let facts = one.facts();
+            (*one, Status { state: Fine, ..Status::starting(facts.interval, facts.expiry) })
+        };
+        let status = Arc::new(Collector::ALL.iter().map(status).collect());
+        Store::new(Snapshot { status, ..Snapshot::default() })
+    }
+
+    /// A device of a room, by the object id and the mail address of the account on it.
+    fn core(id: &str, object_id: Option<&str>, email: Option<&str>, health: Health) -> Arc<Device> {
+        let of = |text: Option<&str>| text.map(Arc::from);
+        let account = Account { id: of(object_id), name: Some("Oslo".into()), email: of(email) };
+        Arc::new(Device { health, account: Some(account), ..(*device(id, DeviceType::TeamsRoom)).clone() })
+    }
+
+    fn list(store: &Store, devices: &[Arc<Device>]) {
+        store.take_devices(devices, Trust::UnlessPerson, NOW);
+    }
+
+    fn place(email: &str, building: Option<&str>) -> Place {
+        let (name, building) = (Some("Room".into()), building.map(Into::into));
+        Place { email: email.into(), name, building, ..Place::default() }
+    }
+
+    fn user(id: &str, email: &str, license: Tier, enabled: bool) -> User {
+        let account =
+            RoomAccount { enabled: Some(enabled), license: Some(license), ..RoomAccount::default() };
+        User {
+            object_id: id.into(),
+            email: Some(email.into()),
+            other_names: Vec::new(),
+            name: None,
+            has_personal_name: true,
+            account,
+        }
+    }
+
+    fn advice_of(store: &Store) -> Vec<String> {
+        let snapshot = store.snapshot();
+        advice(&snapshot, &Fleet::at(&snapshot, NOW))
+    }
+
+    /// What is said of rooms without a verdict, by the states of collectors and what part of them was refused.
+    #[track_caller]
+    fn check_verdict(object_id: Option<&str>, states: &[(Collector, CollectorState, bool)], expected: &str) {
+        let store = store();
+        list(&store, &[core("a", object_id, Some(OSLO), Health::Unknown)]);
+        for (collector, state, refused) in states {
+            store.update_status(*collector, |status| (status.state, status.refused) = (*state, *refused));
+        }
+        let first = advice_of(&store).into_iter().next().unwrap_or_default();
+        assert_eq!(first, format!("1 room without a verdict: {expected}"), "{states:?}");
+    }
+
+    #[test]
+    fn a_room_without_a_verdict_names_the_permission_that_is_missing() {
+        use Collector::{Accounts, Devices, Presence};
+        let id = Some("id-1");
+        check_verdict(id, &[], "no source reports on them.");
+        check_verdict(
+            id,
+            &[(Devices, Empty, false), (Presence, Partial, false)],
+            "no source reports on them.",
+        );
+        check_verdict(id, &[(Presence, Disabled, false)], "Presence.Read.All adds more.");
+        check_verdict(id, &[(Presence, Forbidden, false)], "Presence.Read.All adds more.");
+        check_verdict(id, &[(Presence, Partial, true)], "Presence.Read.All adds more.");
+        check_verdict(id, &[(Devices, Forbidden, true)], "TeamworkDevice.Read.All adds more.");
+        let both = "TeamworkDevice.Read.All or Presence.Read.All adds more.";
+        check_verdict(id, &[(Devices, Disabled, false), (Presence, Forbidden, false)], both);
+        // Without an object id nobody can be asked for a presence.
+        check_verdict(None, &[(Presence, Disabled, false)], "no source reports on them.");
+        let directory = "User.Read.All, LicenseAssignment.Read.All adds more.";
+        check_verdict(None, &[(Accounts, Forbidden, false)], directory);
+    }
+
+    #[test]
+    fn a_room_with_a_verdict_and_a_building_needs_nothing() {
+        let store = store();
+        list(&store, &[core("a", Some("id-1"), Some(OSLO), Health::Healthy)]);
+        let building = "1 room without a building: set it in Exchange (Set-Place) or in `rooms_file`.";
+        assert_eq!(advice_of(&store), [building]);
+        store.take_places(
+            vec![place(OSLO, Some("B1")), place("b@x", None), place("c@x", None)],
+            false,
+            true,
+            NOW,
+        );
+        store.update_status(Collector::Places, |status| status.state = Forbidden);
+        let expected = [
+            "2 rooms without a verdict: no source reports on them.",
+            "2 rooms without a building: Place.Read.All or `rooms_file` adds it.",
+        ];
+        assert_eq!(advice_of(&store), expected);
+        let snapshot = store.snapshot();
+        let coverage = Coverage { rooms: 3, buildings: 1, devices: 1, with_verdict: 1 };
+        assert_eq!(Coverage::of(&Fleet::at(&snapshot, NOW)), coverage);
+    }
+
+    #[test]
+    fn halves_of_rooms_and_people_are_told() {
+        let store = store();
+        list(&store, &[core("a", Some("id-1"), None, Health::Healthy)]);
+        let partner =
+            |store: &Store| advice_of(store).into_iter().find(|line| line.contains("may be the same"));
+        assert_eq!(partner(&store), None, "no place may be its room");
+        store.take_places(vec![place(OSLO, None), place("b@x", None)], false, true, NOW);
+        let joins = "the column `object_id` of `rooms_file` joins them.";
+        let told = "1 account of devices and 2 places may be the same rooms, but their names differ or are not unique: ";
+        assert_eq!(partner(&store), Some(format!("{told}{joins}")));
+        store.update_status(Collector::Accounts, |status| status.state = Disabled);
+        let permission = "User.Read.All, LicenseAssignment.Read.All or ";
+        assert_eq!(partner(&store), Some(format!("{told}{permission}{joins}")));
+        store.take_accounts(&[user("id-1", "person@contoso.example", Tier::Other, true)], false, NOW);
+        assert_eq!(partner(&store), None, "it was a person");
+        let people = "1 account on room devices with the name and the license of a person: not a room; a Teams Rooms \
+                      license, a place or `rooms_file` makes it one.";
+        assert!(advice_of(&store).iter().any(|line| line == people), "{:?}", advice_of(&store));
+    }
+
+    /// The gaps, and of what; a finding is marked.
+    fn gaps_of(store: &Store) -> Vec<String> {
+        let snapshot = store.snapshot();
+        let gaps = gaps(&snapshot, &Fleet::at(&snapshot, NOW));
+        let told = |gap: &Gap| {
+            format!("{}{}: {}", if gap.is_finding { "! " } else { "" }, gap.what, gap.of.join(" "))
+        };
+        gaps.iter().map(told).collect()
+    }
+
+    #[test]
+    fn gaps_are_told_where_a_source_was_asked() {
+        let store = store();
+        assert!(gaps_of(&store).is_empty());
+        let homeless = Arc::new(Device {
+            serial_number: Some("S1".into()),
+            ..(*device("b", DeviceType::TeamsRoom)).clone()
+        });
+        let serial = |serial: &str, device: Arc<Device>| {
+            Arc::new(Device { serial_number: Some(serial.into()), ..(*device).clone() })
+        };
+        let listed = core("a", Some("id-1"), Some(OSLO), Health::Healthy);
+        list(&store, &[serial("S1", listed), homeless]);
+        let expected = ["devices without a room: b", "! serial numbers on several devices: S1"];
+        assert_eq!(gaps_of(&store), expected, "no source of buildings was asked");
+        store.take_places(vec![place(OSLO, Some("B1")), place("b@x", None)], false, true, NOW);
+        let accounts = [user("id-1", OSLO, Tier::Pro, true), user("id-2", "b@x", Tier::Other, false)];
+        store.take_accounts(&accounts, true, NOW);
+        list(&store, &[serial("S2", device("b", DeviceType::TeamsRoom))]);
+        let expected = [
+            "rooms without a device: Room",
+            "devices without a room: b",
+            "rooms without a building: Room",
+            "! rooms without a license for rooms: Room",
+            "! rooms whose account is disabled: Room",
+        ];
+        assert_eq!(gaps_of(&store), expected);
+    }
+
+    #[test]
+    fn buildings_are_missing_where_the_rooms_file_was_read() {
+        let store = store();
+        store.take_rooms_file([(OSLO.into(), crate::model::rooms_file::RoomFacts::default())].into());
+        assert_eq!(gaps_of(&store), [format!("rooms without a building: {OSLO}")]);
+    }
+}

@@ -211,6 +211,25 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_type_that_is_not_listed_holds_no_other_back() {
+        let mut listing = Listing::default();
+        let panels = ["p1", "p2"].map(|id| device(id, DeviceType::TeamsPanel));
+        list(&mut listing, &[&rooms(3)[..], &panels].concat(), &[DeviceType::TeamsRoom]);
+        let settled = list(&mut listing, &rooms(2), &[DeviceType::TeamsRoom]);
+        assert_eq!(settled, Settled { removed: vec!["room-002".into()], held: 0 });
+    }
+
+    #[test]
+    fn a_device_that_is_as_before_keeps_its_place_in_memory() {
+        let mut listing = Listing::default();
+        listing.take(&rooms(1), NOW);
+        let before = listing.rows["room-000"].device.clone();
+        listing.take(&rooms(1), NOW.plus(Duration::from_secs(1)));
+        let Row { device, seen_at } = &listing.rows["room-000"];
+        assert!(Arc::ptr_eq(device, &before) && *seen_at > NOW);
+    }
+
+    #[test]
     fn a_listing_that_broke_off_removes_nothing() {
         let mut listing = Listing::default();
         list(&mut listing, &rooms(20), &[DeviceType::TeamsRoom]);

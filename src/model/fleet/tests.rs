@@ -3,15 +3,21 @@
 use std::slice::from_ref;
 
 use super::*;
+use crate::model::collector::Status;
 use crate::model::detail::Basis;
 use crate::model::device::{Account, Health};
 use crate::model::identity::Trust;
+use crate::model::incident::tests::event;
+use crate::model::incident::{Incidents, Progress, Reporter, Severity, Signal};
 use crate::model::listing::tests::device;
 use crate::model::memory::{Moment, Readings, Sighting};
 use crate::model::presence::Availability;
+use crate::model::privacy::Privacy;
 use crate::model::record::Record;
 use crate::model::room::RoomState;
+use crate::model::shard::Shard;
 use crate::model::sight::Sight;
+use crate::model::site::{Glob, Hours, Match};
 
 const DAY: i64 = 86_400;
 
@@ -169,6 +175,14 @@ fn every_fact_of_a_room_is_in_its_print() {
     let presence = Presence { availability: Availability::Busy, in_call: None };
     let occupancy = Calendar::Readable(Vec::new()).at(Timestamp::from_seconds(0));
     let account = RoomAccount::default();
+    let incident = |signal| {
+        let mut incidents = Incidents::default();
+        let event = event(Progress::New, signal, Severity::Critical, "oslo@contoso.example");
+        incidents.take(Reporter::ProManagement, event, Timestamp::from_seconds(0));
+        incidents.held().next().cloned().expect("one")
+    };
+    let (first, second) = (incident(Signal::Offline), incident(Signal::Camera));
+    let about = |incident| vec![RoomIncident { incident, concerns_core: true }];
     check_prints(&[
         base(),
         FleetRoom { room: &other, ..base() },
@@ -178,6 +192,8 @@ fn every_fact_of_a_room_is_in_its_print() {
         FleetRoom { may_observe: false, ..base() },
         FleetRoom { presence: Some((presence, PresenceMemory::default())), ..base() },
         FleetRoom { managed: Some(&managed), ..base() },
+        FleetRoom { incidents: about(&first), ..base() },
+        FleetRoom { incidents: about(&second), ..base() },
         FleetRoom { calendar: Some(&Calendar::Refused), ..base() },
         FleetRoom { occupancy, ..base() },
         FleetRoom { account: Some(&account), ..base() },
@@ -239,4 +255,221 @@ fn a_room_has_another_print_with_its_devices_and_they_with_it() {
     assert_ne!(before.0[1], after.0[1], "what a device says of its room may be another");
     assert_eq!((&before.0, before.1), (&counted.0, counted.1), "time passes without a change of the room");
     assert_ne!(before.2, counted.2);
+}
+
+/// What a device does changes no verdict, and is in its print and in that of its room all the same.
+#[test]
+fn a_fact_that_is_not_judged_changes_the_print_of_a_device_and_of_its_room() {
+    let at = |activity| {
+        let mut snapshot = Snapshot::default();
+        let device = Device { activity, ..(*core("a", Health::Healthy)).clone() };
+        observe(&mut snapshot, &[Arc::new(device)], 0);
+        let fleet = Fleet::at(&snapshot, Timestamp::from_seconds(0));
+        let Prints { devices, rooms, .. } = Prints::of(&fleet, &fleet.judgements());
+        [devices[0], rooms[0]]
+    };
+    let (idle, busy) = (at(Activity::Idle), at(Activity::Busy));
+    assert!(idle[0] != busy[0] && idle[1] != busy[1]);
+}
+
+/// Two rooms with a device each, of which one shard of two has one.
+#[test]
+fn what_is_another_process_s_business_is_known_and_not_its_own() {
+    let rooms: Vec<String> = (0..20).map(|n| format!("room-{n}@contoso.example")).collect();
+    let shards = [0, 1].map(|index| Shard::new(index, 2).expect("one of two"));
+    let of_shard =
+        |shard: Shard| rooms.iter().find(|room| shard.owns_device(room, None)).expect("half of them");
+    let homes = shards.map(of_shard);
+    let device = |room: &String, health| {
+        let account = Account { id: None, name: None, email: Some((**room).into()) };
+        Arc::new(Device { account: Some(account), ..(*core(&format!("core-{room}"), health)).clone() })
+    };
+    let look = |health| {
+        let mut snapshot = Snapshot { shard: shards[0], ..Snapshot::default() };
+        observe(&mut snapshot, &[device(homes[0], Health::Healthy), device(homes[1], health)], 0);
+        snapshot
+    };
+    let snapshot = look(Health::Healthy);
+    let fleet = Fleet::at(&snapshot, Timestamp::from_seconds(0));
+    assert_eq!((fleet.devices.len(), fleet.rooms.len()), (2, 2));
+    let own_rooms: Vec<&str> = fleet.own_rooms().map(|room| &*room.room.id).collect();
+    let own_devices: Vec<String> = fleet.own_devices().map(|device| device.device.id.to_string()).collect();
+    assert_eq!((own_rooms, own_devices), (vec![&**homes[0]], vec![format!("core-{}", homes[0])]));
+    for (room, home) in fleet.rooms.iter().map(|room| (room, &*room.room.id)) {
+        let device = fleet.members(room).next().expect("its device");
+        let is_own = home == &**homes[0];
+        assert_eq!([room.is_own(), device.is_own()], [is_own, is_own], "{home}");
+        assert_eq!(fleet.room_of(device).map(|room| &*room.room.id), Some(home));
+        assert_eq!(room.place_among_all(), shard::place_of_room(room.room));
+        assert_eq!(device.place_among_all(), room.place_among_all());
+    }
+    // Another process's devices are not told apart.
+    let prints = |snapshot: &Snapshot| {
+        let fleet = Fleet::at(snapshot, Timestamp::from_seconds(0));
+        let Prints { devices, rooms, .. } = Prints::of(&fleet, &fleet.judgements());
+        (devices, rooms)
+    };
+    assert_eq!(prints(&snapshot), prints(&look(Health::Offline)));
+}
+
+#[test]
+fn what_the_rooms_file_says_of_a_room_wins_over_its_place_and_site() {
+    let mut snapshot = Snapshot::default();
+    observe(&mut snapshot, &[core("a", Health::Healthy)], 0);
+    let email: Arc<str> = "oslo@contoso.example".into();
+    let text = |text: &str| Some(Arc::from(text));
+    let place = Place {
+        email: email.clone(),
+        building: text("B1"),
+        floor: text("1"),
+        city: text("Oslo"),
+        country: text("NO"),
+        ..Place::default()
+    };
+    snapshot.places = Arc::new([(email.clone(), Record::new(place, Timestamp::from_seconds(0)))].into());
+    let site = Site::new(
+        "north",
+        text("north-team"),
+        Match { building: vec![Glob::parse("B*").expect("sound")], email: Vec::new() },
+        jiff::tz::TimeZone::UTC,
+        Hours::always(),
+        &Hours::default(),
+    );
+    snapshot.sites = [site].into();
+    let facts = |snapshot: &Snapshot| {
+        let fleet = Fleet::at(snapshot, Timestamp::from_seconds(0));
+        let room = &fleet.rooms[0];
+        let facts = [room.building(), room.floor(), room.city(), room.country(), room.owner(), room.tier()];
+        facts.map(|fact| fact.unwrap_or("-").to_owned())
+    };
+    assert_eq!(facts(&snapshot), ["B1", "1", "Oslo", "NO", "north-team", "-"]);
+    let file = RoomFacts { floor: text("2"), owner: text("me"), tier: text("gold"), ..RoomFacts::default() };
+    snapshot.set_rooms_file([(email.clone(), file.clone())].into());
+    assert_eq!(facts(&snapshot), ["B1", "2", "Oslo", "NO", "me", "gold"]);
+    let file =
+        RoomFacts { building: text("A"), city: text("Bergen"), country: text("SE"), ..RoomFacts::default() };
+    snapshot.set_rooms_file([(email, file)].into());
+    assert_eq!(facts(&snapshot), ["A", "1", "Bergen", "SE", "-", "-"], "it has no site any more");
+}
+
+/// Health, activity and type of the devices of a room; whether it is used.
+#[track_caller]
+fn check_in_use(devices: &[(Health, Activity, DeviceType)], in_call: Option<bool>, expected: Option<bool>) {
+    let now = Timestamp::from_seconds(7 * DAY + 1);
+    let devices = devices.iter().enumerate().map(|(n, (health, activity, device_type))| {
+        let base = core(&format!("device-{n}"), *health);
+        Arc::new(Device { activity: *activity, device_type: *device_type, ..(*base).clone() })
+    });
+    let devices: Vec<_> = devices.collect();
+    let mut snapshot = Snapshot::default();
+    observe(&mut snapshot, &devices, 0);
+    observe(&mut snapshot, &devices, now.seconds());
+    let email: Arc<str> = "oslo@contoso.example".into();
+    let presence = Presence { availability: Availability::Busy, in_call };
+    snapshot.presence = Arc::new([(email.clone(), Record::new(presence, now))].into());
+    Arc::make_mut(&mut snapshot.memory).presence.insert(email, PresenceMemory::default());
+    let used = |snapshot: &Snapshot| {
+        let fleet = Fleet::at(snapshot, now);
+        let activity = fleet.activity(&fleet.devices[0]);
+        (fleet.in_use(&fleet.rooms[0]), activity)
+    };
+    assert_eq!(used(&snapshot), (expected, Some(devices[0].activity)), "{devices:?}");
+    snapshot.privacy = Privacy { usage: false, ..Privacy::default() };
+    assert_eq!(used(&snapshot), (None, None), "it may not be known");
+}
+
+#[test]
+fn a_room_is_used_when_a_core_device_that_counts_or_a_call_says_so() {
+    use Activity::{Busy, Idle, Unknown};
+    use DeviceType::{TeamsPanel, TeamsRoom};
+    use Health::{Healthy, Offline};
+    let core = |activity| (Healthy, activity, TeamsRoom);
+    let panel = (Healthy, Busy, TeamsPanel);
+    check_in_use(&[core(Busy)], None, Some(true));
+    check_in_use(&[core(Idle)], None, Some(false));
+    check_in_use(&[core(Unknown)], None, None);
+    check_in_use(&[core(Idle)], Some(true), Some(true));
+    check_in_use(&[core(Busy)], Some(false), Some(true));
+    check_in_use(&[core(Unknown)], Some(false), Some(false));
+    check_in_use(&[core(Idle), panel], None, Some(false));
+    check_in_use(&[core(Unknown), panel], None, None);
+    check_in_use(&[core(Idle), (Offline, Busy, TeamsRoom)], None, Some(false)); // replaced a week ago
+}
+
+#[test]
+fn of_three_core_devices_two_that_are_gone_for_a_week_are_superseded() {
+    let mut snapshot = Snapshot::default();
+    let gone = ["old", "older"].map(|id| core(id, Health::Offline));
+    observe(&mut snapshot, &[&gone[..], &[core("new", Health::Healthy)]].concat(), 0);
+    check_superseded(&snapshot, 7 * DAY + 1, &["old", "older"]);
+}
+
+/// Versions are compared among devices that could run the same.
+#[test]
+fn a_device_is_behind_the_versions_of_its_own_kind() {
+    let software = |kind, current: &str| Software {
+        kind,
+        current: Some(current.into()),
+        available: None,
+        update_available: None,
+    };
+    let mut snapshot = Snapshot::default();
+    let models = ["a30", "a30", "a30", "a30", "a50"];
+    let devices = models.iter().enumerate().map(|(n, model)| {
+        let base = core(&format!("core-{n}"), Health::Healthy);
+        Arc::new(Device { model: Some((*model).into()), ..(*base).clone() })
+    });
+    let devices: Vec<Arc<Device>> = devices.collect();
+    observe(&mut snapshot, &devices, 0);
+    for (n, device) in devices.iter().enumerate() {
+        let version = if n == 0 || n == 4 { "1.0" } else { "1.1" };
+        let kinds = [SoftwareKind::Firmware, SoftwareKind::TeamsClient];
+        let detail =
+            Detail { software: kinds.map(|kind| software(kind, version)).into(), ..Detail::default() };
+        let read_at = Timestamp::from_seconds(0);
+        let basis = Basis::from(&**device);
+        let reading = Reading { read_at, basis, detail: Some(Arc::new(detail)), denied: false };
+        Arc::make_mut(&mut snapshot.details).insert(device.id.clone(), reading);
+    }
+    let fleet = Fleet::at(&snapshot, Timestamp::from_seconds(0));
+    let gaps = |index: usize| {
+        let device: &FleetDevice<'_> = &fleet.devices[index];
+        let software = &device.detail().expect("read").software;
+        software.iter().map(|software| fleet.version_gap(device, software)).collect::<Vec<_>>()
+    };
+    assert_eq!(gaps(0), [Some(1), Some(1)]);
+    assert_eq!(gaps(1), [Some(0), Some(0)]);
+    assert_eq!(gaps(4), [Some(0), Some(1)], "firmware is made for a model");
+}
+
+/// What a place, an account or Intune says counts as long as it is served.
+#[test]
+fn records_that_have_expired_tell_nothing() {
+    let collectors = [Collector::Places, Collector::Accounts, Collector::Intune, Collector::Presence];
+    let status = |(minutes, one): (u64, &Collector)| {
+        (*one, Status::starting(Duration::from_mins(1), Duration::from_mins(minutes)))
+    };
+    let status = Arc::new((1..).zip(&collectors).map(status).collect());
+    let mut snapshot = Snapshot { status, ..Snapshot::default() };
+    observe(&mut snapshot, &[core("core", Health::Healthy)], 0);
+    let id: Arc<str> = "oslo@contoso.example".into();
+    let now = Timestamp::from_seconds(0);
+    snapshot.places = Arc::new([(id.clone(), Record::new(Place::default(), now))].into());
+    snapshot.accounts = Arc::new([(id.clone(), Record::new(RoomAccount::default(), now))].into());
+    let managed = ManagedDevice { room_id: Some(id.clone()), ..ManagedDevice::default() };
+    snapshot.intune = Arc::new([("a".into(), Record::new(managed, now))].into());
+    let presence = Presence { availability: Availability::Busy, in_call: None };
+    snapshot.presence = Arc::new([(id.clone(), Record::new(presence, now))].into());
+    Arc::make_mut(&mut snapshot.memory).presence.insert(id, PresenceMemory::default());
+    let known = |seconds| {
+        let fleet = Fleet::at(&snapshot, Timestamp::from_seconds(seconds));
+        let room = &fleet.rooms[0];
+        [room.place.is_some(), room.account.is_some(), room.managed.is_some(), room.presence.is_some()]
+    };
+    assert_eq!(known(60), [true, true, true, true]);
+    assert_eq!(known(61), [false, true, true, true]);
+    assert_eq!(known(120), [false, true, true, true]);
+    assert_eq!(known(121), [false, false, true, true]);
+    assert_eq!(known(181), [false, false, false, true]);
+    assert_eq!(known(241), [false; 4]);
 }

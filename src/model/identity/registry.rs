@@ -382,7 +382,6 @@ impl Registry {
     fn part(&mut self, shared: &Arc<str>) {
         let Some(mut mailbox) = self.rooms.get(shared).map(|room| Room::clone(room)) else { return };
         let (Some(email), Some(account)) = (mailbox.email.clone(), mailbox.part()) else { return };
-        self.rooms.remove(shared);
         mailbox.id = if account.id == *shared { email.clone() } else { shared.clone() };
         self.aliases.insert(email, mailbox.id.clone());
         for alias in [&account.email, &account.object_id].into_iter().flatten().chain([&account.id]) {

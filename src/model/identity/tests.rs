@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::model::Timestamp;
 use crate::model::account::User;
 use crate::model::account::{RoomAccount, Tier};
 use crate::model::device::Device;
 use crate::model::device::{Account, DeviceType};
 use crate::model::listing::tests::device;
 use crate::model::place::Place;
+use crate::model::record::Record;
+use crate::model::{Snapshot, Timestamp};
+use crate::store::Store;
 
 fn claim<'a>(id: Option<&'a str>, email: Option<&'a str>, name: Option<&'a str>) -> Claim<'a> {
     let tie = Some(Tie::Mail);
@@ -336,4 +338,340 @@ fn the_device_that_named_a_room_may_rename_it() {
         &[(DeviceType::TeamsRoom, Some(1), "old"), (DeviceType::TeamsRoom, Some(1), "renamed")],
         "renamed",
     );
+}
+
+#[test]
+fn only_a_source_that_lists_rooms_confirms_one() {
+    let mut registry = Arc::new(Registry::default());
+    let is_confirmed = |registry: &Registry| registry.known("id-1").map(|room| room.is_confirmed());
+    Registry::assign(&mut registry, &Claim::of_user(&user("id-1", Some(OSLO), &[]), false));
+    assert_eq!(is_confirmed(&registry), Some(false));
+    Registry::assign(&mut registry, &Claim::of_user(&user("id-1", Some(OSLO), &[]), true));
+    assert_eq!(is_confirmed(&registry), Some(true));
+    Registry::assign(&mut registry, &Claim::of_user(&user("id-1", Some(OSLO), &[]), false));
+    assert_eq!(is_confirmed(&registry), Some(true), "a license that ended makes it no person");
+}
+
+#[test]
+fn an_address_and_an_object_id_are_tied_by_who_names_both() {
+    let account = |id: Option<&str>, email: Option<&str>| Account {
+        id: id.map(Into::into),
+        name: None,
+        email: email.map(Into::into),
+    };
+    let tie = |account| {
+        let device = Device { account: Some(account), ..(*device("d", DeviceType::TeamsRoom)).clone() };
+        Claim::of_device(&device, Trust::UnlessPerson).and_then(|claim| claim.tie())
+    };
+    assert_eq!(tie(account(Some("id-1"), Some(OSLO))), Some(Tie::Mail));
+    assert_eq!(tie(account(Some("id-1"), None)), None);
+    assert_eq!(tie(account(None, Some(OSLO))), None);
+}
+
+/// A device may show the account of a person again, by a name that was not known before.
+#[test]
+fn a_person_is_noted_under_each_name_by_which_a_device_knows_it() {
+    let mut registry = Arc::new(Registry::default());
+    let address = "person@contoso.example";
+    let person = user("id-9", Some(address), &[]);
+    Registry::note_person(&mut registry, &person);
+    assert!(!registry.is_person([&address.into()]), "no device shows it");
+    Registry::assign(&mut registry, &claim(None, Some(address), Some("A Person")));
+    Registry::note_person(&mut registry, &person);
+    assert!(registry.is_person([&address.into()]));
+    assert_eq!(registry.people().map(|name| &**name).collect::<Vec<_>>(), ["id-9", address]);
+    Registry::forget_people(&mut registry);
+    let noted = registry.clone();
+    Registry::note_person(&mut registry, &person);
+    assert!(Arc::ptr_eq(&noted, &registry), "once");
+}
+
+/// The room of an account, after a device with another account has claimed this address for it.
+#[track_caller]
+fn check_claimed(registry: &Arc<Registry>, address: &str, is_kept: bool) {
+    let mut registry = registry.clone();
+    Registry::assign(&mut registry, &claim(Some("id-2"), Some(address), Some("Bergen")));
+    let owner = if is_kept { "id-1" } else { "id-2" };
+    let object_id = |name: &str| registry.known(name).and_then(|room| room.object_id.clone());
+    assert_eq!(object_id(address).as_deref(), Some(owner), "{address}");
+    assert_eq!(object_id("id-1").as_deref(), Some("id-1"));
+    let other = registry.known("id-2").expect("claimed");
+    assert_eq!(other.email.as_deref(), (!is_kept).then_some(address));
+}
+
+#[test]
+fn a_device_takes_no_address_from_the_room_of_another_account() {
+    let (old, sign_in) = ("old@contoso.example", "mtr-oslo@contoso.example");
+    let mut registry = Arc::new(Registry::default());
+    Registry::assign(&mut registry, &claim(Some("id-1"), Some(old), Some("Oslo")));
+    Registry::assign(&mut registry, &claim(Some("id-1"), Some(OSLO), Some("Oslo")));
+    check_claimed(&registry, OSLO, true);
+    check_claimed(&registry, old, false); // it has another one now
+    Registry::assign(&mut registry, &Claim::of_user(&user("id-1", Some(OSLO), &[sign_in]), true));
+    check_claimed(&registry, sign_in, true); // the directory knows better
+}
+
+/// The directory has given the address of an account to another account.
+#[test]
+fn an_account_gives_its_address_up_where_the_directory_shows_it_elsewhere() {
+    let (mail, new) = ("oslo-2@contoso.example", "bergen@contoso.example");
+    let mut registry = Arc::new(Registry::default());
+    let before = user("id-1", Some(OSLO), &[]);
+    Registry::assign(&mut registry, &Claim::of_user(&before, true));
+    let email = |registry: &Registry, id: &str| registry.known(id).and_then(|room| room.email.clone());
+
+    let known = registry.clone();
+    Registry::follow_addresses(&mut registry, &[before, user("id-2", Some(new), &[])]);
+    Registry::follow_addresses(&mut registry, &[user("id-1", Some(mail), &[])]);
+    assert!(Arc::ptr_eq(&known, &registry), "nobody else has it");
+
+    let users = [user("id-1", Some(mail), &[]), user("id-2", Some(OSLO), &[])];
+    Registry::follow_addresses(&mut registry, &users);
+    assert_eq!(email(&registry, "id-1").as_deref(), Some(mail));
+    for user in &users {
+        Registry::assign(&mut registry, &Claim::of_user(user, true));
+    }
+    assert_eq!(email(&registry, "id-2").as_deref(), Some(OSLO));
+    assert_eq!(registry.rooms().count(), 2);
+}
+
+#[test]
+fn the_address_of_another_room_stays_where_it_is() {
+    let elsewhere = "elsewhere@contoso.example";
+    // Equal names alone have joined it: it is the mailbox that has the address.
+    let mut registry = place_and_device();
+    let users = [user("id-1", Some(elsewhere), &[]), user("id-2", Some(OSLO), &[])];
+    Registry::follow_addresses(&mut registry, &users);
+    check_rooms(&registry, &[(OSLO, Some(OSLO), Some("id-1"), Some(Tie::Name))]);
+    // An address that a place has given leaves for good: a place that still has it does not bring it back.
+    let mut registry = Arc::new(Registry::default());
+    let place = Place { email: OSLO.into(), ..Place::default() };
+    Registry::assign(&mut registry, &Claim::from(&place));
+    Registry::assign(&mut registry, &claim(Some("id-1"), Some(OSLO), None));
+    Registry::follow_addresses(&mut registry, &users);
+    Registry::assign(&mut registry, &Claim::from(&place));
+    assert_eq!(registry.known("id-1").and_then(|room| room.email.as_deref()), Some(elsewhere));
+    // The account was made again, and both are in the directory: the room is that of the new one.
+    let mut registry = Arc::new(Registry::default());
+    for id in ["id-1", "id-2"] {
+        Registry::assign(&mut registry, &Claim::of_user(&user(id, Some(OSLO), &[]), true));
+    }
+    check_rooms(&registry, &[(OSLO, Some(OSLO), Some("id-2"), Some(Tie::ObjectId))]);
+    Registry::follow_addresses(&mut registry, &users);
+    check_rooms(&registry, &[(OSLO, Some(OSLO), Some("id-2"), Some(Tie::ObjectId))]);
+}
+
+#[test]
+fn an_account_is_not_the_room_of_another_that_had_its_name() {
+    let mut registry = Arc::new(Registry::default());
+    let shared = "mtr@contoso.example";
+    let first = user("id-1", Some(OSLO), &[shared]);
+    Registry::assign(&mut registry, &Claim::of_user(&first, false));
+    let is_room = |registry: &Registry, user: &User| registry.of_user(user).is_some();
+    let second = user("id-2", Some("bergen@contoso.example"), &[shared]);
+    assert_eq!([is_room(&registry, &first), is_room(&registry, &second)], [true, false]);
+    Registry::narrow(&mut registry, true);
+    assert!(!is_room(&registry, &first), "it is in none of the lists that the operator names");
+}
+
+#[test]
+fn rooms_people_and_names_have_bounds() {
+    let mut registry = Arc::new(Registry::default());
+    Registry::bound(&mut registry, 1);
+    let names: Vec<String> = (0..128).map(|n| format!("oslo-{n}@contoso.example")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    Registry::assign(&mut registry, &Claim::of_user(&user("id-1", Some(OSLO), &names), true));
+    assert!(!registry.has_left_out());
+    // No further name is kept, but one that is held can lead elsewhere.
+    let renamed = user("id-1", Some(OSLO), &["another@contoso.example"]);
+    Registry::assign(&mut registry, &Claim::of_user(&renamed, true));
+    assert!(registry.known("another@contoso.example").is_none());
+    assert_eq!(Registry::assign(&mut registry, &claim(Some("id-2"), None, None)), None);
+    assert!(registry.has_left_out());
+    Registry::bound(&mut registry, 2);
+    assert!(!registry.has_left_out());
+    Registry::assign(&mut registry, &Claim::of_user(&user("id-2", None, &names), true));
+    assert_eq!(registry.known(names[0]).and_then(|room| room.object_id.as_deref()), Some("id-2"));
+
+    let mut registry = Arc::new(Registry::default());
+    Registry::bound(&mut registry, 1);
+    assert!(Registry::assign(&mut registry, &claim(Some("id-1"), None, None)).is_some(), "there is room");
+    let mut registry = Arc::new(Registry::default());
+    Registry::bound(&mut registry, 1);
+    Registry::note_person(&mut registry, &user("id-9", None, &[]));
+    assert_eq!(Registry::assign(&mut registry, &claim(Some("id-1"), None, None)), None);
+}
+
+/// A place and an account of a device that equal names would join.
+#[track_caller]
+fn check_not_joined(claims: &[Claim<'_>], account: &str, place: &str) {
+    let mut registry = Arc::new(Registry::default());
+    for claim in claims {
+        Registry::assign(&mut registry, claim);
+    }
+    let before = registry.clone();
+    Registry::join_by_name(&mut registry, account, place);
+    assert!(Arc::ptr_eq(&before, &registry), "{claims:?}");
+}
+
+#[test]
+fn equal_names_join_only_an_account_and_a_mailbox_that_lack_each_other() {
+    let bergen = Place { email: "bergen@contoso.example".into(), ..Place::default() };
+    let (mailbox, account) = (Claim::from(&bergen), claim(Some("id-1"), None, None));
+    let oslo = Place { email: OSLO.into(), ..Place::default() };
+    let of_file = Claim::of_file(OSLO, Some("id-1"));
+    check_not_joined(&[mailbox.clone(), of_file], "id-1", &bergen.email);
+    let of_place = claim(Some("id-1"), Some(OSLO), None);
+    check_not_joined(&[mailbox.clone(), Claim::from(&oslo), of_place], "id-1", &bergen.email);
+    let of_user = user("id-1", Some(OSLO), &[]);
+    check_not_joined(&[mailbox.clone(), Claim::of_user(&of_user, true)], "id-1", &bergen.email);
+    // The mailbox has an account, or is none.
+    let of_bergen = claim(Some("id-2"), Some(&bergen.email), None);
+    check_not_joined(&[mailbox, of_bergen, account.clone()], "id-1", &bergen.email);
+    check_not_joined(&[claim(Some("id-2"), None, None), account], "id-1", "id-2");
+}
+
+#[test]
+fn a_join_that_the_directory_confirms_rests_on_names_no_more() {
+    let mut registry = place_and_device();
+    assert!(registry.known("id-1").is_some_and(|room| room.by_name.is_some()));
+    Registry::assign(&mut registry, &Claim::of_user(&user("id-1", Some(OSLO), &[]), true));
+    assert!(registry.known("id-1").is_some_and(|room| room.by_name.is_none()));
+}
+
+#[test]
+fn rooms_that_part_keep_what_is_theirs() {
+    let mut registry = place_and_device();
+    Registry::take_changes(&mut registry);
+    Registry::assign(&mut registry, &Claim::of_user(&user("id-2", Some(OSLO), &[]), true));
+    let parted = Parted { shared: OSLO.into(), mailbox: OSLO.into(), account: "id-1".into() };
+    assert_eq!(Registry::take_changes(&mut registry).1, [parted]);
+    let mut registry = Arc::new(Registry::default());
+    Registry::assign(&mut registry, &claim(Some("id-1"), None, Some("Oslo")));
+    Registry::settle(&mut registry);
+    let place = Place { email: OSLO.into(), name: Some("Room Oslo".into()), ..Place::default() };
+    Registry::assign(&mut registry, &Claim::from(&place));
+    Registry::join_by_name(&mut registry, "id-1", OSLO);
+    Registry::take_changes(&mut registry);
+    Registry::assign(&mut registry, &claim(Some("id-2"), Some(OSLO), None));
+    let parted = Parted { shared: "id-1".into(), mailbox: OSLO.into(), account: "id-1".into() };
+    assert_eq!(Registry::take_changes(&mut registry).1, [parted]);
+    let name = |id: &str| registry.room(id).map(|room| room.name.to_string());
+    assert_eq!([name(OSLO), name("id-1")].map(Option::unwrap_or_default), ["Room Oslo", "Oslo"]);
+}
+
+/// A room that takes another one in.
+#[track_caller]
+fn check_absorbed(room: &Room, other: &Room, expected: [&str; 3], is_confirmed: bool) {
+    let kept_apart = room.by_name.is_some() || other.by_name.is_some();
+    let mut room = room.clone();
+    room.absorb(other);
+    let text = |text: &Option<Arc<str>>| text.as_deref().unwrap_or_default().to_owned();
+    assert_eq!([room.name.to_string(), text(&room.email), text(&room.object_id)], expected);
+    assert_eq!(room.is_confirmed(), is_confirmed);
+    assert_eq!(room.mailed_by, if room.email == other.email { other.mailed_by } else { room.mailed_by });
+    assert_eq!(room.tie, room.tie.max(other.tie));
+    assert_eq!(room.by_name.is_some(), kept_apart);
+}
+
+#[test]
+fn of_two_rooms_that_are_one_the_better_sources_count() {
+    let room = |claim: &Claim<'_>| {
+        let mut room = Room::founded("room".into());
+        room.learn(claim);
+        room
+    };
+    let bergen = "bergen@contoso.example";
+    let place = Place { email: OSLO.into(), name: Some("Oslo".into()), ..Place::default() };
+    let place = room(&Claim::from(&place));
+    let device = room(&claim(Some("id-1"), Some(bergen), Some("MTR")));
+    let other = room(&claim(Some("id-2"), Some("other@contoso.example"), Some("MTR 2")));
+    check_absorbed(&place, &device, ["Oslo", OSLO, "id-1"], true);
+    check_absorbed(&device, &place, ["Oslo", OSLO, "id-1"], true);
+    check_absorbed(&device, &other, ["MTR", bergen, "id-1"], false);
+    // An address that no source has named beside one that a device has.
+    let nameless = Room { email: None, mailed_by: Authority::Account, ..place };
+    check_absorbed(&nameless, &device, ["Oslo", bergen, "id-1"], true);
+    let joined = place_and_device();
+    let joined = joined.known(OSLO).expect("both");
+    check_absorbed(joined, &device, ["Oslo", OSLO, "id-1"], true);
+    check_absorbed(&device, joined, ["Oslo", OSLO, "id-1"], true);
+}
+
+/// The id follows the first readings until every source has had its say.
+#[test]
+fn ids_are_fixed_once_the_sources_have_settled() {
+    let mut registry = Arc::new(Registry::default());
+    Registry::assign(&mut registry, &claim(Some("id-1"), None, Some("Oslo")));
+    Registry::fix_ids(&mut registry);
+    check(&mut registry, &claim(Some("id-1"), Some(OSLO), None), OSLO, "Oslo");
+    Registry::settle(&mut registry);
+    let settled = registry.clone();
+    Registry::settle(&mut registry);
+    Registry::fix_ids(&mut registry);
+    assert!(Arc::ptr_eq(&settled, &registry), "once");
+    Registry::assign(&mut registry, &claim(Some("id-2"), None, Some("Bergen")));
+    Registry::fix_ids(&mut registry);
+    let bergen = claim(Some("id-2"), Some("bergen@contoso.example"), None);
+    check(&mut registry, &bergen, "id-2", "Bergen");
+}
+
+/// A file of an older version does not say whether the id is fixed: it was served.
+#[test]
+fn an_id_of_an_older_file_stays() {
+    let mut registry = Arc::new(Registry::default());
+    Registry::assign(&mut registry, &claim(Some("id-1"), None, Some("Oslo")));
+    let mut file = serde_json::to_value(&*registry).expect("plain data");
+    let room = file["rooms"]["id-1"].as_object_mut().expect("a room");
+    assert!(room.remove("fixed").is_some());
+    let mut registry = Arc::new(serde_json::from_value(file).expect("own format"));
+    check(&mut registry, &claim(Some("id-1"), Some(OSLO), None), "id-1", "Oslo");
+}
+
+/// The account of a device and the place that are one by their names, after these claims.
+#[track_caller]
+fn check_pairs(
+    devices: &[(&str, DeviceType, &str)],
+    places: &[(&str, &str)],
+    claims: &[Claim<'_>],
+    expected: &[(&str, &str)],
+) {
+    let store = Store::new(Snapshot::default());
+    let now = Timestamp::from_seconds(0);
+    let listed = |(id, device_type, name): &(&str, DeviceType, &str)| {
+        let account = Account { id: Some((*id).into()), name: Some((*name).into()), email: None };
+        Arc::new(Device { account: Some(account), ..(*device(id, *device_type)).clone() })
+    };
+    store.take_devices(&devices.iter().map(listed).collect::<Vec<_>>(), Trust::UnlessPerson, now);
+    let mut snapshot = store.snapshot();
+    let memory = Arc::make_mut(&mut snapshot.memory);
+    for (email, name) in places {
+        let place = Place { email: (*email).into(), name: Some((*name).into()), ..Place::default() };
+        let id = Registry::assign(&mut memory.rooms, &Claim::from(&place)).expect("an address");
+        Arc::make_mut(&mut snapshot.places).insert(id, Record::new(place, now));
+    }
+    for claim in claims {
+        Registry::assign(&mut memory.rooms, claim);
+    }
+    let pairs = pairs(&snapshot);
+    let pairs: Vec<(&str, &str)> = pairs.iter().map(|(account, place)| (&**account, &**place)).collect();
+    assert_eq!(pairs, expected);
+}
+
+#[test]
+fn names_are_compared_where_they_are_unique_on_both_sides() {
+    use DeviceType::{IpPhone, TeamsPanel, TeamsRoom};
+    let (core, oslo, pair) = (("id-1", TeamsRoom, "Oslo"), (OSLO, "Oslo"), ("id-1", OSLO));
+    let spelled = ("id-1", TeamsRoom, "Oslo ");
+    check_pairs(&[spelled], &[(OSLO, " oslo"), ("bergen@contoso.example", "Bergen")], &[], &[pair]);
+    check_pairs(&[core], &[oslo, ("other@contoso.example", "Oslo")], &[], &[]);
+    check_pairs(&[core, ("id-2", TeamsPanel, "Oslo")], &[oslo], &[], &[]);
+    check_pairs(&[core, ("id-2", IpPhone, "Oslo")], &[oslo], &[], &[pair]);
+    check_pairs(&[("id-1", TeamsRoom, "Bergen")], &[oslo], &[], &[]);
+    // The other half of one of them is known, while that of another account is not.
+    let (open, elsewhere) = (("id-3", TeamsRoom, "Lima"), "elsewhere@contoso.example");
+    let account = user("id-1", Some(elsewhere), &[]);
+    check_pairs(&[core, open], &[oslo], &[Claim::of_user(&account, true)], &[]);
+    let mailbox = user("id-4", Some(OSLO), &[]);
+    check_pairs(&[core, open], &[oslo], &[Claim::of_user(&mailbox, true)], &[]);
 }

@@ -9,7 +9,7 @@ use crate::model::Snapshot;
 use crate::model::account::{Tier, User};
 use crate::model::collector::{Collector, Status};
 use crate::model::detail::{Connection, Peripheral};
-use crate::model::device::{Account, Device, DeviceType};
+use crate::model::device::{Account, Activity, Device, DeviceType};
 use crate::model::identity::Trust;
 use crate::model::incident::tests::event;
 use crate::model::incident::{Event, Progress, Reporter, Severity, Signal, Target};
@@ -211,6 +211,25 @@ fn a_device_that_lost_its_connection_is_down() {
     world.at(MINUTE).list(&[back]).check(Fine, &["device up"], &[]);
 }
 
+/// The list says something else of a device than it did when its detail was read, at whatever time it changed.
+#[test]
+fn a_detail_counts_while_the_list_says_what_it_said() {
+    let a = core("a", Healthy);
+    let read = || {
+        let world = World::new().list(from_ref(&a));
+        world.detail(&a, Detail { connection: lost(-90), ..detail() }).at(60)
+    };
+    read().list(from_ref(&a)).check(Down, &["device down"], &["device_offline"]);
+    read().list(&[core("a", Health::NonUrgent)]).check(Fine, &["device up"], &[]);
+    let busy = Device { activity: Activity::Busy, ..(*a).clone() };
+    read().list(&[Arc::new(busy)]).check(Fine, &["device up"], &[]);
+    let unknown = core("a", Health::Unknown);
+    let world = World::new().list(from_ref(&unknown)).detail(&unknown, detail());
+    world.check(Fine, &["device up"], &[]);
+    let busy = Device { activity: Activity::Busy, ..(*unknown).clone() };
+    world.at(60).list(&[Arc::new(busy)]).check(Unknown, &[], &[]);
+}
+
 /// Lost, healthy with an unknown connection, then offline: two outages, and the second one counts from its own beginning.
 #[test]
 fn a_second_outage_does_not_begin_with_the_first() {
@@ -267,7 +286,10 @@ fn a_device_that_is_up_for_want_of_a_detail_has_no_beginning() {
     assert_eq!(world.judge().votes[0], vote(Source::Device, false, Some(55)), "to its expiry");
     let world = world.at(91 * MINUTE + 1).list(from_ref(&a));
     assert_eq!(world.judge().votes[0], vote(Source::Device, true, None));
-    world.at(93 * MINUTE).list(&[core("a", Offline)]).check(Down, &["device down"], &["device_offline"]);
+    let world = world.at(93 * MINUTE).list(&[core("a", Offline)]);
+    world.check(Down, &["device down"], &["device_offline"]);
+    let since = Some(93 * MINUTE);
+    assert_eq!(world.judge().votes[0], vote(Source::Device, false, since), "not since the outage before");
 }
 
 /// Another machine's clock: what has not come yet began now at the latest, and is not the youngest for ever.
