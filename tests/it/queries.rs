@@ -92,8 +92,8 @@ fn every_expression_names_what_is_there() {
         }
         let is_made = |label: &str| text.contains(&format!("\"{label}\"")); // by label_replace
         let strange = named.groups.iter().find(|label| {
-            let of_rules =
-                ["le", "severity", "alertname", "alertstate", "fault", "behind", "seats"].contains(&label.as_str());
+            let of_rules = ["le", "severity", "alertname", "alertstate", "fault", "behind", "seats"]
+                .contains(&label.as_str());
             !(known.contains(label.as_str())
                 || TARGET_LABELS.contains(&label.as_str())
                 || of_rules
