@@ -5,7 +5,7 @@
 # It runs with a read-only root, without capabilities and as any user; with --storage.path it writes to that
 # directory alone.
 
-ARG BUILD_IMAGE=docker.io/library/rust:1.95-bookworm
+ARG BUILD_IMAGE=docker.io/library/rust:1.95.0-bookworm@sha256:6258907abe69656e41cd992e0b705cdcfabcbbe3db374f92ed2d47121282d4a1
 ARG FINAL_IMAGE=scratch
 
 FROM ${BUILD_IMAGE} AS build

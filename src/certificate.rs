@@ -1,14 +1,15 @@
 //! Certificates in PEM: the one that signs in, with its key, and authorities that are trusted beside the system's own.
 //!
-//! Texts in, plain data out; who reads the files is told what is wrong with them, and never what is in them.
+//! Files in, plain data out; an error says what is wrong with a file, and never what is in it.
 
 use std::fmt;
 
 use ring::rand::SystemRandom;
 use ring::signature::{KeyPair as _, RSA_PSS_SHA256, RsaKeyPair};
-use rustls::pki_types::pem::{PemObject, SectionKind};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 use x509_cert::der::Decode as _;
 
+use crate::input::pem::{self, Block};
 use crate::model::Timestamp;
 
 /// A certificate, the authorities between it and its root, and its private key.
@@ -28,9 +29,9 @@ impl fmt::Debug for Certificate {
 }
 
 impl Certificate {
-    /// Reads the certificates of one text and the key of another, which may be the same one; the order within does not
+    /// Reads the certificates of one file and the key of another, which may be the same one; the order within does not
     /// matter. The error stands behind the name of the files.
-    pub fn from_pem(certificates: &str, key: &str) -> Result<Self, String> {
+    pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, String> {
         let key = private_key(key)?;
         let mut chain = certificates_of(certificates)?;
         let own =
@@ -62,41 +63,74 @@ impl Certificate {
     }
 }
 
-/// The certificates in a text, in DER, each of them readable; at least one.
-pub fn certificates_of(text: &str) -> Result<Vec<Vec<u8>>, String> {
-    let of = |(kind, der)| (kind == SectionKind::Certificate).then_some(der);
-    let found: Vec<_> = sections(text)?.into_iter().filter_map(of).collect();
-    if found.is_empty() {
-        return Err("has no certificate in PEM (-----BEGIN CERTIFICATE-----)".to_owned());
-    }
-    match found.iter().position(|der| Parsed::read(der).is_none()) {
-        Some(at) => Err(format!("certificate {} of {} cannot be read", at + 1, found.len())),
-        None => Ok(found),
+/// The certificates in a file, in DER, each of them readable; at least one.
+pub fn certificates_of(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    let blocks = certificate_blocks(bytes)?;
+    match blocks.iter().position(|block| Parsed::read(&block.der).is_none()) {
+        Some(at) => Err(format!("certificate {} of {} cannot be read", at + 1, blocks.len())),
+        None => Ok(blocks.into_iter().map(|block| block.der).collect()),
     }
 }
 
-fn private_key(text: &str) -> Result<RsaKeyPair, String> {
-    if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
+/// The certificates in a file; at least one. A block that holds one in another form is an error: it would be missing.
+pub fn certificate_blocks(bytes: &[u8]) -> Result<Vec<Block>, String> {
+    let mut found = Vec::new();
+    for block in pem::blocks(bytes)? {
+        match block.label.as_str() {
+            "CERTIFICATE" | "X509 CERTIFICATE" => {
+                found.push(Block { label: "CERTIFICATE".to_owned(), ..block });
+            }
+            label if label.contains("CERTIFICATE") || label.contains("PKCS7") => {
+                return Err(format!(
+                    "has a {label} in line {}, not a plain certificate; `openssl x509 -in FILE -out certificate.pem` makes one",
+                    block.line
+                ));
+            }
+            _ => {}
+        }
+    }
+    if found.is_empty() {
+        return Err("has no certificate in PEM (-----BEGIN CERTIFICATE-----)".to_owned());
+    }
+    Ok(found)
+}
+
+/// The first private key in a file that is not encrypted.
+pub fn private_key_block(bytes: &[u8]) -> Result<Block, String> {
+    let blocks = pem::blocks(bytes)?;
+    if blocks.iter().any(|block| block.label == "ENCRYPTED PRIVATE KEY") {
         return Err(
             "the private key is encrypted; `openssl pkey -in key.pem -out plain.pem` takes that away"
                 .to_owned(),
         );
     }
-    let key = sections(text)?.into_iter().find_map(|(kind, der)| match kind {
-        SectionKind::PrivateKey => Some(RsaKeyPair::from_pkcs8(&der)),
-        SectionKind::RsaPrivateKey => Some(RsaKeyPair::from_der(&der)),
-        SectionKind::EcPrivateKey => Some(RsaKeyPair::from_der(&[])),
-        _ => None,
-    });
-    key.ok_or("has no private key in PEM (-----BEGIN PRIVATE KEY----- or -----BEGIN RSA PRIVATE KEY-----)")?
-        .map_err(|_| {
-            "the private key is not one of RSA with 2048 to 4096 bits, which Entra asks for".to_owned()
-        })
+    let key = blocks.into_iter().find(|block| block.label.ends_with("PRIVATE KEY"));
+    key.ok_or_else(|| {
+        "has no private key in PEM (-----BEGIN PRIVATE KEY----- or -----BEGIN RSA PRIVATE KEY-----)"
+            .to_owned()
+    })
 }
 
-fn sections(text: &str) -> Result<Vec<(SectionKind, Vec<u8>)>, String> {
-    let sections = <(SectionKind, Vec<u8>)>::pem_slice_iter(text.as_bytes());
-    sections.collect::<Result<_, _>>().map_err(|_| "is not sound PEM".to_owned())
+/// The key as TLS takes it; `None` for a kind that it does not know.
+pub fn key_for_tls(block: Block) -> Option<PrivateKeyDer<'static>> {
+    match block.label.as_str() {
+        "PRIVATE KEY" => Some(PrivatePkcs8KeyDer::from(block.der).into()),
+        "RSA PRIVATE KEY" => Some(PrivatePkcs1KeyDer::from(block.der).into()),
+        "EC PRIVATE KEY" => Some(PrivateSec1KeyDer::from(block.der).into()),
+        _ => None,
+    }
+}
+
+fn private_key(bytes: &[u8]) -> Result<RsaKeyPair, String> {
+    let block = private_key_block(bytes)?;
+    let key = match block.label.as_str() {
+        "PRIVATE KEY" => RsaKeyPair::from_pkcs8(&block.der).ok(),
+        "RSA PRIVATE KEY" => RsaKeyPair::from_der(&block.der).ok(),
+        _ => None,
+    };
+    key.ok_or_else(|| {
+        "the private key is not one of RSA with 2048 to 4096 bits, which Entra asks for".to_owned()
+    })
 }
 
 /// Of a certificate, what concerns us.
@@ -140,7 +174,7 @@ mod tests {
     fn a_certificate_is_read_and_signs_with_every_form_of_key() {
         let folder = tempfile::tempdir().expect("a folder");
         let folder = folder.path();
-        let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("written");
+        let read = |name: &str| std::fs::read(folder.join(name)).expect("written");
         openssl(
             folder,
             "req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out own.pem -days 2 -subj /CN=own",
@@ -159,9 +193,9 @@ mod tests {
         let thumbprint = openssl(folder, "x509 -in own.pem -noout -fingerprint -sha256");
 
         let public = std::fs::read(folder.join("public.der")).expect("written");
-        let chain = read("ca.pem") + &read("own.pem");
+        let chain = [read("ca.pem"), read("own.pem")].concat();
         for key in ["key.pem", "pkcs1.pem"] {
-            let both = chain.clone() + &read(key);
+            let both = [chain.clone(), read(key)].concat();
             let certificate = Certificate::from_pem(&both, &both).expect(key);
             let own = std::fs::read(folder.join("own.der")).expect("written");
             assert_eq!((certificate.chain().len(), &certificate.chain()[0]), (2, &own));
@@ -187,12 +221,19 @@ mod tests {
     #[test]
     fn what_is_no_certificate_is_told() {
         for (text, expected) in [
-            ("", "has no certificate"),
-            ("-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n", "is not sound PEM"),
+            ("", "is empty"),
+            (
+                "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n",
+                "has a block in line 1 that is not sound PEM",
+            ),
             ("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "certificate 1 of 1"),
-            ("-----BEGIN CERTIFICATE-----\nMIIB\n", "is not sound PEM"),
+            ("-----BEGIN CERTIFICATE-----\nMIIB\n", "has a block in line 1 without an end"),
+            (
+                "\n-----BEGIN TRUSTED CERTIFICATE-----\nMIIB\n-----END TRUSTED CERTIFICATE-----\n",
+                "has a TRUSTED CERTIFICATE in line 2",
+            ),
         ] {
-            let error = certificates_of(text).expect_err(text);
+            let error = certificates_of(text.as_bytes()).expect_err(text);
             assert!(error.starts_with(expected), "{text}: {error}");
         }
     }

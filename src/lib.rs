@@ -33,6 +33,9 @@
 //! * [`render`]: has the changed families of a tenant written anew.
 //! * [`serve`]: the HTTP server: paths, formats, limits, the status page.
 //! * [`cli`], [`config`]: arguments, environment and file become settings that nobody checks again.
+//! * [`input`]: text files, JSON and PEM of others, read with tolerance and within bounds; their text, shown without harm.
+//! * [`worker`]: long work leaves its thread to other tasks.
+//! * [`proxy`]: the proxies of the environment.
 //! * [`certificate`]: what signs in and who is trusted, out of PEM files.
 //! * [`rooms_file`]: the operator's table of rooms, read again when it changed.
 //! * [`clock`], [`stats`], [`logging`]: now; the exporter's own counters; one line per event.
@@ -101,12 +104,15 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod input;
 pub mod logging;
 pub mod otlp;
+pub mod platform;
+pub mod proxy;
 pub mod rooms_file;
 pub mod spelling;
 pub mod stats;
-pub mod systemd;
+pub mod worker;
 
 // A tenant to try it on.
 pub mod sim;

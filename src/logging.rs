@@ -3,7 +3,7 @@
 //! The writer and the clock are passed in. A log line that cannot be written is lost in silence: a closed
 //! standard error must not end the exporter.
 
-use std::fmt;
+use std::{fmt, io};
 
 use jiff::Timestamp;
 use tracing::field::{Field, Visit};
@@ -17,6 +17,8 @@ use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter, layer};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::{LookupSpan, Registry, Scope};
+
+use crate::input::shown::{acts, escaped_json};
 
 /// The target that all of our own events share as their first part.
 const OWN_TARGET: &str = "teams_rooms_exporter";
@@ -60,16 +62,43 @@ where
 {
     let clock = Clock(now);
     // log_internal_errors would print to standard error, and panic when that is the pipe that broke.
-    let lines = layer().with_ansi(false).with_writer(writer).log_internal_errors(false);
+    let lines = layer().with_ansi(false).log_internal_errors(false);
     let lines: BoxedLayer = match format {
-        Format::Logfmt => Box::new(lines.fmt_fields(LogfmtFields).event_format(Logfmt { clock })),
-        Format::Json => Box::new(lines.json().flatten_event(true).with_current_span(false).with_timer(clock)),
+        Format::Logfmt => {
+            Box::new(lines.with_writer(writer).fmt_fields(LogfmtFields).event_format(Logfmt { clock }))
+        }
+        Format::Json => {
+            let lines = lines.with_writer(JsonWriter(writer));
+            Box::new(lines.json().flatten_event(true).with_current_span(false).with_timer(clock))
+        }
     };
     let limits = Targets::new()
         .with_target(OWN_TARGET, level)
         .with_default(LevelFilter::from(level.min(DEPENDENCY_LEVEL)));
     others.push(lines.with_filter(limits).boxed());
     Registry::default().with(others)
+}
+
+/// A writer of whole lines of JSON, in which the library leaves some characters that act on a terminal.
+struct JsonWriter<W>(W);
+
+impl<'w, W: MakeWriter<'w>> MakeWriter<'w> for JsonWriter<W> {
+    type Writer = JsonWriter<W::Writer>;
+
+    fn make_writer(&'w self) -> Self::Writer {
+        JsonWriter(self.0.make_writer())
+    }
+}
+
+impl<W: io::Write> io::Write for JsonWriter<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let escaped = escaped_json(&String::from_utf8_lossy(line));
+        self.0.write_all(escaped.as_bytes()).map(|()| line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Writes `now()` as RFC 3339 in UTC with milliseconds.
@@ -184,7 +213,7 @@ fn write_value(out: &mut impl fmt::Write, value: &str) -> fmt::Result {
             '\n' => out.write_str("\\n")?,
             '\r' => out.write_str("\\r")?,
             '\t' => out.write_str("\\t")?,
-            c if breaks_a_line(c) => write!(out, "\\u{:04x}", u32::from(c))?,
+            c if acts(c) => write!(out, "\\u{:04x}", u32::from(c))?,
             c => out.write_char(c)?,
         }
     }
@@ -193,17 +222,11 @@ fn write_value(out: &mut impl fmt::Write, value: &str) -> fmt::Result {
 
 /// Whether the character may stand in a key or an unquoted value.
 fn is_plain(c: char) -> bool {
-    !matches!(c, '"' | '\\' | '=') && !c.is_whitespace() && !breaks_a_line(c)
-}
-
-/// Control characters, and those that end or turn round a line for some readers.
-fn breaks_a_line(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    !matches!(c, '"' | '\\' | '=') && !c.is_whitespace() && !acts(c)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::sync::{Arc, Mutex};
 
     use tracing::{debug, error, info, info_span, warn};
@@ -338,6 +361,21 @@ mod tests {
             "spans": [{ "name": "tenant", "tenant": "contoso" }],
         });
         assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn no_format_lets_text_of_others_act_on_a_terminal() {
+        let hostile = "a\u{1b}[2J\u{7f}\u{9b}31m\u{85}\u{202e}\u{2066}\u{200e}\u{61c}b";
+        for format in [Format::Logfmt, Format::Json] {
+            let lines = logged(Level::INFO, format, || {
+                let _span = info_span!("tenant", tenant = hostile).entered();
+                warn!(room = hostile, "{hostile}");
+            });
+            assert_eq!(lines.matches(acts).collect::<Vec<_>>(), ["\n"], "{lines:?}");
+        }
+        let line = logged(Level::INFO, Format::Json, || warn!(room = hostile, "m"));
+        let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(line["room"], hostile);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The binary: arguments, logging, configuration, then the app. Nothing is decided here.
 
+use std::env::VarError;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -8,19 +9,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use futures_util::stream::{self, Stream};
 use teams_rooms_exporter::app::{self, Listeners, Reload, Tuning};
 use teams_rooms_exporter::cli::{self, Command};
 use teams_rooms_exporter::clock::Clock;
 use teams_rooms_exporter::commands::{capture, check, demo, healthcheck, login, manual, metrics, rooms};
 use teams_rooms_exporter::config::{self, Config, Secret, SecretFiles};
+use teams_rooms_exporter::input::shown::Terminal;
 use teams_rooms_exporter::metrics::catalogue::FAMILIES;
 use teams_rooms_exporter::model::Timestamp;
 use teams_rooms_exporter::otlp::Telemetry;
-use teams_rooms_exporter::systemd::{self, Sockets};
+use teams_rooms_exporter::platform::{self, Sockets, Stops};
 use teams_rooms_exporter::{logging, sim};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Wrong arguments or settings; nothing was started.
 const MISUSE: u8 = 2;
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let misuse = error.downcast_ref::<config::Error>().is_some() || error.is::<Misuse>();
-            drop(writeln!(io::stderr(), "error: {error:#}"));
+            drop(writeln!(Terminal::new(io::stderr()), "error: {error:#}"));
             ExitCode::from(if misuse { MISUSE } else { 1 })
         }
     }
@@ -85,12 +85,17 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             match &args.capture {
                 Some(directory) => {
                     let order = capture_order(directory, args.tenant.as_deref())?;
-                    let captured = runtime.block_on(capture::run(&config, &clock, order, &mut io::stdout()));
+                    let captured = runtime.block_on(capture::run(
+                        &config,
+                        &clock,
+                        order,
+                        &mut Terminal::new(io::stdout()),
+                    ));
                     captured.map(|capture| exit_code(capture.is_some()))
                 }
-                None => {
-                    runtime.block_on(check::run(&config, &clock, waiting, &mut io::stdout())).map(exit_code)
-                }
+                None => runtime
+                    .block_on(check::run(&config, &clock, waiting, &mut Terminal::new(io::stdout())))
+                    .map(exit_code),
             }
         }
         Command::Login(args) => {
@@ -98,7 +103,9 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             let means = if args.browser { login::Means::Browser } else { login::Means::DeviceCode };
             start_logging(&quiet(&args.log), Vec::new())?;
             let tenant = args.tenant.as_deref();
-            runtime.block_on(login::run(&config, tenant, means, &mut io::stdout())).map(exit_code)
+            runtime
+                .block_on(login::run(&config, tenant, means, &mut Terminal::new(io::stdout())))
+                .map(exit_code)
         }
         Command::Rooms(args) => {
             let form = match (args.json, args.csv) {
@@ -108,7 +115,9 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             };
             let config = load(&cli::ServeArgs { config: args.config, ..cli::ServeArgs::default() })?;
             start_logging(&quiet(&args.log), Vec::new())?;
-            runtime.block_on(rooms::run(&config, form, &clock, &mut io::stdout())).map(exit_code)
+            runtime
+                .block_on(rooms::run(&config, form, &clock, &mut Terminal::new(io::stdout())))
+                .map(exit_code)
         }
         Command::Metrics(args) => {
             metrics::print(args.format, &mut io::stdout().lock())?;
@@ -125,7 +134,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Healthcheck(args) => {
             let probe = config::probe(&args)?;
-            runtime.block_on(healthcheck::run(&probe, &mut io::stdout())).map(exit_code)
+            runtime.block_on(healthcheck::run(&probe, &mut Terminal::new(io::stdout()))).map(exit_code)
         }
     };
     runtime.shutdown_background(); // a second signal does not wait for anybody
@@ -150,9 +159,14 @@ fn check_settings(args: &cli::CheckArgs) -> Result<String, config::Error> {
     Ok(if args.print_config { config.print(&otlp, &args.serve.log) } else { valid() })
 }
 
+/// A variable of the environment. Bytes that are not UTF-8 show as U+FFFD, so that the setting is refused, not ignored.
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
 fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+    match std::env::var(name) {
+        Ok(value) => Some(value),
+        Err(VarError::NotUnicode(value)) => Some(value.to_string_lossy().into_owned()),
+        Err(VarError::NotPresent) => None,
+    }
 }
 
 /// Starts the export by OTLP; to be called on the runtime.
@@ -201,7 +215,7 @@ async fn serve(
         tracing::warn!("{warning}");
     }
     notify();
-    let reload = Reload::new(move || load(&args), hangups()?);
+    let reload = Reload::new(move || load(&args), platform::reload_requests()?);
     app::run(config, listeners, telemetry, clock, Tuning::default(), reload, stop).await
 }
 
@@ -217,17 +231,11 @@ fn capture_order<'o>(directory: &'o Path, tenant: Option<&'o str>) -> anyhow::Re
     })
 }
 
-/// Each SIGHUP; of several that come while one is looked after, one.
-fn hangups() -> anyhow::Result<impl Stream<Item = ()> + Send> {
-    let hangups = signal(SignalKind::hangup())?;
-    Ok(stream::unfold(hangups, |mut hangups| async { hangups.recv().await.map(|()| ((), hangups)) }))
-}
-
 /// Tells systemd, if it is there, that requests are answered.
 #[expect(clippy::disallowed_methods, reason = "how systemd says where it listens")]
 fn notify() {
     let socket = std::env::var("NOTIFY_SOCKET").ok();
-    if let Some(Err(error)) = socket.as_deref().map(systemd::ready) {
+    if let Some(Err(error)) = socket.as_deref().map(platform::ready) {
         tracing::warn!(%error, "systemd was not told that the exporter is ready");
     }
 }
@@ -400,30 +408,19 @@ async fn interruptible<F>(
 where
     F: Future<Output = anyhow::Result<()>>,
 {
-    let mut first = signals()?;
-    let mut second = signals()?;
+    let mut first = Stops::new()?;
+    let mut second = Stops::new()?;
     let stop = Box::pin(async move {
-        next(&mut first).await;
+        first.next().await;
         tracing::info!("stopping; a second signal stops at once");
     });
     let twice = async {
-        next(&mut second).await;
-        next(&mut second).await;
+        second.next().await;
+        second.next().await;
     };
     tokio::select! {
         ended = run(stop) => ended.map(|()| ExitCode::SUCCESS),
         () = twice => Ok(ExitCode::FAILURE),
-    }
-}
-
-fn signals() -> anyhow::Result<[Signal; 2]> {
-    Ok([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?])
-}
-
-async fn next([terminate, interrupt]: &mut [Signal; 2]) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
     }
 }
 

@@ -1,12 +1,12 @@
 //! Reads the rooms file, and again when it changed.
 
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::input;
 use crate::model::rooms_file::{self, Rooms};
+use crate::platform::FileId;
 
 /// A hundred thousand rooms with every column filled take some 15 MB; a larger file is another one.
 const MAX_FILE_BYTES: u64 = 32 * 1024 * 1024;
@@ -27,12 +27,12 @@ pub struct RoomsFile {
     read: Option<Stamp>,
 }
 
-/// By what a change is seen: an editor changes time and size, a replaced or newly mounted file is another inode.
+/// Identifies a version of the file: an editor changes time and size, a replaced or newly mounted file is another one.
 #[derive(Debug, PartialEq, Eq)]
 struct Stamp {
     modified: Option<SystemTime>,
     size: u64,
-    inode: u64,
+    id: FileId,
 }
 
 impl RoomsFile {
@@ -59,45 +59,30 @@ impl RoomsFile {
 
 /// What the file says now.
 pub fn read(path: &Path) -> Result<Rooms, Error> {
-    metadata(path)?;
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| unreadable(path, unusable(&error)))?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(unreadable(path, format!("is larger than {MAX_FILE_BYTES} bytes")));
-    }
+    let bytes = input::read(path, MAX_FILE_BYTES).map_err(|reason| unreadable(path, reason))?;
     let text = String::from_utf8(bytes)
         .map_err(|_| unreadable(path, "is not UTF-8 text; save it as \"CSV UTF-8\"".to_owned()))?;
     rooms_file::parse(&text).map_err(|error| Error::Wrong { path: path.to_owned(), error })
 }
 
-/// What the disk says of a file that can be read to its end: opening a named pipe would wait for its writer.
 fn metadata(path: &Path) -> Result<Metadata, Error> {
-    let metadata = fs::metadata(path).map_err(|error| unreadable(path, unusable(&error)))?;
-    if metadata.is_file() { Ok(metadata) } else { Err(unreadable(path, "is not a regular file".to_owned())) }
+    fs::metadata(path).map_err(|error| unreadable(path, input::unusable(&error)))
 }
 
 fn unreadable(path: &Path, reason: String) -> Error {
     Error::Unreadable { path: path.to_owned(), reason }
 }
 
-fn unusable(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "does not exist".to_owned(),
-        io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
-        _ => format!("cannot be read: {error}"),
-    }
-}
-
 impl Stamp {
     fn of(metadata: &Metadata) -> Self {
-        Self { modified: metadata.modified().ok(), size: metadata.len(), inode: metadata.ino() }
+        Self { modified: metadata.modified().ok(), size: metadata.len(), id: FileId::of(metadata) }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     fn names(rooms: Option<Rooms>) -> Option<Vec<String>> {
@@ -125,6 +110,14 @@ mod tests {
         File::options().append(true).open(&other).and_then(|file| file.set_modified(modified)).expect("set");
         fs::rename(&other, &path).expect("renamed");
         assert_eq!(names(file.read_if_changed().expect("sound")), Some(vec!["cd@x".to_owned()]));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_not_part_of_the_header() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("rooms.csv");
+        fs::write(&path, "\u{feff}email\na@x\n").expect("written");
+        assert_eq!(names(read(&path).ok()), Some(vec!["a@x".to_owned()]));
     }
 
     #[test]

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use super::App;
 use super::tenant::Tenant;
 use crate::config::Web;
-use crate::graph::json::off_worker;
 use crate::metrics::catalogue::FAMILIES;
 use crate::metrics::{View, exporter};
 use crate::model::report;
@@ -16,11 +15,13 @@ use crate::serve;
 use crate::serve::api::Rooms;
 use crate::serve::page;
 use crate::serve::routes::AskReload;
+use crate::worker;
 
 pub(super) fn web(app: &Arc<App>, web: &Web, reload: Option<AskReload>) -> serve::routes::Routes {
     let [tailed, awaited, listed, shown, read, counted] = std::array::from_fn(|_| app.clone());
     let (page_cache, rooms_cache) = (page::Cache::default(), page::Cache::default());
-    let telemetry_path = web.telemetry_path.clone();
+    let prefix = web.external_url.as_ref().map_or("", |url| url.path().trim_end_matches('/')).to_owned();
+    let links = page::Links { prefix, telemetry_path: web.telemetry_path.clone() };
     serve::routes::Routes {
         exposition: app.exposition.clone(),
         tail: Box::new(move |asked| {
@@ -29,7 +30,7 @@ pub(super) fn web(app: &Arc<App>, web: &Web, reload: Option<AskReload>) -> serve
         ready: Box::new(move || awaited.current().tenants.iter().try_for_each(|tenant| tenant.ready())),
         rooms: Box::new(move || {
             rooms_cache.get(|before: Option<Arc<Rooms>>| {
-                off_worker(usize::MAX, || {
+                worker::run(|| {
                     let now = listed.clock.now();
                     let of =
                         |tenant: &Arc<Tenant>| report::rooms(&tenant.name, &tenant.store.snapshot(), now);
@@ -40,14 +41,14 @@ pub(super) fn web(app: &Arc<App>, web: &Web, reload: Option<AskReload>) -> serve
         }),
         page: Box::new(move || {
             page_cache.get(|_: Option<Bytes>| {
-                off_worker(usize::MAX, || {
+                worker::run(|| {
                     let current = shown.current();
                     let tenants: Vec<_> = current
                         .tenants
                         .iter()
                         .map(|tenant| (&*tenant.name, tenant.store.snapshot()))
                         .collect();
-                    page::html(&tenants, shown.clock.now(), &telemetry_path).into()
+                    page::html(&tenants, shown.clock.now(), &links).into()
                 })
             })
         }),

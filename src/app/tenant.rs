@@ -310,8 +310,8 @@ fn client(
     };
     let top_rate = settings.requests_per_second.map_or(limits.top_rate, f64::from);
     let limits = Limits { top_rate, ..limits };
-    let authorities = authorities(settings)?;
-    Ok(Client::new(identity, settings.graph.clone(), authorities, limits, stats, clock.clone())?)
+    let http = limits.http(authorities(settings)?, settings.proxies.clone());
+    Ok(Client::new(identity, settings.graph.clone(), &http, limits, stats, clock.clone())?)
 }
 
 /// The authorities that are trusted for a tenant beside the system's own, in DER.

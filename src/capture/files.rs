@@ -1,11 +1,11 @@
 //! Writes a capture to a new directory that only its user can read.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::capture::Capture;
+use crate::platform;
 
 /// The file that lists the others.
 pub const INDEX: &str = "capture.json";
@@ -27,7 +27,7 @@ pub fn check(directory: &Path) -> io::Result<()> {
 /// Writes all files of a capture into a directory that is new or empty; the index comes last.
 pub fn write(capture: &Capture, directory: &Path) -> io::Result<()> {
     check(directory)?;
-    match DirBuilder::new().mode(0o700).create(directory) {
+    match platform::create_directory(directory, false) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
@@ -39,6 +39,6 @@ pub fn write(capture: &Capture, directory: &Path) -> io::Result<()> {
 }
 
 fn write_new(path: &Path, content: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = platform::create_file(path)?;
     file.write_all(content.as_bytes())
 }

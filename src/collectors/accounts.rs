@@ -17,7 +17,8 @@ use crate::collectors::Outcome;
 use crate::collectors::licenses::Skus;
 use crate::collectors::wire::{Node, escape};
 use crate::graph::page::Tally;
-use crate::graph::{Client, Error, Operation, Workload, batch, json};
+use crate::graph::{Client, Error, Operation, Workload, batch};
+use crate::input::json;
 use crate::model::account::{RoomAccount, Tier, User};
 use crate::model::identity::Room;
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::collectors::wire::{self, Node, UnknownValue};
-use crate::graph::json;
+use crate::input::{self, json};
 use crate::model::incident::{Event, Progress, Reporter, Severity, Signal, Target};
 
 /// What a push says.
@@ -29,12 +29,14 @@ pub struct Malformed(&'static str);
 /// An incident names one device; a site whose network fails may have it name many.
 const MAX_TARGETS: usize = 50;
 
+fn parsed(body: &[u8]) -> Option<Value> {
+    let body = input::repair(body.to_vec());
+    std::str::from_utf8(&body).ok().and_then(|text| json::record(text).ok())
+}
+
 /// Reads the body of a push.
 pub fn read(reporter: Reporter, body: &[u8]) -> Result<Push, Malformed> {
-    // .NET writes a byte order mark where it is not told otherwise.
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let value = std::str::from_utf8(body).ok().and_then(|text| json::record(text).ok());
-    let value = value.ok_or(Malformed("the body is not JSON"))?;
+    let value = parsed(body).ok_or(Malformed("the body is not JSON"))?;
     let node = Node::new(&value).ok_or(Malformed("the body is no JSON object"))?;
     match reporter {
         Reporter::ProManagement => incident(node),
@@ -50,7 +52,7 @@ fn incident(envelope: Node<'_>) -> Result<Push, Malformed> {
     let text: Value;
     let data = match envelope.whole_text("data") {
         Some(data) => {
-            text = json::record(data).map_err(|_| Malformed("`data` is a text that is not JSON"))?;
+            text = parsed(data.as_bytes()).ok_or(Malformed("`data` is a text that is not JSON"))?;
             Node::new(&text)
         }
         None => envelope.node("data"),

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use crate::collectors::Outcome;
 use crate::collectors::wire::Node;
-use crate::graph::{Client, Error, Operation, Workload, json};
+use crate::graph::{Client, Error, Operation, Workload};
+use crate::input::json;
 use crate::model::Timestamp;
 use crate::model::account::Tier;
 use crate::model::license::{License, Renewal};

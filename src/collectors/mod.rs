@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn every_failure_has_its_state_and_the_gravest_shows() {
         let forbidden = || Error::Forbidden { code: None };
-        let reset = || Error::Unreachable { cause: Cause::Reset };
+        let reset = || Error::unreachable(Cause::Reset);
         check(5, &[], CollectorState::Ok);
         check(4, &[reset()], CollectorState::Partial);
         check(0, &[reset()], CollectorState::Unreachable);

@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use crate::collectors::Outcome;
 use crate::collectors::wire::{Node, escape};
 use crate::graph::page::{Page, Tally};
-use crate::graph::{Client, Error, Operation, Workload, json};
+use crate::graph::{Client, Error, Operation, Workload};
+use crate::input::json;
 use crate::model::place::Place;
 
 const OPERATION: Operation = Operation { name: "places", workload: Workload::Outlook };

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use crate::collectors::Outcome;
 use crate::collectors::wire::{self, Node, UnknownValue};
 use crate::graph::page::read_all;
-use crate::graph::{self, Client, Error, Operation, Workload};
+use crate::graph::{Client, Error, Operation, Workload};
+use crate::input;
 use crate::model::presence::{Availability, Presence};
 
 const OPERATION: Operation = Operation { name: "presence", workload: Workload::Presence };
@@ -52,7 +53,7 @@ pub async fn collect(
 }
 
 fn read(item: &RawValue, outcome: &mut Outcome) -> Option<(Arc<str>, Presence)> {
-    let value = graph::json::record(item.get()).ok();
+    let value = input::json::record(item.get()).ok();
     let read =
         value.as_ref().and_then(Node::new).and_then(|node| presence(node, &mut outcome.unknown_values));
     if read.is_none() {

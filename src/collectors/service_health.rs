@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use crate::collectors::Outcome;
 use crate::collectors::wire::{self, Node, UnknownValue};
 use crate::graph::page::Tally;
-use crate::graph::{Client, Error, Operation, Workload, json};
+use crate::graph::{Client, Error, Operation, Workload};
+use crate::input::json;
 use crate::model::State;
 use crate::model::service_health::{Product, ServiceHealth, ServiceState};
 

@@ -11,6 +11,7 @@ use crate::commands::{Reader, reader};
 use crate::config::{Auth, Config, Enabled, Tenant};
 use crate::graph::auth::claims::Claims;
 use crate::graph::{Error, batch};
+use crate::input::shown::Line;
 use crate::model::collector::{Collector, CollectorState, Facts, Status};
 use crate::model::coverage::{self, Coverage};
 use crate::model::device::Device;
@@ -133,7 +134,7 @@ impl<'a> Findings<'a> {
             Ok(signed_in) => signed_in,
             Err(error) => {
                 let cure = cure_of_sign_in(error, &self.tenant.auth);
-                writeln!(out, "  sign-in FAILED: {error}\n    to do: {cure}")?;
+                writeln!(out, "  sign-in FAILED: {}\n    to do: {cure}", Line(&error.to_string()))?;
                 return Ok(());
             }
         };
@@ -150,6 +151,7 @@ impl<'a> Findings<'a> {
             let (expires, now) = (credential.value.expires, self.clock.now());
             let (word, span) =
                 if expires > now { ("in", expires.since(now)) } else { ("since", now.since(expires)) };
+            let name = Line(name);
             writeln!(out, "  credential {name} expires {expires} ({word} {})", Span(span))?;
         }
         self.tell_surplus(signed_in, out)?;
@@ -166,13 +168,13 @@ impl<'a> Findings<'a> {
             return Ok(());
         };
         let app = claims.app_id.as_deref().or(self.tenant.client_id.as_deref()).unwrap_or("unknown");
-        let of_tenant = claims.tenant_id.as_deref().unwrap_or("unknown");
+        let (app, of_tenant) = (Line(app), Line(claims.tenant_id.as_deref().unwrap_or("unknown")));
         let kind = if claims.is_delegated() { "delegated" } else { "application" };
         let mut permissions = claims.permissions().join(", ");
         if permissions.is_empty() {
             "none".clone_into(&mut permissions);
         }
-        writeln!(out, "  app {app}, tenant {of_tenant}\n  {kind} permissions: {permissions}\n")?;
+        writeln!(out, "  app {app}, tenant {of_tenant}\n  {kind} permissions: {}\n", Line(&permissions))?;
         Ok(())
     }
 
@@ -239,7 +241,7 @@ impl<'a> Findings<'a> {
             let advice = match narrower {
                 Some(facts) if facts.permissions.iter().all(held) => "nothing needs it any more",
                 Some(facts) => {
-                    writeln!(out, "  surplus: {role}; {} is enough", facts.permission())?;
+                    writeln!(out, "  surplus: {}; {} is enough", Line(role), facts.permission())?;
                     continue;
                 }
                 None if role.contains("Write") => {
@@ -247,7 +249,7 @@ impl<'a> Findings<'a> {
                 }
                 None => "no source that is on needs it",
             };
-            writeln!(out, "  surplus: {role}; {advice}")?;
+            writeln!(out, "  surplus: {}; {advice}", Line(role))?;
         }
         Ok(())
     }
@@ -261,7 +263,7 @@ impl<'a> Findings<'a> {
         for gap in gaps {
             let named = gap.of.iter().take(MAX_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
             let more = if gap.of.len() > MAX_NAMED { ", ..." } else { "" };
-            writeln!(out, "    {} {}: {named}{more}", gap.of.len(), gap.what)?;
+            writeln!(out, "    {} {}: {}{more}", gap.of.len(), gap.what, Line(&named))?;
         }
         let Coverage { rooms, buildings, devices, with_verdict } = Coverage::of(&fleet);
         writeln!(
@@ -269,7 +271,7 @@ impl<'a> Findings<'a> {
             "\n  coverage: {rooms} rooms in {buildings} buildings, {devices} devices, {with_verdict} rooms with a verdict"
         )?;
         for sentence in coverage::advice(&signed_in.snapshot, &fleet) {
-            writeln!(out, "    {sentence}")?;
+            writeln!(out, "    {}", Line(&sentence))?;
         }
         writeln!(out)?;
         Ok(())
@@ -316,10 +318,10 @@ impl Findings<'_> {
             CollectorState::Partial => format!("in part: {} records", status.items),
             state => format!("FAILED ({}): {}", state.label(), facts.resource),
         };
-        writeln!(out, "  {label:<15} {:<45} {said}", facts.permission())?;
+        writeln!(out, "  {label:<15} {:<45} {}", facts.permission(), Line(&said))?;
         let quiet = matches!(status.state, CollectorState::Disabled | CollectorState::Starting);
         if let Some(reason) = status.reason.as_ref().filter(|_| !quiet) {
-            writeln!(out, "  {:<15} {reason}", "")?;
+            writeln!(out, "  {:<15} {}", "", Line(reason))?;
         }
         // A part that is refused is mended as the whole would be.
         let state = if status.refused && status.state.is_success() {
@@ -395,7 +397,9 @@ fn cure(collector: Collector, state: CollectorState, is_delegated: bool) -> Opti
                 .to_owned()
         }
         CollectorState::Malformed => {
-            "something between here and Graph changes the answers, or Graph has changed".to_owned()
+            "an answer without JSON comes from a proxy between here and Graph; a request that Graph refuses, or JSON of \
+             another shape, is worth a report with `check --capture`"
+                .to_owned()
         }
         CollectorState::Empty if collector == Collector::Presence => {
             "no room account is known to ask for, or Graph answers for none: devices, places or accounts have to tell of \

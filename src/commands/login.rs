@@ -12,6 +12,7 @@ use crate::config::{Auth, Config, Tenant};
 use crate::graph::auth::delegated::TokenFile;
 use crate::graph::auth::login::{Login, SignedIn};
 use crate::graph::{Error, Limits};
+use crate::input::shown::Line;
 use crate::stats::Stats;
 
 /// How the user signs in.
@@ -34,7 +35,8 @@ pub async fn run(
     out: &mut (dyn Write + Send),
 ) -> anyhow::Result<bool> {
     let (tenant, file) = choose(&config.tenants, name).map_err(anyhow::Error::msg)?;
-    let (http, stats) = (Limits::default().http(app::authorities(tenant)?), Stats::new());
+    let http = Limits::default().http(app::authorities(tenant)?, tenant.proxies.clone());
+    let stats = Stats::new();
     let (client_id, stats) =
         (tenant.client_id.as_deref().unwrap_or_default(), stats.tenant(&tenant.name.as_str().into()));
     let login = Login::new(&tenant.authority, &tenant.tenant_id, client_id, &tenant.graph, &http, stats)?;
@@ -46,7 +48,8 @@ pub async fn run(
         Ok(signed_in) => {
             let path = file.path().display();
             file.replace(&signed_in.refresh_token).with_context(|| format!("cannot write {path}"))?;
-            let permissions = signed_in.claims.map(|claims| claims.permissions().join(", "));
+            let permissions =
+                signed_in.claims.map(|claims| Line(&claims.permissions().join(", ")).to_string());
             let permissions = permissions.unwrap_or_else(|| "unknown".to_owned());
             write!(
                 out,
@@ -58,7 +61,8 @@ pub async fn run(
             Ok(true)
         }
         Err(error) => {
-            writeln!(out, "sign-in FAILED: {error}\n  to do: {}", cure(&error, means))?;
+            let told = error.to_string();
+            writeln!(out, "sign-in FAILED: {}\n  to do: {}", Line(&told), cure(&error, means))?;
             Ok(false)
         }
     }

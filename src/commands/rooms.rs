@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::commands::{Reader, reader};
 use crate::config::{Config, Tenant};
+use crate::input::shown;
 use crate::model::collector::CollectorState;
 use crate::model::device::{Device, Health};
 use crate::model::report::{self, ProblemReport, RoomReport};
@@ -68,8 +69,7 @@ fn could_not_be_read(state: CollectorState) -> bool {
 fn print(rooms: &[RoomReport], form: Form, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
     match form {
         Form::Json => {
-            serde_json::to_writer_pretty(&mut *out, rooms)?;
-            writeln!(out)
+            writeln!(out, "{}", shown::escaped_json(&serde_json::to_string_pretty(rooms)?))
         }
         Form::Csv => {
             writeln!(out, "tenant,room,room_id,state,in_use,devices,problems")?;
@@ -105,8 +105,8 @@ fn cells(room: &RoomReport, now: Timestamp) -> [String; 7] {
     };
     [
         room.tenant.to_string(),
-        room.room.to_string(),
-        room.room_id.to_string(),
+        shown::Line(&room.room).to_string(),
+        shown::Line(&room.room_id).to_string(),
         room.state.to_owned(),
         in_use.to_owned(),
         room.devices.len().to_string(),
@@ -114,9 +114,13 @@ fn cells(room: &RoomReport, now: Timestamp) -> [String; 7] {
     ]
 }
 
-/// A CSV cell (RFC 4180). One that a spreadsheet would take for a formula is made a text.
+/// A CSV cell (RFC 4180). One that a spreadsheet would take for a formula is made a text; some take the wide signs, too.
 fn quoted(cell: &str) -> String {
-    let guard = if cell.starts_with(['=', '+', '-', '@']) { "'" } else { "" };
+    let guard = if cell.starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']) {
+        "'"
+    } else {
+        ""
+    };
     let special = cell.contains(['"', ',', '\n', '\r']);
     if special { format!("\"{guard}{}\"", cell.replace('"', "\"\"")) } else { format!("{guard}{cell}") }
 }
@@ -126,6 +130,10 @@ mod tests {
     use super::*;
 
     fn printed(form: Form) -> String {
+        printed_as(form, "Oslo \"3\", big")
+    }
+
+    fn printed_as(form: Form, name: &str) -> String {
         let now = Timestamp::from_seconds(1_795_244_591);
         let problem = |name: &str, since| ProblemReport { problem: name.to_owned(), area: "room", since };
         let two_hours_ago = Some(Timestamp::from_seconds(now.seconds() - 7200));
@@ -139,7 +147,7 @@ mod tests {
             ..RoomReport::default()
         };
         let problems = vec![problem("room_camera", two_hours_ago), problem("panel", None)];
-        let rooms = [room("Oslo \"3\", big", problems), room("=cmd()", vec![])];
+        let rooms = [room(name, problems), room("=cmd()", vec![])];
         let mut out = Vec::new();
         print(&rooms, form, now, &mut out).expect("memory");
         String::from_utf8(out).expect("text")
@@ -163,6 +171,15 @@ mod tests {
              contoso,\"Oslo \"\"3\"\", big\",oslo@contoso.example,degraded,yes,0,\"room_camera for 2h, panel\"\n\
              contoso,'=cmd(),oslo@contoso.example,degraded,yes,0,\n"
         );
+    }
+
+    #[test]
+    fn no_form_lets_names_act_on_a_terminal() {
+        for form in [Form::Table, Form::Csv, Form::Json] {
+            let plain = printed(form).matches('\n').count();
+            let hostile = printed_as(form, "Oslo\u{1b}[2J\n\r\u{9b}31m\u{202e}\u{7f}");
+            assert_eq!(hostile.matches(shown::acts).count(), plain, "{hostile:?}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::secret::{self, Credential, Secret, SecretFiles};
 use super::tenant::{TenantReader, check_guid};
 use super::{Env, cloud};
 use crate::certificate::{Certificate, certificates_of};
+use crate::input;
 
 /// What proves to Entra who we are. All files are read anew at each sign-in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,13 +68,12 @@ impl Auth {
 impl CertificateFiles {
     /// The certificate as it is now.
     pub fn read(&self) -> Result<Certificate, Error> {
-        let text = |path: &Path| {
-            secret::read_file(path, MAX_PEM_BYTES)
-                .map_err(|reason| Error::File { path: path.to_owned(), reason })
+        let bytes = |path: &Path| {
+            input::read(path, MAX_PEM_BYTES).map_err(|reason| Error::File { path: path.to_owned(), reason })
         };
-        let certificates = text(&self.certificate)?;
-        let key = self.key.as_deref().map(text).transpose()?;
-        Certificate::from_pem(certificates.expose(), key.as_ref().unwrap_or(&certificates).expose())
+        let certificates = bytes(&self.certificate)?;
+        let key = self.key.as_deref().map(bytes).transpose()?;
+        Certificate::from_pem(&certificates, key.as_ref().unwrap_or(&certificates))
             .map_err(|reason| Error::File { path: self.certificate.clone(), reason: self.about(&reason) })
     }
 
@@ -88,8 +88,8 @@ impl CertificateFiles {
 
 /// The authorities of a `ca_file` in DER, as they are now.
 pub fn read_authorities(path: &Path) -> Result<Vec<Vec<u8>>, Error> {
-    secret::read_file(path, MAX_PEM_BYTES)
-        .and_then(|text| certificates_of(text.expose()))
+    input::read(path, MAX_PEM_BYTES)
+        .and_then(|bytes| certificates_of(&bytes))
         .map_err(|reason| Error::File { path: path.to_owned(), reason })
 }
 
@@ -253,6 +253,13 @@ impl TenantReader<'_> {
             .transpose()?;
         let setting = "IDENTITY_ENDPOINT";
         let of_app = env(setting).zip(env("IDENTITY_HEADER"));
+        if of_app.is_none() && env(setting).is_some() {
+            let reason =
+                "is set without IDENTITY_HEADER, as Azure Arc sets it; managed identities of Arc are not \
+                          supported: sign in with certificate_file, or take the variable away"
+                    .to_owned();
+            return Err(Error::Setting { setting, reason });
+        }
         let identity = if let Some((endpoint, header)) = of_app {
             let endpoint = local(&endpoint).map_err(|reason| Error::Setting { setting, reason })?;
             ManagedIdentity { client_id, endpoint, header: Some(Secret::new(header)) }

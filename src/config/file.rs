@@ -1,9 +1,7 @@
 //! The configuration file as it was written, and messages that point into it.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -13,8 +11,8 @@ use serde_saphyr::{DefaultMessageFormatter, Location, MessageFormatter as _, Spa
 
 use super::error::{Error, is_plain_key};
 use super::excerpt::excerpt;
-use super::secret::{self, Secret, SecretFiles};
-use crate::spelling;
+use super::secret::{Secret, SecretFiles};
+use crate::{input, spelling};
 
 /// A thousand tenants take some 300 KiB; a file of more than this is not a configuration.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -239,18 +237,8 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn read(path: &Path) -> Result<Self, Error> {
         let failed = |reason| Error::File { path: path.to_owned(), reason };
-        let mut text = String::new();
-        let metadata = fs::metadata(path).map_err(|error| failed(secret::unusable(&error)))?;
-        if metadata.is_dir() {
-            return Err(failed("is a directory".to_owned()));
-        }
-        File::open(path)
-            .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text))
-            .map_err(|error| failed(secret::unusable(&error)))?;
-        if text.len() as u64 > MAX_FILE_BYTES {
-            return Err(failed(format!("is larger than {MAX_FILE_BYTES} bytes")));
-        }
-        Ok(Self::new(path, text))
+        let text = input::read_from(File::open(path), MAX_FILE_BYTES).and_then(input::text);
+        Ok(Self::new(path, text.map_err(failed)?))
     }
 
     pub(super) fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Self {

@@ -33,14 +33,15 @@ use self::error::quoted;
 use self::file::{Raw, RawMetrics, Source, Text};
 pub use self::secret::{Credential, Secret, SecretFiles, check_intake};
 pub use self::web::{Probe, Protection, Web};
-use crate::cli;
+use crate::input;
 use crate::model::Timestamp;
 use crate::model::account::Tier;
 use crate::model::collector::Collector;
 use crate::model::privacy::Privacy;
 use crate::model::shard::Shard;
 use crate::model::site::Site;
-use crate::spelling;
+use crate::proxy::{Proxies, Wrong};
+use crate::{cli, spelling};
 
 /// Everything the exporter is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +114,8 @@ pub struct Tenant {
     pub max_items: usize,
     /// Authorities in PEM that are trusted beside the system's own; it was there and sound at start.
     pub ca_file: Option<PathBuf>,
+    /// On the way to sign-in and Graph.
+    pub proxies: Proxies,
     pub trust_device_accounts: Trust,
     pub collectors: Collectors,
     /// Age of the newest change in the tenant from which on its devices count as frozen.
@@ -323,13 +326,23 @@ pub fn load_with(
     known_metrics: &[&str],
     secret_files: SecretFiles,
 ) -> Result<Config, Error> {
-    let env = |name: &str| env(name).filter(|value| !value.is_empty());
+    let env = |name: &str| cleaned(env(name));
     let mut source = match &args.config.file {
         Some(path) => Source::read(path)?,
         None => Source::new("", ""),
     };
     source.secret_files = secret_files;
     checked(args, &source, &env, known_metrics)
+}
+
+/// The value of a variable without a byte order mark; an empty one counts as unset.
+fn cleaned(value: Option<String>) -> Option<String> {
+    value.map(|value| input::without_mark(&value).to_owned()).filter(|value| !value.is_empty())
+}
+
+/// The proxies of the environment.
+fn proxies(env: &Env<'_>) -> Result<Proxies, Error> {
+    Proxies::read(env).map_err(|Wrong { variable, reason }| Error::Setting { setting: variable, reason })
 }
 
 /// What `healthcheck` asks, and where.
@@ -441,6 +454,7 @@ pub fn demo(
         requests_per_second: Some(RATE),
         max_items: tenant::HIGHEST_MAX_ITEMS,
         ca_file: None,
+        proxies: Proxies::default(), // sign-in and Graph are on this machine
         trust_device_accounts: Trust::Auto,
         collectors: Collectors {
             devices: DevicesSettings {

@@ -8,15 +8,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject as _;
 use url::Url;
 
 use super::error::quoted;
 use super::secret::{self, Secret};
-use super::{Env, Error};
-use crate::certificate;
-use crate::cli;
+use super::{Env, Error, cleaned, proxies};
+use crate::input::{self, pem};
+use crate::proxy::Proxies;
+use crate::{certificate, cli};
 
 /// What is sent to receivers of OTLP; nothing unless told.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,6 +55,8 @@ pub struct Endpoint {
     pub authorities: Option<String>,
     /// Certificate and key in PEM that the receiver may ask for.
     pub identity: Option<Identity>,
+    /// Used over HTTP; over gRPC there are none.
+    pub proxies: Proxies,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,7 +140,7 @@ const MAX_PEM_BYTES: u64 = 1024 * 1024;
 
 /// Reads and checks all that is told of OTLP.
 pub fn load(args: &cli::OtlpArgs, env: &dyn Fn(&str) -> Option<String>) -> Result<Otlp, Error> {
-    let env = &|name: &str| env(name).filter(|value| !value.is_empty());
+    let env = &|name: &str| cleaned(env(name));
     if flag("OTEL_SDK_DISABLED", env)? {
         return Ok(Otlp::default());
     }
@@ -226,16 +227,13 @@ fn endpoint(
     };
     let authorities = match of(|names| names.certificate) {
         None => None,
-        Some((name, path)) => {
-            let text = read(name, &path)?;
-            certificate::certificates_of(&text).map_err(|reason| in_file(name, &path, &reason))?;
-            Some(text)
-        }
+        Some((name, path)) => Some(certificates(name, &path)?),
     };
     let identity = identity(of(|names| names.client_certificate), of(|names| names.client_key))?;
     let url = url(text, protocol, (!is_own).then_some(path))
         .map_err(|reason| Error::Setting { setting, reason })?;
-    Ok(Some(Endpoint { url, protocol, headers, gzip, timeout, authorities, identity }))
+    let proxies = proxies(env)?;
+    Ok(Some(Endpoint { url, protocol, headers, gzip, timeout, authorities, identity, proxies }))
 }
 
 /// `path` is what is appended for the signal to a root that all signals share.
@@ -297,20 +295,26 @@ fn identity(certificate: Given, key: Given) -> Result<Option<Identity>, Error> {
             return Err(Error::Setting { setting, reason });
         }
     };
-    let certificates = read(certificate_name, &certificate)?;
-    certificate::certificates_of(&certificates)
-        .map_err(|reason| in_file(certificate_name, &certificate, &reason))?;
-    let text = read(key_name, &key)?;
-    PrivateKeyDer::from_pem_slice(text.as_bytes())
-        .map_err(|_| in_file(key_name, &key, "has no private key in PEM, or one that is encrypted"))?;
-    Ok(Some(Identity { certificates, key: Secret::new(text) }))
+    let certificates = certificates(certificate_name, &certificate)?;
+    let block = read(key_name, &key, certificate::private_key_block)?;
+    Ok(Some(Identity { certificates, key: Secret::new(pem::encode([&block])) }))
 }
 
-fn read(setting: &'static str, path: &str) -> Result<String, Error> {
-    match secret::read_file(Path::new(path), MAX_PEM_BYTES) {
-        Ok(text) => Ok(text.expose().to_owned()),
-        Err(reason) => Err(in_file(setting, path, &reason)),
-    }
+/// The certificates of a file, written again as every library reads them.
+fn certificates(setting: &'static str, path: &str) -> Result<String, Error> {
+    read(setting, path, |bytes| {
+        certificate::certificates_of(bytes)?;
+        Ok(pem::encode(&certificate::certificate_blocks(bytes)?))
+    })
+}
+
+fn read<T>(
+    setting: &'static str,
+    path: &str,
+    use_it: impl FnOnce(&[u8]) -> Result<T, String>,
+) -> Result<T, Error> {
+    let read = input::read(Path::new(path), MAX_PEM_BYTES).and_then(|bytes| use_it(&bytes));
+    read.map_err(|reason| in_file(setting, path, &reason))
 }
 
 fn in_file(setting: &'static str, path: &str, reason: &str) -> Error {
@@ -368,10 +372,10 @@ fn resource(env: &Env<'_>) -> Result<Vec<(String, String)>, Error> {
     Ok(attributes)
 }
 
-/// The name of this machine or pod, which stays over a restart: a new instance would be new series.
+/// The name of this machine or pod, by the variable of shells, that of Windows, or the kernel; it stays over a restart: a new instance would be new series.
 fn host(env: &Env<'_>) -> Option<String> {
     let told = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    let name = env("HOSTNAME").or_else(told)?.trim().to_owned();
+    let name = env("HOSTNAME").or_else(|| env("COMPUTERNAME")).or_else(told)?.trim().to_owned();
     (!name.is_empty()).then_some(name)
 }
 

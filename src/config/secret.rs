@@ -1,13 +1,12 @@
 //! Secrets that cannot be printed, and where they come from.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::Error;
+use crate::input;
 use crate::model::Timestamp;
 
 /// A secret is a line of text; a file of more than this is a mistake that shall not fill the memory.
@@ -27,10 +26,26 @@ impl Secret {
         &self.0
     }
 
-    /// The text without the line end that editors and `echo` leave, or why it is no secret.
-    fn trimmed(&self) -> Result<Self, String> {
-        let text = self.0.trim_end_matches(['\r', '\n']);
-        if text.trim().is_empty() { Err("is empty".to_owned()) } else { Ok(Self(text.to_owned())) }
+    /// The text without the byte order mark and the line end that editors and `echo` leave, or why it cannot be a secret.
+    fn checked(&self) -> Result<Self, String> {
+        let text = input::without_mark(&self.0).trim_end_matches(['\r', '\n']);
+        let wrong = |reason: &str| Err(reason.to_owned());
+        if text.trim().is_empty() {
+            return wrong("is empty");
+        }
+        if text.contains(['\r', '\n']) {
+            return wrong("has more than one line; a secret is a single line");
+        }
+        if text.starts_with(['"', '\'']) || text.ends_with(['"', '\'']) {
+            return wrong("has quotes around it; leave them out");
+        }
+        match text.chars().position(|c| !c.is_ascii_graphic()) {
+            Some(at) => Err(format!(
+                "is not one that Entra gives: character {} is a blank, invisible or not plain ASCII; copy the value again",
+                at + 1
+            )),
+            None => Ok(Self(text.to_owned())),
+        }
     }
 }
 
@@ -60,7 +75,7 @@ impl Credential {
         match self {
             Self::Secret(secret) => Ok(secret.clone()),
             Self::SecretFile(path) => {
-                read_file(path, MAX_SECRET_BYTES).map_err(|reason| Error::File { path: path.clone(), reason })
+                read_file(path).map_err(|reason| Error::File { path: path.clone(), reason })
             }
         }
     }
@@ -68,7 +83,7 @@ impl Credential {
 
 /// Checks a secret given as text.
 pub(super) fn given(secret: &Secret) -> Result<Credential, String> {
-    secret.trimmed().map(Credential::Secret).map_err(|reason| format!("the secret {reason}"))
+    secret.checked().map(Credential::Secret).map_err(|reason| format!("the secret {reason}"))
 }
 
 pub(super) const NOT_A_PATH: &str = "looks like the secret itself; give the path of a file that holds it";
@@ -92,7 +107,7 @@ pub(super) fn in_file(text: &str, folder: &Path, files: SecretFiles) -> Result<C
             Ok(Credential::SecretFile(path))
         };
     }
-    match read_file(&path, MAX_SECRET_BYTES) {
+    match read_file(&path) {
         Ok(_) => Ok(Credential::SecretFile(path)),
         Err(_) if looks_like_a_secret(text) => Err(NOT_A_PATH.to_owned()),
         Err(reason) => Err(format!("the secret file `{}` {reason}", path.display())),
@@ -146,31 +161,9 @@ pub(super) fn for_intake(credential: Credential, files: SecretFiles) -> Result<C
     }
 }
 
-/// The text of a regular file of at most so many bytes, without the line end.
-pub(super) fn read_file(path: &Path, max_bytes: u64) -> Result<Secret, String> {
-    let metadata = fs::metadata(path).map_err(|error| unusable(&error))?;
-    // Opening a named pipe would wait for its writer.
-    if !metadata.is_file() {
-        return Err("is not a regular file".to_owned());
-    }
-    let mut text = String::new();
-    let file = File::open(path).map_err(|error| unusable(&error))?;
-    file.take(max_bytes + 1).read_to_string(&mut text).map_err(|error| unusable(&error))?;
-    if text.len() as u64 > max_bytes {
-        return Err(format!("is larger than {max_bytes} bytes"));
-    }
-    Secret(text).trimmed()
-}
-
-/// Why a file cannot be read, to stand behind its name.
-pub(super) fn unusable(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "does not exist".to_owned(),
-        io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
-        io::ErrorKind::IsADirectory => "is a directory".to_owned(),
-        io::ErrorKind::InvalidData => "is not UTF-8 text".to_owned(),
-        _ => format!("cannot be read: {error}"),
-    }
+/// The secret in a file.
+fn read_file(path: &Path) -> Result<Secret, String> {
+    input::read_text(path, MAX_SECRET_BYTES).and_then(|text| Secret(text).checked())
 }
 
 /// Whether text given as a path is rather a secret that was pasted there, and must not be shown.
@@ -185,6 +178,8 @@ pub(super) fn looks_like_a_secret(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -204,7 +199,8 @@ mod tests {
             ("hunter2", Some("hunter2")),
             ("hunter2\n", Some("hunter2")),
             ("hunter2\r\n", Some("hunter2")),
-            (" inner space \n", Some(" inner space ")),
+            ("\u{feff}hunter2\n", Some("hunter2")),
+            ("hunter\"2", Some("hunter\"2")),
             ("", None),
             ("\n \n", None),
         ] {
@@ -218,19 +214,39 @@ mod tests {
     fn why_a_secret_file_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("empty"), "\n").expect("written");
-        fs::write(folder.path().join("binary"), b"\xff\xfe").expect("written");
+        fs::write(folder.path().join("binary"), b"\xff\xfb").expect("written");
+        fs::write(folder.path().join("utf16"), b"\xff\xfex\0").expect("written");
+        fs::write(folder.path().join("quoted"), "\"x~1\"\n").expect("written");
+        fs::write(folder.path().join("lines"), "x~1\nx~2\n").expect("written");
         fs::write(folder.path().join("large"), "x".repeat(64 * 1024 + 1)).expect("written");
         fs::create_dir(folder.path().join("folder")).expect("made");
         for (name, reason) in [
             ("absent", "does not exist"),
             ("empty", "is empty"),
             ("binary", "is not UTF-8 text"),
+            ("utf16", "is UTF-16 text, as PowerShell writes it; save it as UTF-8"),
+            ("quoted", "has quotes around it; leave them out"),
+            ("lines", "has more than one line; a secret is a single line"),
             ("large", "is larger than 65536 bytes"),
             ("folder", "is not a regular file"),
         ] {
             let error = in_file(name, folder.path(), SecretFiles::Read).expect_err(name);
             assert_eq!(error, format!("the secret file `{}` {reason}", folder.path().join(name).display()));
         }
+    }
+
+    #[test]
+    fn what_cannot_be_a_secret_is_refused_with_the_place_and_not_shown() {
+        for (text, place) in
+            [(" abc", 1), ("a bc", 2), ("ab\u{a0}c", 3), ("abc\t", 4), ("abc\u{200b}", 4), ("\u{fc}bc", 1)]
+        {
+            let expected =
+                format!("the secret is not one that Entra gives: character {place} is a blank, invisible");
+            let error = given(&Secret::new(text)).expect_err(text);
+            assert!(error.starts_with(&expected) && !error.contains(text), "{error}");
+        }
+        let clean = given(&Secret::new("\u{feff}aB3~Q.0_-\r\n"));
+        assert_eq!(clean, Ok(Credential::Secret(Secret::new("aB3~Q.0_-"))));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::cloud::{self, Cloud};
 use super::error::{Error, quoted};
 use super::file::{RawCloud, RawIntake, RawTenant, Source, Text};
 use super::secret::{self, Credential, SecretFiles};
-use super::{Collectors, DEFAULT_FROZEN_AFTER, Env, Tenant, Trust, duration};
+use super::{Collectors, DEFAULT_FROZEN_AFTER, Env, Tenant, Trust, duration, proxies};
 use crate::model::Timestamp;
 use crate::model::privacy::Privacy;
 
@@ -66,6 +66,7 @@ pub(super) fn of_environment(env: &Env<'_>, files: SecretFiles) -> Result<Option
         requests_per_second: None,
         max_items: DEFAULT_MAX_ITEMS,
         ca_file: None,
+        proxies: proxies(env)?,
         trust_device_accounts: Trust::Auto,
         collectors: Collectors::default(),
         frozen_after: DEFAULT_FROZEN_AFTER,
@@ -144,6 +145,7 @@ impl TenantReader<'_> {
                 check_max_items,
             )?,
             ca_file: self.ca_file()?,
+            proxies: proxies(env)?,
             trust_device_accounts,
             collectors,
             frozen_after,

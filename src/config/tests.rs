@@ -123,6 +123,7 @@ fn signed_in_otherwise(fabrikam: &Tenant) -> [Tenant; 4] {
     };
     let certified = Tenant {
         ca_file: Some("tests/config/certificate.pem".into()),
+        proxies: Proxies::default(),
         ..of_fabrikam("certified", Auth::Certificate(files))
     };
     let federated = of_fabrikam("federated", Auth::FederatedToken("tests/config/secret".into()));
@@ -164,6 +165,7 @@ fn a_file_with_every_key_is_read_in_full() {
         requests_per_second: Some(10),
         max_items: 20_000,
         ca_file: None,
+        proxies: Proxies::default(),
         trust_device_accounts: Trust::No,
         collectors: Collectors {
             devices: DevicesSettings {
@@ -207,6 +209,7 @@ fn a_file_with_every_key_is_read_in_full() {
         requests_per_second: None,
         max_items: 10_000,
         ca_file: None,
+        proxies: Proxies::default(),
         trust_device_accounts: Trust::Auto,
         collectors: Collectors {
             devices: DevicesSettings {

@@ -6,9 +6,11 @@
 /// since it may hold names and ids.
 pub(super) fn advice(error: &str, description: &str) -> String {
     let code = code(description);
-    let words = code.and_then(words).unwrap_or("look the code up at https://login.microsoftonline.com/error");
     match code {
-        Some(code) => format!("AADSTS{code}: {words}"),
+        Some(code) => match words(code) {
+            Some(words) => format!("AADSTS{code}: {words}"),
+            None => format!("AADSTS{code}: see https://login.microsoftonline.com/error?code={code}"),
+        },
         None => match words_of(error) {
             Some(words) => format!("the token endpoint answers `{error}`: {words}"),
             None => format!("the token endpoint answers `{}`", plain(error)),
@@ -29,9 +31,9 @@ fn words_of(error: &str) -> Option<&'static str> {
     })
 }
 
-/// Whether Entra says that it cannot answer now.
-pub(super) fn is_passing(description: &str) -> bool {
-    matches!(code(description), Some(90055 | 90033 | 90006))
+/// The code by which Entra says that it cannot answer now.
+pub(super) fn busy(description: &str) -> Option<u32> {
+    code(description).filter(|code| matches!(code, 90055 | 90033 | 90006))
 }
 
 fn code(description: &str) -> Option<u32> {
@@ -59,10 +61,25 @@ fn words(code: u32) -> Option<&'static str> {
         700_030 => "the certificate is invalid, or not one that the app trusts",
         7_000_112 | 70001 => "the app is disabled or unknown",
         90002 => "the tenant does not exist; check the tenant id and the cloud",
+        900_023 => {
+            "the tenant id is neither an id nor a domain; copy the Directory (tenant) ID from the Entra admin center"
+        }
+        50059 => "the request names no tenant; check the tenant id",
+        5_000_225 => {
+            "the tenant is blocked because it was not used; an administrator must have Microsoft unblock it"
+        }
+        500_014 => {
+            "the service principal of Microsoft Graph is disabled in this tenant; enable it under Enterprise applications, \
+             and check that the tenant has a license"
+        }
         900_382 | 900_432 | 90038 => "the app and the tenant live in different clouds; check `cloud`",
         700_027 => {
             "the certificate is not uploaded to the app, or its thumbprint or signature does not match"
         }
+        1_000_502 => {
+            "the certificate is outside its validity; put a new one in its place, and check the clock"
+        }
+        700_021 => "the assertion is one for another application; check the client id",
         50012 | 50013 | 500_133 | 700_024 => {
             "the assertion is invalid or outside its validity; check the clock"
         }
@@ -89,8 +106,8 @@ fn words(code: u32) -> Option<&'static str> {
             "the refresh token is no longer valid; sign in again"
         }
         70016 => "the device code is not yet entered",
+        70018 => "a wrong code was entered; begin again and enter the new code",
         50196 => "Entra sees a request loop; wait some minutes",
-        90055 | 90033 | 90006 => "Entra is busy; it is tried again",
         70011 | 28002 | 500_011 => {
             "the scope is unknown in this tenant; the Graph root and the cloud must match"
         }
@@ -116,7 +133,11 @@ mod tests {
         assert!(!advice("invalid_client", wrong).contains("secret-app"));
         check("invalid_client", "AADSTS7000222: expired", "AADSTS7000222: the client secret has expired");
         check("invalid_request", "AADSTS90002: Tenant not found", "AADSTS90002: the tenant does not exist");
-        check("invalid_request", "AADSTS1: new", "AADSTS1: look the code up");
+        check(
+            "invalid_request",
+            "AADSTS1: new",
+            "AADSTS1: see https://login.microsoftonline.com/error?code=1",
+        );
         check("invalid_client", "no code", "the token endpoint answers `invalid_client`");
         check(
             "expired_token",

@@ -2,11 +2,9 @@
 //!
 //! <https://learn.microsoft.com/graph/json-batching>
 
-use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -14,12 +12,13 @@ use crate::graph::Client;
 use crate::graph::auth::Token;
 use crate::graph::body;
 use crate::graph::error::Error;
-use crate::graph::json::{Items, Scalar};
 use crate::graph::operation::Operation;
 use crate::graph::page::shape;
 use crate::graph::record::Answer as Recorded;
+use crate::graph::responses::{self, Answer};
 use crate::graph::retry::{self, Decision, Failure};
 use crate::graph::send::{Outgoing, Reply};
+use crate::input::json::Scalar;
 
 /// Graph refuses more in one request.
 pub const MAX_ITEMS: usize = 20;
@@ -139,11 +138,7 @@ impl Client {
     /// Records the items of a batch one by one, if answers are recorded.
     fn note_items(&self, operation: &'static str, version: &str, urls: &[&str], body: &[u8]) {
         let Some(recorder) = &self.recorder else { return };
-        let answers = serde_json::from_slice::<Responses>(body).map(|answers| answers.responses.0);
-        let answers = answers.unwrap_or_default();
-        for answer in
-            answers.iter().filter_map(|answer| serde_json::from_str::<Answer<'_>>(answer.get()).ok())
-        {
+        for answer in responses::read(body).unwrap_or_default() {
             let url = answer.place().and_then(|place| urls.get(place));
             let (Some(url), Some(status)) = (url, answer.status()) else { continue };
             let body = answer.body.map_or_else(Vec::new, |body| body.get().into());
@@ -187,60 +182,6 @@ struct Item<'a> {
     url: &'a str,
 }
 
-/// Each answer is read by itself: an odd one must not cost the others.
-#[derive(Deserialize)]
-struct Responses {
-    responses: Items<MAX_ANSWERS>,
-}
-
-/// Answers in one envelope. Some may belong to no request.
-const MAX_ANSWERS: usize = 2 * MAX_ITEMS;
-
-#[derive(Deserialize)]
-struct Answer<'b> {
-    #[serde(default)]
-    id: Scalar,
-    #[serde(default)]
-    status: Scalar,
-    #[serde(default)]
-    headers: Option<Headers>,
-    #[serde(borrow)]
-    body: Option<&'b RawValue>,
-}
-
-/// The header of an item that says how long to wait.
-#[derive(Default)]
-struct Headers {
-    retry_after: Scalar,
-}
-
-impl<'de> Deserialize<'de> for Headers {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(HeadersVisitor)
-    }
-}
-
-struct HeadersVisitor;
-
-impl<'de> Visitor<'de> for HeadersVisitor {
-    type Value = Headers;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("headers")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut headers: A) -> Result<Headers, A::Error> {
-        let mut found = Headers::default();
-        while let Some(name) = headers.next_key::<Scalar>()? {
-            let value = headers.next_value()?;
-            if name.text().is_some_and(|name| name.eq_ignore_ascii_case("retry-after")) {
-                found.retry_after = value;
-            }
-        }
-        Ok(found)
-    }
-}
-
 /// The status of one item and what became of it.
 type Outcome = (Option<u16>, Result<Box<RawValue>, Failure>);
 
@@ -254,12 +195,10 @@ fn encode(urls: &[&str]) -> Vec<u8> {
 
 /// The outcome of each item, in the order of the request; answers come in any order, or not at all.
 fn decode(body: &[u8], items: usize, now: i64) -> Result<Vec<Outcome>, Error> {
-    let answers: Responses =
-        serde_json::from_slice(body).map_err(|error| Error::malformed(shape(body, &error)))?;
+    let answers = responses::read(body).map_err(|error| Error::malformed(shape(body, &error)))?;
     let missing = || (None, Err(left_out().into()));
     let mut outcomes: Vec<Outcome> = (0..items).map(|_| missing()).collect();
-    for answer in answers.responses.0 {
-        let Ok(answer) = serde_json::from_str::<Answer<'_>>(answer.get()) else { continue };
+    for answer in answers {
         let (Some(place), Some(status)) = (answer.place(), answer.status()) else { continue };
         if let Some(outcome) = outcomes.get_mut(place) {
             *outcome = (Some(status), answer.outcome(status, now));
@@ -268,28 +207,20 @@ fn decode(body: &[u8], items: usize, now: i64) -> Result<Vec<Outcome>, Error> {
     Ok(outcomes)
 }
 
-impl Answer<'_> {
-    fn place(&self) -> Option<usize> {
-        self.id.count().or_else(|| self.id.text()?.parse().ok())
-    }
-
-    /// An HTTP status; anything else would be a label value of a stranger's choice.
-    fn status(&self) -> Option<u16> {
-        let status = u16::try_from(self.status.count()?).ok()?;
-        (100..600).contains(&status).then_some(status)
-    }
-
+impl Answer {
     fn outcome(self, status: u16, now: i64) -> Result<Box<RawValue>, Failure> {
         if (200..300).contains(&status) {
-            let without = || Error::malformed("an item of $batch without a body").into();
-            return self.body.map(ToOwned::to_owned).ok_or_else(without);
+            if self.is_broken {
+                return Err(Error::malformed("an item of $batch whose body is not JSON").into());
+            }
+            return self.body.ok_or_else(|| Error::malformed("an item of $batch without a body").into());
         }
         let retry_after = match self.headers.unwrap_or_default().retry_after {
             Scalar::Text(value) => retry::retry_after(&value, now),
             Scalar::Number(seconds) => retry::retry_after(&seconds.to_string(), now),
             Scalar::Other => None,
         };
-        let body = self.body.map_or("", RawValue::get);
+        let body = self.body.as_deref().map_or("", RawValue::get);
         let error = Error::from_status(status, body.as_bytes());
         Err(Failure { error, retry_after, challenge: None })
     }
@@ -297,6 +228,7 @@ impl Answer<'_> {
 
 #[cfg(test)]
 mod tests {
+
     use super::*;
 
     #[test]

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::graph::error::Error;
-use crate::graph::json::MAX_ITEM_BYTES;
 use crate::graph::operation::Workload;
+use crate::input::json::MAX_ITEM_BYTES;
+use crate::input::repair;
 
 /// The largest answers are pages of 999 users with their addresses, some 2 MB; more than this is not Graph.
 pub(super) const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
@@ -71,7 +72,7 @@ impl LargeBodies {
     }
 }
 
-/// A body of at most so many bytes; a large one waits for its place.
+/// A body of at most so many bytes, repaired where one bad text would cost the whole of it. A large one waits for its place.
 pub(super) async fn read(
     response: &mut reqwest::Response,
     most: usize,
@@ -88,7 +89,7 @@ pub(super) async fn read(
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(Body { bytes, _place: place })
+    Ok(Body { bytes: repair(bytes), _place: place })
 }
 
 /// The start of the body of an error. Its end does not matter, nor whether it breaks off.
@@ -101,7 +102,7 @@ pub(super) async fn start(response: &mut reqwest::Response) -> Vec<u8> {
             break;
         }
     }
-    start
+    repair(start)
 }
 
 /// A small body, such as that of a token.
@@ -113,5 +114,5 @@ pub(super) async fn read_small(response: &mut reqwest::Response) -> Result<Vec<u
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
+    Ok(repair(bytes))
 }

@@ -9,6 +9,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use serde_json::Value;
 
+use crate::input::json;
+
 /// A challenge takes some 100 characters; it goes back to Entra in a form.
 const MAX_LENGTH: usize = 4 * 1024;
 
@@ -32,7 +34,7 @@ fn in_header(text: &str) -> Option<Value> {
     let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let encoded = encoded.replace('-', "+").replace('_', "/");
     let decoded = GeneralPurpose::new(&alphabet::STANDARD, config).decode(encoded).ok()?;
-    serde_json::from_slice(&decoded).ok().filter(Value::is_object)
+    json::from_slice::<Value>(&decoded).ok().filter(Value::is_object)
 }
 
 #[cfg(test)]

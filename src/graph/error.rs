@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::graph::json::Scalar;
+use crate::input::json::Scalar;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -16,17 +16,28 @@ pub enum Error {
     /// 404, 410 or 501: of a collection it means that Graph no longer offers it, of an item that it is not there.
     #[error("Graph has no such resource ({status})")]
     Absent { status: u16 },
-    #[error("Graph cannot be reached: {cause}")]
-    Unreachable { cause: Cause },
+    #[error("{whom} cannot be reached: {cause}")]
+    Unreachable { whom: Whom, cause: Cause },
     /// Graph understands, and says no: 400 and the like, or a redirect, which is never followed.
-    #[error("Graph refuses the request ({status}{})", .code.as_ref().map(|code| format!(" {code}")).unwrap_or_default())]
+    #[error("Graph refuses the request ({status}{}): this tenant or cloud does not take it", .code.as_ref().map(|code| format!(" {code}")).unwrap_or_default())]
     Rejected { status: u16, code: Option<String> },
     /// There is more than may be held. The exporter uses the part that came first.
     #[error("there are more than {most}; max_items of the tenant raises that")]
     TooMany { most: usize },
-    /// An answer that is not what Graph documents.
-    #[error("Graph's answer cannot be used: {what}")]
+    /// An answer that is not what Microsoft documents.
+    #[error("the answer cannot be used: {what}")]
     Malformed { what: String },
+}
+
+/// The party that does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Whom {
+    #[error("Graph")]
+    Graph,
+    #[error("the sign-in host")]
+    SignIn,
+    #[error("the endpoint of the managed identity")]
+    ManagedIdentity,
 }
 
 /// Why no answer came.
@@ -42,6 +53,28 @@ pub enum Cause {
     Tls(Tls),
     #[error("it answers {0}")]
     Status(u16),
+    /// Entra's code says that it has no time.
+    #[error("it is busy (AADSTS{0}); the exporter tries again")]
+    Busy(u32),
+    #[error("the proxy {0}")]
+    Proxy(Proxy),
+}
+
+/// The reason why a proxy opens no tunnel. The HTTP library does not say with which status it refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Proxy {
+    #[error(
+        "wants a user and password (407); write them into HTTPS_PROXY as http://user:password@proxy:3128"
+    )]
+    Credentials,
+    #[error(
+        "opens no way: it forbids this host (403) or cannot reach it (502, 503); have the host allowed there"
+    )]
+    Refused,
+    #[error("breaks off; is HTTPS_PROXY the address of an HTTP proxy?")]
+    BrokeOff,
+    #[error("cannot be reached; is HTTPS_PROXY right?")]
+    Absent,
 }
 
 /// What is wrong with TLS, as far as it tells what to do.
@@ -66,6 +99,19 @@ impl Error {
         Self::Malformed { what: what.into() }
     }
 
+    /// Graph does not answer.
+    pub fn unreachable(cause: Cause) -> Self {
+        Self::Unreachable { whom: Whom::Graph, cause }
+    }
+
+    /// The same error of another party than Graph.
+    pub(super) fn of(self, whom: Whom) -> Self {
+        match self {
+            Self::Unreachable { cause, .. } => Self::Unreachable { whom, cause },
+            error => error,
+        }
+    }
+
     /// Whether Graph refused the token, or what it allows.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(self, Self::Unauthorized { .. } | Self::Forbidden { .. })
@@ -80,7 +126,7 @@ impl Error {
     /// answer failed, and nothing of the resource.
     pub(super) fn of_part(self) -> Self {
         match self {
-            Self::Absent { status } => Self::Unreachable { cause: Cause::Status(status) },
+            Self::Absent { status } => Self::unreachable(Cause::Status(status)),
             error => error,
         }
     }
@@ -97,7 +143,7 @@ impl Error {
             403 => Self::Forbidden { code: code_of(body) },
             404 | 410 | 501 => Self::Absent { status },
             429 => Self::Throttled,
-            500..=599 => Self::Unreachable { cause: Cause::Status(status) },
+            500..=599 => Self::unreachable(Cause::Status(status)),
             _ => Self::Rejected { status, code: code_of(body) },
         }
     }
@@ -105,7 +151,7 @@ impl Error {
     /// The label `code` of a request that brought no status.
     pub(super) fn code(&self) -> String {
         match self {
-            Self::Unreachable { cause } => cause.label().to_owned(),
+            Self::Unreachable { cause, .. } => cause.label().to_owned(),
             _ => "broken".to_owned(),
         }
     }
@@ -113,12 +159,12 @@ impl Error {
     /// Sorts out why no response came.
     pub(crate) fn from_transport(error: &reqwest::Error) -> Self {
         if error.is_timeout() {
-            return Self::Unreachable { cause: Cause::Timeout };
+            return Self::unreachable(Cause::Timeout);
         }
         if error.is_body() || error.is_decode() {
             return Self::malformed("the body broke off");
         }
-        Self::Unreachable { cause: cause_of(error) }
+        Self::unreachable(cause_of(error))
     }
 }
 
@@ -129,25 +175,39 @@ impl Cause {
             Self::Reset => "reset",
             Self::Dns => "dns",
             Self::Tls(_) => "tls",
-            Self::Status(_) => "status",
+            Self::Status(_) | Self::Busy(_) => "status",
+            Self::Proxy(_) => "proxy",
         }
     }
 }
 
-/// Of a name that does not resolve, the libraries below tell only in their texts.
+/// The libraries below report a name that does not resolve, and a proxy that refuses, in their texts only.
 fn cause_of(error: &reqwest::Error) -> Cause {
-    let mut source = std::error::Error::source(error);
+    let (mut source, mut otherwise) = (std::error::Error::source(error), Cause::Reset);
     while let Some(inner) = source {
         if let Some(error) = tls_error(inner) {
             return Cause::Tls(error.into());
         }
         let text = inner.to_string().to_lowercase();
         if text.contains("dns error") || text.contains("lookup address") {
-            return Cause::Dns;
+            return if matches!(otherwise, Cause::Proxy(_)) { otherwise } else { Cause::Dns };
+        }
+        if let Some(fault) = text.strip_prefix("tunnel error: ") {
+            otherwise = Cause::Proxy(proxy_fault(fault));
         }
         source = inner.source();
     }
-    Cause::Reset
+    otherwise
+}
+
+/// `text` is what `hyper_util` says of a tunnel.
+fn proxy_fault(text: &str) -> Proxy {
+    match text {
+        "proxy authorization required" => Proxy::Credentials,
+        "unsuccessful" => Proxy::Refused,
+        "failed to create underlying connection" => Proxy::Absent,
+        _ => Proxy::BrokeOff,
+    }
 }
 
 /// What an I/O error was made of is not among its sources.

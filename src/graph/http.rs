@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::graph::error::Error;
+use crate::proxy::Proxies;
 
 /// How a client reaches the other side.
 #[derive(Clone, Debug)]
@@ -12,8 +13,7 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// Authorities in DER that are trusted beside the system's own.
     pub authorities: Vec<Vec<u8>>,
-    /// Whether the proxies of the environment are used (`HTTPS_PROXY`, `NO_PROXY`).
-    pub proxy: bool,
+    pub proxies: Proxies,
 }
 
 /// Redirects are not followed: a token goes to no other host.
@@ -30,9 +30,8 @@ pub(super) fn client(settings: &Settings) -> Result<reqwest::Client, Error> {
     if !authorities.is_empty() {
         builder = builder.tls_certs_merge(authorities);
     }
-    if !settings.proxy {
-        builder = builder.no_proxy();
-    }
+    let builder =
+        settings.proxies.apply(builder).map_err(|_| Error::malformed("the proxy cannot be used"))?;
     builder.build().map_err(|_| {
         Error::malformed("the HTTP client does not start; is there a CA bundle (ca-certificates)?")
     })

@@ -11,11 +11,11 @@ mod body;
 mod challenge;
 mod error;
 pub mod http;
-pub mod json;
 mod operation;
 pub mod page;
 mod rate;
 pub mod record;
+mod responses;
 mod retry;
 mod send;
 
@@ -29,11 +29,13 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::clock::Clock;
+use crate::input::json;
+use crate::proxy::Proxies;
 use crate::stats::TenantStats;
 use auth::claims::Claims;
 use auth::{Auth, Expiry, Token};
 use body::LargeBodies;
-pub use error::{Cause, Error};
+pub use error::{Cause, Error, Proxy, Whom};
 pub use operation::{Operation, Workload};
 use page::{Page, Pages};
 use rate::Rate;
@@ -70,9 +72,9 @@ impl Default for Limits {
 
 impl Limits {
     /// How to reach Graph and sign-in; `authorities`, in DER, are trusted beside the system's own.
-    pub fn http(&self, authorities: Vec<Vec<u8>>) -> http::Settings {
+    pub fn http(&self, authorities: Vec<Vec<u8>>, proxies: Proxies) -> http::Settings {
         let Self { connect_timeout, request_timeout, .. } = *self;
-        http::Settings { connect_timeout, request_timeout, authorities, proxy: true }
+        http::Settings { connect_timeout, request_timeout, authorities, proxies }
     }
 }
 
@@ -102,22 +104,18 @@ pub const CONCURRENCY: usize = 4;
 const LIST_PROGRESS: Duration = Duration::from_millis(500);
 
 impl Client {
-    /// `authorities`, in DER, are trusted beside the system's own.
+    /// `http` is made by [`Limits::http`].
     pub fn new(
         identity: auth::Identity,
         root: Url,
-        authorities: Vec<Vec<u8>>,
+        http: &http::Settings,
         limits: Limits,
         stats: TenantStats,
         clock: Clock,
     ) -> Result<Self, Error> {
-        let settings = limits.http(authorities);
-        let http = http::client(&settings)?;
-        let of_auth = auth::Http {
-            client: http.clone(),
-            direct: http::client(&http::Settings { proxy: false, ..settings })?,
-            first_pause: limits.first_pause,
-        };
+        let direct = http::client(&http::Settings { proxies: Proxies::default(), ..http.clone() })?;
+        let http = http::client(http)?;
+        let of_auth = auth::Http { client: http.clone(), direct, first_pause: limits.first_pause };
         let auth = Auth::new(identity, &root, of_auth, stats.clone(), clock.clone())?;
         let rate = Mutex::new(Rate::new(limits.top_rate, Instant::now()));
         Ok(Self {

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -12,8 +13,9 @@ use url::Url;
 
 use crate::graph::Client;
 use crate::graph::error::Error;
-use crate::graph::json::{Items, Scalar, off_worker};
 use crate::graph::operation::Operation;
+use crate::input::json::{self, Items, Scalar};
+use crate::worker;
 
 /// 100,000 devices in pages of 50: twice the largest fleet we mean to serve.
 const MAX_PAGES: usize = 2000;
@@ -65,6 +67,9 @@ pub struct Pages<'c> {
     /// The URL of the next page, or the reason why it is not asked for.
     next: Option<Result<Url, Error>>,
     visited: HashSet<Url>,
+    /// The items that came, by the hash of their id: a page may overlap the one before, or be the same.
+    seen: HashSet<u64>,
+    hasher: RandomState,
     tally: Tally,
     deadline: Instant,
 }
@@ -88,13 +93,14 @@ impl Page {
 /// Reads each of these records, as [`Page::read`] does.
 pub fn read_all<T>(items: &[Box<RawValue>], mut read: impl FnMut(&RawValue) -> T) -> Vec<T> {
     let bytes = items.iter().map(|item| item.get().len()).sum();
-    off_worker(bytes, || items.iter().map(|item| read(item)).collect())
+    worker::read(bytes, || items.iter().map(|item| read(item)).collect())
 }
 
 impl<'c> Pages<'c> {
     pub(crate) fn new(client: &'c Client, operation: Operation, first: Url, deadline: Instant) -> Self {
-        let (visited, tally) = (HashSet::new(), Tally::default());
-        Self { client, operation, next: Some(Ok(first)), visited, tally, deadline }
+        let (visited, tally, hasher) = (HashSet::new(), Tally::default(), RandomState::new());
+        let seen = HashSet::new();
+        Self { client, operation, next: Some(Ok(first)), visited, seen, hasher, tally, deadline }
     }
 
     /// The items that came so far.
@@ -119,21 +125,39 @@ impl<'c> Pages<'c> {
         }
         let page = self.client.get(self.operation, url.clone(), self.deadline).await;
         let is_first = self.visited.len() == 1;
-        let page = page.map_err(|error| if is_first { error } else { error.of_part() })?;
+        let mut page = page.map_err(|error| if is_first { error } else { error.of_part() })?;
+        page.items.retain(|item| self.is_new(item));
         self.tally.add(page.items.len(), page.count);
         // A link that is refused costs what is behind it, and not the page it came with.
         self.next = page.next_link.as_deref().map(|link| follow(&url, link));
         Ok(page)
     }
+
+    /// Returns false if an item with the same id came before. An item without an id is always new.
+    fn is_new(&mut self, item: &RawValue) -> bool {
+        let keyed: Keyed = json::object(item.get().as_bytes()).unwrap_or_default();
+        keyed
+            .id
+            .text()
+            .filter(|id| !id.is_empty())
+            .is_none_or(|id| self.seen.insert(self.hasher.hash_one(id)))
+    }
+}
+
+/// Every entity is identified by its `id`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Keyed {
+    id: Scalar,
 }
 
 /// Reads the envelope of a collection.
 pub(super) fn decode(body: &[u8]) -> Result<Page, Error> {
-    let envelope: Envelope =
-        serde_json::from_slice(body).map_err(|error| Error::malformed(shape(body, &error)))?;
+    let envelope: Envelope = json::object(body).map_err(|error| Error::malformed(shape(body, &error)))?;
     let items = envelope.value.ok_or_else(|| Error::malformed("a collection without `value`"))?;
-    let (count, next_link) = (envelope.count.count(), envelope.next_link.text().map(str::to_owned));
-    Ok(Page { items: items.0, count, next_link })
+    // Some services end a list with an empty link.
+    let next_link = envelope.next_link.text().map(str::trim).filter(|link| !link.is_empty());
+    Ok(Page { items: items.0, count: envelope.count.count(), next_link: next_link.map(str::to_owned) })
 }
 
 impl Drop for Pages<'_> {

@@ -112,17 +112,17 @@ mod tests {
 
     #[test]
     fn only_passing_failures_are_tried_again() {
-        let reset = || Error::Unreachable { cause: Cause::Reset };
+        let reset = || Error::unreachable(Cause::Reset);
         check_decision(reset(), None, 1, 0.0, Some(0.25));
         check_decision(reset(), None, 1, 1.0, Some(0.5));
         check_decision(reset(), None, 4, 1.0, Some(4.0));
         check_decision(reset(), None, ATTEMPTS, 0.0, None);
-        check_decision(Error::Unreachable { cause: Cause::Status(503) }, Some(3.0), 1, 0.0, Some(3.0));
+        check_decision(Error::unreachable(Cause::Status(503)), Some(3.0), 1, 0.0, Some(3.0));
         check_decision(Error::Throttled, Some(9.0), 1, 0.3, Some(9.0));
         check_decision(Error::Throttled, None, 2, 1.0, Some(1.0));
         check_decision(Error::Throttled, Some(30.0), 1, 0.0, Some(30.0));
         check_decision(Error::Throttled, Some(30.5), 1, 0.0, None);
-        check_decision(Error::Unreachable { cause: Cause::Status(503) }, Some(240.0), 1, 0.0, None);
+        check_decision(Error::unreachable(Cause::Status(503)), Some(240.0), 1, 0.0, None);
         check_decision(Error::malformed("half"), None, 1, 1.0, Some(0.5));
         check_decision(Error::Forbidden { code: None }, Some(1.0), 1, 0.0, None);
         check_decision(Error::Unauthorized { advice: String::new() }, None, 1, 0.0, None);

@@ -10,12 +10,12 @@ use url::Url;
 use crate::graph::auth::Token;
 use crate::graph::body::Body;
 use crate::graph::error::{Cause, Error};
-use crate::graph::json::off_worker;
 use crate::graph::operation::{Operation, Workload};
 use crate::graph::record::{self, Answer};
 use crate::graph::retry::{self, Decision, Failure, LONGEST_PAUSE};
 use crate::graph::{Client, batch, body, challenge};
 use crate::model::Timestamp;
+use crate::worker;
 
 /// A request before it is sent.
 pub(super) struct Outgoing<'a> {
@@ -57,12 +57,12 @@ impl Client {
     ) -> Result<T, Error> {
         let mut renewed = false;
         let mut attempt = 1;
-        let mut last = Error::Unreachable { cause: Cause::Timeout };
+        let mut last = Error::unreachable(Cause::Timeout);
         loop {
             let attempted = self.attempt(outgoing, attempt, deadline, &mut renewed);
             let failure = match tokio::time::timeout_at(deadline, attempted).await {
                 Ok(Ok(Attempted::Answered(reply))) => {
-                    match off_worker(reply.body.bytes.len(), || read(reply)) {
+                    match worker::read(reply.body.bytes.len(), || read(reply)) {
                         Ok(value) => return Ok(value),
                         Err(error) => error.into(),
                     }

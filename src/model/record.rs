@@ -37,17 +37,33 @@ pub fn last_read<T>(records: &Records<T>) -> Option<Timestamp> {
 /// Ends a complete listing that had `seen`: what it lacks leaves, or is held while a sudden fall is not confirmed. A listing
 /// with nothing in it takes nothing away.
 pub fn settle<T>(records: &mut Arc<Records<T>>, seen: &BTreeSet<Arc<str>>, falls: &mut Falls) -> Settled {
-    let missing: Vec<Arc<str>> = records.keys().filter(|id| !seen.contains(*id)).cloned().collect();
+    let mut missed = lacking(records, seen);
+    settle_confirmed(records, seen, &mut missed, falls)
+}
+
+/// The same where a single listing can lack what is there: what leaves is also among those that the last one `missed`.
+pub fn settle_confirmed<T>(
+    records: &mut Arc<Records<T>>,
+    seen: &BTreeSet<Arc<str>>,
+    missed: &mut BTreeSet<Arc<str>>,
+    falls: &mut Falls,
+) -> Settled {
     if seen.is_empty() {
         return Settled::default();
     }
-    if !falls.believe(is_sudden(missing.len(), records.len())) {
-        return Settled { removed: Vec::new(), held: missing.len() };
+    let missing = lacking(records, seen);
+    let believed = falls.believe(is_sudden(missing.len(), records.len()));
+    let gone: Vec<Arc<str>> = missing.intersection(missed).filter(|_| believed).cloned().collect();
+    if !gone.is_empty() {
+        Arc::make_mut(records).retain(|id, _| gone.binary_search(id).is_err());
     }
-    if !missing.is_empty() {
-        Arc::make_mut(records).retain(|id, _| seen.contains(id));
-    }
-    Settled { removed: missing, held: 0 }
+    let held = missing.len() - gone.len();
+    *missed = missing;
+    Settled { removed: gone, held }
+}
+
+fn lacking<T>(records: &Records<T>, seen: &BTreeSet<Arc<str>>) -> BTreeSet<Arc<str>> {
+    records.keys().filter(|id| !seen.contains(*id)).cloned().collect()
 }
 
 /// What is held under an old id goes to another, unless that one has something younger.

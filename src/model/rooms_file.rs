@@ -53,9 +53,9 @@ const COLUMNS: [&str; 10] =
 ///
 /// Cells are separated by commas, or as spreadsheets of some countries have it by semicolons or tabs.
 pub fn parse(text: &str) -> Result<Rooms, Error> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let (delimiter, separator_line) = delimiter(text);
     let mut reader = ReaderBuilder::new()
-        .delimiter(delimiter(text))
+        .delimiter(delimiter)
         .has_headers(false)
         .flexible(true) // the messages of the library name no cure
         .trim(csv::Trim::All)
@@ -66,6 +66,9 @@ pub fn parse(text: &str) -> Result<Rooms, Error> {
     for record in reader.records() {
         let record = record.map_err(|error| Error { line: 1, column: None, reason: error.to_string() })?;
         let line = line(text, &record);
+        if separator_line == Some(line) {
+            continue;
+        }
         let Some(columns) = &columns else {
             columns = Some(header(&record, line)?);
             continue;
@@ -103,10 +106,17 @@ impl Lines {
     }
 }
 
-/// The first separator of the first line that is not empty.
-fn delimiter(text: &str) -> u8 {
-    let header = text.trim_start().lines().next().unwrap_or_default();
-    header.bytes().find(|byte| b",;\t".contains(byte)).unwrap_or(b',')
+/// The separator of the cells, and the line that names it if there is one. Excel writes `sep=;` in a line before the header.
+/// Without such a line, the first separator of the header counts.
+fn delimiter(text: &str) -> (u8, Option<u64>) {
+    let lines = (1..).zip(text.lines());
+    let (number, first) = lines.into_iter().find(|(_, line)| !line.trim().is_empty()).unwrap_or((1, ""));
+    let known = |byte: &u8| b",;\t".contains(byte);
+    let named = first.trim_start().get(..4).filter(|start| start.eq_ignore_ascii_case("sep="));
+    if let Some(byte) = named.and_then(|_| first.trim_start().as_bytes().get(4).copied()).filter(known) {
+        return (byte, Some(number));
+    }
+    (first.bytes().find(|byte| known(byte)).unwrap_or(b','), None)
 }
 
 /// The line of a record, counted from 1; the library counts from the empty lines before it.
@@ -122,7 +132,7 @@ fn line(text: &str, record: &StringRecord) -> u64 {
 fn header(record: &StringRecord, line: u64) -> Result<Vec<&'static str>, Error> {
     let wrong = |reason| Error { line, column: None, reason };
     let mut columns = Vec::new();
-    for cell in record {
+    for cell in filled(record) {
         let known = COLUMNS.into_iter().find(|known| known.eq_ignore_ascii_case(cell)).ok_or_else(|| {
             let hint = spelling::did_you_mean(cell, &COLUMNS);
             let the = if hint.is_empty() { "; the" } else { " The" };
@@ -139,9 +149,16 @@ fn header(record: &StringRecord, line: u64) -> Result<Vec<&'static str>, Error> 
     Err(wrong("the column email is missing; it says which room a line is about".to_owned()))
 }
 
+/// The cells of a record without the empty ones at its end: spreadsheets add some, and leave others out.
+fn filled(record: &StringRecord) -> impl Iterator<Item = &str> {
+    let last = record.iter().enumerate().filter(|(_, cell)| !cell.is_empty()).last();
+    let count = last.map_or(0, |(index, _)| index + 1);
+    record.iter().take(count)
+}
+
 fn row(record: &StringRecord, columns: &[&'static str], line: u64) -> Result<(Arc<str>, RoomFacts), Error> {
-    if record.len() != columns.len() {
-        let (cells, columns) = (record.len(), columns.len());
+    if filled(record).count() > columns.len() {
+        let (cells, columns) = (filled(record).count(), columns.len());
         let reason = format!(
             "{cells} cells under {columns} columns; put a cell that has the separator in it into double quotes"
         );
@@ -149,7 +166,7 @@ fn row(record: &StringRecord, columns: &[&'static str], line: u64) -> Result<(Ar
     }
     let mut email = Err("is empty; every line needs the e-mail address of its room".to_owned());
     let mut facts = RoomFacts::default();
-    for (column, cell) in columns.iter().zip(record) {
+    for (column, cell) in columns.iter().zip(filled(record)) {
         let wrong = |reason| Error { line, column: Some(column), reason };
         if cell.contains(char::is_control) {
             let reason = "a line break or another control character in a cell; is a double quote left open?";
@@ -174,9 +191,17 @@ fn row(record: &StringRecord, columns: &[&'static str], line: u64) -> Result<(Ar
     Ok((email, facts))
 }
 
+/// The address without what spreadsheets and address books put around it: `'`, `mailto:`, `SMTP:` and invisible marks.
 fn check_email(cell: &str) -> Result<Arc<str>, String> {
-    if is_email(cell) {
-        return Ok(cell.to_lowercase().into());
+    let visible: String = cell.chars().filter(|c| !is_invisible(*c)).collect();
+    let text = visible.trim();
+    let text = text.strip_prefix('\'').unwrap_or(text).trim_start();
+    let prefix = ["mailto:", "smtp:"]
+        .into_iter()
+        .find(|prefix| text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)));
+    let email = text.get(prefix.map_or(0, str::len)..).unwrap_or(text).trim_start();
+    if is_email(email) {
+        return Ok(email.to_lowercase().into());
     }
     Err(format!("{} is no e-mail address; write it like oslo@contoso.example", shown(cell)))
 }
@@ -195,7 +220,18 @@ pub fn is_email(text: &str) -> bool {
         && text
             .split_once('@')
             .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'))
-        && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+        && !text.contains(|c: char| {
+            c.is_whitespace()
+                || c.is_control()
+                || is_invisible(c)
+                || matches!(c, ':' | ',' | ';' | '<' | '>' | '"')
+        })
+}
+
+/// Returns true for invisible marks, which no address has: two addresses that look the same would be two rooms.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 fn check_exclude(cell: &str) -> Result<bool, String> {
@@ -254,11 +290,41 @@ mod tests {
     fn tables_as_people_and_spreadsheets_write_them() {
         check("email", &[]);
         check("email\n\n", &[]);
-        check("\u{feff}email,owner\r\noslo@contoso.example,av\r\n", &[(OSLO, facts("", "av"))]);
+        check("email,owner\r\noslo@contoso.example,av\r\n", &[(OSLO, facts("", "av"))]);
         check("owner;Email;BUILDING\nav;OSLO@contoso.example;A, B", &[(OSLO, facts("A, B", "av"))]);
         check("email\towner\noslo@contoso.example\tav\n", &[(OSLO, facts("", "av"))]);
         check("\n\nemail , owner\n\n oslo@contoso.example , av \n,\n", &[(OSLO, facts("", "av"))]);
         check("email,exclude\noslo@contoso.example,False\n", &[(OSLO, facts("", ""))]);
+        check("\nSEP=;\r\nemail;owner\noslo@contoso.example;A, B\n", &[(OSLO, facts("", "A, B"))]);
+        check("sep=\t\nemail\towner\noslo@contoso.example\tav\n", &[(OSLO, facts("", "av"))]);
+        check("email,building,owner,,\noslo@contoso.example,Main,,,,\n", &[(OSLO, facts("Main", ""))]);
+        check("building,email,owner\nMain,oslo@contoso.example\n", &[(OSLO, facts("Main", ""))]);
+    }
+
+    #[test]
+    fn an_address_is_cleaned_where_its_meaning_is_certain() {
+        for cell in [
+            "mailto:Oslo@contoso.example",
+            "MailTo: oslo@contoso.example",
+            "SMTP:oslo@contoso.example",
+            "smtp:oslo@contoso.example",
+            "'oslo@contoso.example",
+            "'mailto:oslo@contoso.example",
+            "oslo@contoso.example\u{200b}",
+            "\u{200e}oslo@\u{ad}contoso.example",
+            "\u{feff} oslo@contoso.example",
+        ] {
+            check(&format!("email\n{cell}\n"), &[(OSLO, facts("", ""))]);
+        }
+        for cell in [
+            "sip:oslo@contoso.example",
+            "smtp:mailto:oslo@contoso.example",
+            "<oslo@contoso.example>",
+            "a@x;b",
+        ] {
+            let error = parse(&format!("email\towner\n\"{cell}\"\tav\n")).expect_err(cell);
+            assert_eq!((error.line, error.column), (2, Some("email")), "{error}");
+        }
     }
 
     #[track_caller]
@@ -270,7 +336,7 @@ mod tests {
     fn what_is_wrong_is_told_with_line_column_and_cure() {
         const ALL: &str = "email,object_id,building,floor,city,country,site,owner,tier,exclude";
         check_error("", &format!("line 1: is empty; the first line names the columns: {ALL}"));
-        check_error("\u{feff}\n", &format!("line 1: is empty; the first line names the columns: {ALL}"));
+        check_error("\n", &format!("line 1: is empty; the first line names the columns: {ALL}"));
         check_error(
             "email,bulding\n",
             &format!("line 1: unknown column `bulding`, did you mean `building`? The columns are {ALL}"),

@@ -69,6 +69,8 @@ pub struct Snapshot {
     pub usage: Arc<Usage>,
     pub place_falls: Falls,
     pub account_falls: Falls,
+    /// Rooms whose account the last complete reading lacked.
+    pub missed_accounts: Arc<BTreeSet<Arc<str>>>,
     pub status: Arc<BTreeMap<Collector, Status>>,
     /// Age of the newest change from which on the devices count as frozen; `None` is never.
     pub frozen_after: Option<Duration>,

@@ -98,6 +98,7 @@ fn http(endpoint: &Endpoint) -> Result<reqwest::Client, String> {
         let identity = reqwest::Identity::from_pem(both.as_bytes());
         builder = builder.identity(identity.map_err(|_| "the client certificate cannot be used")?);
     }
+    let builder = endpoint.proxies.apply(builder).map_err(|_| "the proxy cannot be used")?;
     builder
         .build()
         .map_err(|_| "the HTTP client does not start; is there a CA bundle (ca-certificates)?".to_owned())

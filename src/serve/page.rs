@@ -38,8 +38,9 @@ nav a { display: inline-block; margin-right: .8rem }
 @media (max-width: 40rem) {
   body { margin: 1rem auto; overflow-wrap: anywhere } tr.h { display: none }
   tr, td { display: block } tr { border-bottom: 1px solid var(--line); padding: .4rem 0 }
-  td, td.n { border: 0; padding: .05rem 0; text-align: left } td:empty { display: none }
-  td[data-name]::before { content: attr(data-name) ': '; font-weight: 600 } p.sum b { display: inline-block }
+  td, td.n { border: 0; padding: .05rem 0; text-align: left } td:empty, td.wide { display: none }
+  td:first-child, td:first-child + td { display: inline; margin-right: .6rem } p.sum b { display: inline-block }
+  td[data-name]::before { content: attr(data-name) ': '; font-weight: 600 }
 }
 ";
 
@@ -88,30 +89,34 @@ impl<T: Clone> Cache<T> {
     }
 }
 
+/// The paths that the page links to, as a browser reaches them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Links {
+    /// The path of `--web.external-url`, without a slash at its end: a proxy takes it off again.
+    pub prefix: String,
+    pub telemetry_path: String,
+}
+
 /// The page for the tenants, by name, at `now`.
-pub fn html(tenants: &[(&str, Snapshot)], now: Timestamp, telemetry_path: &str) -> String {
+pub fn html(tenants: &[(&str, Snapshot)], now: Timestamp, links: &Links) -> String {
     let mut page = String::new();
-    write(&mut page, tenants, now, telemetry_path).expect("a String takes everything");
+    write(&mut page, tenants, now, links).expect("a String takes everything");
     page
 }
 
-fn write(
-    page: &mut String,
-    tenants: &[(&str, Snapshot)],
-    now: Timestamp,
-    telemetry_path: &str,
-) -> fmt::Result {
+fn write(page: &mut String, tenants: &[(&str, Snapshot)], now: Timestamp, links: &Links) -> fmt::Result {
     let version = env!("CARGO_PKG_VERSION");
     write!(
         page,
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
          content=\"width=device-width, initial-scale=1\"><meta http-equiv=\"refresh\" content=\"{REFRESH_SECONDS}\">\
          <title>Teams Rooms exporter</title><style>{STYLE}</style></head><body>\
-         <h1>Teams Rooms exporter {version}</h1><p><a href=\"{path}\">{path}</a> for Prometheus · \
-         <a href=\"{api}\">{api}</a> for scripts · \
-         <a href=\"/-/healthy\">/-/healthy</a> · <a href=\"/-/ready\">/-/ready</a> · \
+         <h1>Teams Rooms exporter {version}</h1><p><a href=\"{prefix}{path}\">{path}</a> for Prometheus · \
+         <a href=\"{prefix}{api}\">{api}</a> for scripts · \
+         <a href=\"{prefix}/-/healthy\">/-/healthy</a> · <a href=\"{prefix}/-/ready\">/-/ready</a> · \
          <a href=\"{DOCUMENTATION}\" rel=\"noreferrer\">documentation</a> · {now}</p>",
-        path = Escaped(telemetry_path),
+        prefix = Escaped(&links.prefix),
+        path = Escaped(&links.telemetry_path),
         api = api::PATH,
     )?;
     for (number, (name, snapshot)) in tenants.iter().enumerate() {
@@ -133,8 +138,8 @@ fn sources(page: &mut String, snapshot: &Snapshot, now: Timestamp) -> fmt::Resul
         write!(
             page,
             "<tr><td>{}</td><td class=\"{}\">{}{}</td><td data-name=\"Last success\">{}</td>\
-             <td class=\"n\" data-name=\"Records\">{}</td><td class=\"n\">{took}</td>\
-             <td data-name=\"Read every\">{}</td><td data-name=\"Kept for\">{}</td><td>{}</td></tr>",
+             <td class=\"n\" data-name=\"Records\">{}</td><td class=\"n wide\">{took}</td>\
+             <td class=\"wide\">{}</td><td class=\"wide\">{}</td><td class=\"wide\">{}</td></tr>",
             collector.label(),
             source_class(status),
             status.state.label(),
@@ -359,7 +364,7 @@ mod tests {
 
     #[test]
     fn an_empty_tenant_says_so() {
-        let page = html(&[("contoso", Snapshot::default())], Timestamp::from_seconds(0), "/metrics");
+        let page = html(&[("contoso", Snapshot::default())], Timestamp::from_seconds(0), &Links::default());
         assert!(page.contains("Tenant contoso") && page.contains("No room is known yet."), "{page}");
         assert!(
             page.contains("http-equiv=\"refresh\" content=\"30\"") && page.contains(DOCUMENTATION),

@@ -235,12 +235,14 @@ impl Store {
         });
     }
 
-    /// Ends a complete reading of the accounts, which had these: a room without an account any more keeps none.
+    /// Ends a complete reading of the accounts, which had these: a room keeps no account that two readings in a row lacked.
+    /// One alone can be that of a directory which went away between its list and what was asked for by name.
     pub fn settle_accounts(&self, users: &[User]) -> Settled {
         self.change(|snapshot| {
             let rooms = users.iter().filter_map(|user| snapshot.memory.rooms.of_user(user));
             let seen = rooms.map(|room| room.id.clone()).collect();
-            record::settle(&mut snapshot.accounts, &seen, &mut snapshot.account_falls)
+            let missed = Arc::make_mut(&mut snapshot.missed_accounts);
+            record::settle_confirmed(&mut snapshot.accounts, &seen, missed, &mut snapshot.account_falls)
         })
     }
 

@@ -4,9 +4,8 @@
 //! is a warning and a clean start, never a refusal to run. Counters are not kept.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{BufWriter, Read as _, Write};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,6 +23,7 @@ use crate::model::presence::Presence;
 use crate::model::record::Records;
 use crate::model::shard::Shard;
 use crate::model::{Snapshot, Timestamp};
+use crate::platform::{self, FileId};
 
 /// Raised when the model changes so that old files can no longer be read.
 const FORMAT: u32 = 1;
@@ -125,9 +125,8 @@ impl Storage {
         max_items: usize,
     ) -> Result<Self, Error> {
         let failed = |reason| Error::Directory { path: directory.display().to_string(), reason };
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-        let mode = fs::metadata(directory).map_err(failed)?.permissions().mode();
-        if mode & 0o002 != 0 {
+        platform::create_directory(directory, true).map_err(failed)?;
+        if platform::anyone_may_write(&fs::metadata(directory).map_err(failed)?) {
             tracing::warn!(path = %directory.display(), "anyone may write to the storage directory; chmod 700 helps");
         }
         // Shards may share a directory, and each knows other details.
@@ -197,7 +196,7 @@ impl Storage {
         let temporary = self.file.with_extension("json.new");
         let result = write(&temporary, &written).and_then(|()| {
             fs::rename(&temporary, &self.file)?;
-            File::open(&self.directory)?.sync_all()
+            platform::sync_directory(&self.directory)
         });
         result.map_err(|reason| {
             drop(fs::remove_file(&temporary)); // half a file is of no use, and the disk may be full
@@ -215,7 +214,7 @@ fn read(path: &Path, max_bytes: u64) -> std::io::Result<Vec<u8>> {
     }
     let file = File::open(path)?;
     let opened = file.metadata()?;
-    if (opened.dev(), opened.ino()) != (named.dev(), named.ino()) {
+    if FileId::of(&opened) != FileId::of(&named) {
         return Err(std::io::Error::other("it was exchanged while it was opened"));
     }
     let mut bytes = Vec::new();
@@ -233,8 +232,7 @@ fn write(path: &Path, written: &Written<'_>) -> std::io::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    let mut writer = BufWriter::new(file);
+    let mut writer = BufWriter::new(platform::create_file(path)?);
     serde_json::to_writer(&mut writer, written)?;
     writer.flush()?;
     writer.into_inner()?.sync_all()
@@ -243,7 +241,7 @@ fn write(path: &Path, written: &Written<'_>) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
     use std::time::Duration;
 
     use crate::model::device::DeviceType;

@@ -507,6 +507,25 @@ fn rooms_that_nobody_asks_for_are_forgotten() {
     assert_eq!((keys(&snapshot.presence), snapshot.memory.presence.len()), (vec!["oslo"], 1));
 }
 
+/// The list of licensed users came, then the directory went away: each room that is asked for by name is one it does not know.
+#[test]
+fn an_account_leaves_once_two_readings_in_a_row_lack_it() {
+    let store = Store::new(Snapshot::default());
+    let user = |name: &str| user(&format!("id-{name}"), &format!("{name}@contoso.example"), Tier::Pro);
+    let read = |names: &[&str]| {
+        let users: Vec<User> = names.iter().map(|name| user(name)).collect();
+        store.take_accounts(&users, true, at(0));
+        let settled = store.settle_accounts(&users);
+        (settled.removed.len(), settled.held, store.snapshot().accounts.len())
+    };
+    assert_eq!(read(&["oslo", "rome", "bonn"]), (0, 0, 3));
+    assert_eq!(read(&["oslo", "rome"]), (0, 1, 3), "bonn is missed");
+    assert_eq!(read(&["oslo", "bonn"]), (0, 1, 3), "rome is missed, bonn is back");
+    assert_eq!(read(&["oslo", "rome"]), (0, 1, 3), "bonn anew");
+    assert_eq!(read(&[]), (0, 0, 3), "nothing at all says nothing");
+    assert_eq!(read(&["oslo", "rome"]), (1, 0, 2), "bonn twice");
+}
+
 #[test]
 fn places_and_accounts_leave_after_three_listings_where_many_are_missing() {
     let store = Store::new(Snapshot::default());
@@ -521,6 +540,7 @@ fn places_and_accounts_leave_after_three_listings_where_many_are_missing() {
         [(of_places.held, snapshot.places.len()), (of_accounts.held, snapshot.accounts.len())]
     };
     assert_eq!(list(100), [(0, 100); 2]);
+    assert_eq!(list(95), [(0, 95), (5, 100)]);
     assert_eq!(list(95), [(0, 95); 2]);
     assert_eq!(list(60), [(35, 95); 2]);
     assert_eq!(list(0), [(0, 95); 2]);

@@ -20,7 +20,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use mutate::Mutator;
-use targets::{capture, configuration, graph, intake, requests, web_configuration};
+use targets::{
+    capture, configuration, graph, intake, otlp_headers, pem, requests, rooms_file, token, web_configuration,
+};
 
 /// Of each target, where nobody says how long.
 const USUAL_SECONDS: u64 = 2;
@@ -53,6 +55,26 @@ fn request_lines_and_headers() {
 #[test]
 fn pushes() {
     fuzz("intake", &intake::corpus(), intake::run);
+}
+
+#[test]
+fn pem_files() {
+    fuzz("pem", &pem::corpus(), pem::run);
+}
+
+#[test]
+fn token_answers() {
+    fuzz("token", &token::corpus(), token::run);
+}
+
+#[test]
+fn rooms_files() {
+    fuzz("rooms_file", &rooms_file::corpus(), rooms_file::run);
+}
+
+#[test]
+fn otlp_headers_and_proxies() {
+    fuzz("otlp_headers", &otlp_headers::corpus(), otlp_headers::run);
 }
 
 /// What once failed, then the corpus as it is, then what the mutator makes of both until the time is over.

@@ -14,14 +14,14 @@ use crate::exporter::INTAKE_SECRET;
 
 /// Files that examples name, and what stands in for them: a fixture of `tests/config`, or a text.
 const FILES: [(&str, Content); 9] = [
-    ("/run/secrets/graph", Content::Text("a secret")),
+    ("/run/secrets/graph", Content::Text("a-secret")),
     ("/run/secrets/intake", Content::Text(INTAKE_SECRET)),
     ("/etc/exporter/cert.pem", Content::Fixture("certificate.pem")),
     ("/etc/exporter/key.pem", Content::Fixture("certificate.key")),
     ("/etc/exporter/proxy-ca.pem", Content::Fixture("certificate.pem")),
     ("/etc/teams-rooms-exporter/cert.pem", Content::Fixture("certificate.pem")),
     ("/etc/teams-rooms-exporter/key.pem", Content::Fixture("certificate.key")),
-    ("/var/run/secrets/azure/tokens/azure-identity-token", Content::Text("a token")),
+    ("/var/run/secrets/azure/tokens/azure-identity-token", Content::Text("a.signed.token")),
     ("/var/lib/", Content::Missing),
 ];
 

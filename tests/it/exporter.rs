@@ -22,6 +22,7 @@ use teams_rooms_exporter::model::Timestamp;
 use teams_rooms_exporter::model::privacy::Privacy;
 use teams_rooms_exporter::model::shard::Shard;
 use teams_rooms_exporter::otlp::Telemetry;
+use teams_rooms_exporter::proxy::Proxies;
 use teams_rooms_exporter::sim::{self, Sim};
 use teams_rooms_exporter::{logging, serve};
 use tokio::net::TcpListener;
@@ -556,6 +557,7 @@ pub(crate) fn tenant(name: &str, sim: &Sim) -> Tenant {
         requests_per_second: None,
         max_items: 10_000,
         ca_file: None,
+        proxies: Proxies::default(),
         trust_device_accounts: Trust::Auto,
         collectors,
         frozen_after: Duration::from_hours(24),

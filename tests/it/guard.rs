@@ -198,7 +198,7 @@ async fn files_are_followed_and_connections_stay() {
 
     // A bad file, bad in each way, keeps what was there.
     for (name, content, complaint) in [
-        ("key.pem", "junk", "holds no private key"),
+        ("key.pem", "junk", "has no private key"),
         ("web.yml", "tls_server_config: [", "web.yml:1:"),
         ("web.yml", "basic_auth_users:\n  prometheus: hunter2\n", "this is no whole bcrypt hash"),
     ] {

@@ -25,6 +25,8 @@ mod evidence;
 mod examples;
 /// One test for each way in which Graph misbehaves.
 mod faults;
+/// Inputs of public reports, and the right value of each.
+mod field;
 /// Whole scrapes, compared with files.
 mod golden;
 /// TLS, certificates of clients, users, headers, a rate limit, and their change while it runs.

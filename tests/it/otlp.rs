@@ -24,6 +24,7 @@ use rustls::server::WebPkiClientVerifier;
 use serde_json::json;
 use teams_rooms_exporter::config::Secret;
 use teams_rooms_exporter::config::otlp::{Endpoint, Identity, Metrics, Otlp, Protocol, Temporality};
+use teams_rooms_exporter::proxy::Proxies;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -148,6 +149,7 @@ pub(crate) fn to(url: &str, timeout: Duration) -> Otlp {
         timeout,
         authorities: None,
         identity: None,
+        proxies: Proxies::default(),
     };
     let interval = Duration::from_millis(200);
     let metrics = Metrics { endpoint, interval, temporality: Temporality::Cumulative };

@@ -15,6 +15,7 @@ use teams_rooms_exporter::graph::{Cause, Client, Error, Limits, Operation, Workl
 use teams_rooms_exporter::model::Timestamp;
 use teams_rooms_exporter::model::collector::CollectorState;
 use teams_rooms_exporter::model::device::{Activity, Device, DeviceType, Health};
+use teams_rooms_exporter::proxy::Proxies;
 use teams_rooms_exporter::stats::{Stats, TenantStats};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -68,7 +69,14 @@ impl Graph {
         let limits = Limits { first_pause: Duration::from_millis(5), top_rate: 2500.0, ..Limits::default() };
         let (stats, clock) =
             (Stats::new().tenant(&"contoso".into()), Clock::new(|| Timestamp::from_seconds(0)));
-        let client = Client::new(identity, root, Vec::new(), limits, stats.clone(), clock);
+        let client = Client::new(
+            identity,
+            root,
+            &limits.http(Vec::new(), Proxies::default()),
+            limits,
+            stats.clone(),
+            clock,
+        );
         (graph, client.expect("a client"), stats)
     }
 
@@ -189,7 +197,7 @@ async fn a_long_wait_ends_the_attempt() {
         "/throttled/40" => throttled("40"),
         _ => (503, Some("40"), Value::Null),
     };
-    let unreachable = Error::Unreachable { cause: Cause::Status(503) };
+    let unreachable = Error::unreachable(Cause::Status(503));
     for (path, within, error) in [
         ("/throttled/20", 10, Error::Throttled),
         ("/throttled/40", 300, Error::Throttled),
@@ -299,7 +307,7 @@ async fn a_part_that_is_not_there_is_a_failed_part() {
         _ => (404, None, Value::Null),
     })
     .await;
-    let failed = Error::Unreachable { cause: Cause::Status(404) };
+    let failed = Error::unreachable(Cause::Status(404));
     assert_eq!(list(&client, PLACES, "/list", in_a_minute()).await, Err(failed.clone()));
     assert_eq!(list(&client, PLACES, "/gone", in_a_minute()).await, Err(Error::Absent { status: 404 }));
     let answers = client.batch(PLACES, "beta", &["/a".to_owned()], in_a_minute()).await;

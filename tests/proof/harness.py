@@ -14,6 +14,9 @@ from pathlib import Path
 # What takes seconds; a busy build machine gets the rest.
 PATIENCE_SECONDS = 60.0
 
+# For the ports of one lane; four lanes have room.
+LANE_PORTS = 3_000
+
 
 class Failure(Exception):
     """The proof failed; the message says why."""
@@ -50,9 +53,11 @@ def clean_environment() -> dict[str, str]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Below those that the system gives to outgoing connections, which would take one before its server starts."""
+    """Below those that the system gives to outgoing connections, which would take one before its server starts, and apart
+    from those of other lanes of `side_by_side`, whose servers may not have started yet."""
     ports: list[int] = []
-    for port in random.sample(range(20_000, 32_000), 1_000):
+    first = 20_000 + LANE_PORTS * int(os.environ.get("LANE", "0"))
+    for port in random.sample(range(first, first + LANE_PORTS), 1_000):
         try:
             socket.create_server(("127.0.0.1", port)).close()
         except OSError:

@@ -17,6 +17,19 @@ target_dir() {
 # step NAME COMMAND...: runs the command under a banner that tells the time since the start,
 # and ends the whole run at the first failure with a line that names the step.
 step() {
+    local log status=0
+    if [[ -z ${LANE:-} ]]; then
+        run_step "$@"
+        return
+    fi
+    log=$(mktemp)
+    (run_step "$@") >"$log" 2>&1 || status=$?
+    cat "$log"
+    rm "$log"
+    ((status == 0)) || exit "$status"
+}
+
+run_step() {
     local name=$1 began=$SECONDS status=0
     shift
     printf '\n==== %s (at %s)\n' "$name" "$(elapsed "$SECONDS")"
@@ -27,6 +40,21 @@ step() {
         exit 1
     fi
     printf '==== done: %s (%s)\n' "$name" "$(elapsed $((SECONDS - began)))"
+}
+
+# side_by_side LANE...: runs functions at the same time. Each is a sequence of steps, and prints a step in one piece when it
+# ends. A lane stops at its first failure. The others run to their end, so that no program of theirs is left over.
+side_by_side() {
+    local lane lanes=() failed=0
+    for lane in "$@"; do
+        # The number keeps their ports apart, see free_ports in tests/proof/harness.py.
+        (export LANE=${#lanes[@]} && "$lane") &
+        lanes+=($!)
+    done
+    for lane in "${lanes[@]}"; do
+        wait "$lane" || failed=1
+    done
+    ((failed == 0)) || die "of these side by side, one failed: $*"
 }
 
 elapsed() {

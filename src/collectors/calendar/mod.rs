@@ -15,7 +15,8 @@ use tokio::time::Instant;
 
 use crate::collectors::Outcome;
 use crate::collectors::wire::{self, Node, UnknownValue, escape};
-use crate::graph::{self, CONCURRENCY, Cause, Client, Error, Operation, Workload};
+use crate::graph::{CONCURRENCY, Cause, Client, Error, Operation, Whom, Workload};
+use crate::input;
 use crate::model::Timestamp;
 use crate::model::calendar::{Booking, Calendar};
 
@@ -130,7 +131,7 @@ async fn ask<'m>(
 fn is_of_mailbox(error: &Error) -> bool {
     match error {
         Error::Forbidden { .. } | Error::Absent { .. } => true,
-        Error::Unreachable { cause } => matches!(cause, Cause::Status(_) | Cause::Timeout),
+        Error::Unreachable { whom: Whom::Graph, cause } => matches!(cause, Cause::Status(_) | Cause::Timeout),
         _ => false,
     }
 }
@@ -243,7 +244,7 @@ struct Reading<'r> {
 
 impl Reading<'_> {
     fn read(&self, schedule: &RawValue, outcome: &mut Outcome) -> Option<(Arc<str>, Calendar)> {
-        let value = graph::json::record(schedule.get()).ok();
+        let value = input::json::record(schedule.get()).ok();
         let Some((node, id)) =
             value.as_ref().and_then(Node::new).and_then(|node| Some((node, node.id("scheduleId")?)))
         else {

@@ -244,7 +244,7 @@ fn what_several_mailboxes_refuse_is_refused_to_the_application() {
 
 #[test]
 fn a_mailbox_whose_server_fails_gives_way_and_two_of_them_are_exchange() {
-    let unreachable = |cause| Error::Unreachable { cause };
+    let unreachable = Error::unreachable;
     let mailboxes = mailboxes(40);
     for failure in [unreachable(Cause::Status(503)), unreachable(Cause::Timeout)] {
         let billed = Billed::new(&mailboxes);

@@ -16,7 +16,8 @@ use tokio::time::Instant;
 
 use crate::collectors::Outcome;
 use crate::collectors::wire::{Node, UnknownValue, escape};
-use crate::graph::{CONCURRENCY, Client, Error, Operation, Workload, batch, json};
+use crate::graph::{CONCURRENCY, Client, Error, Operation, Workload, batch};
+use crate::input::json;
 use crate::model::collector::Collector;
 use crate::model::detail::{Connection, Detail, Login, Peripheral, Product, Slot, Software, SoftwareKind};
 use crate::model::device::{Device, DeviceType, Health};

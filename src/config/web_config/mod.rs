@@ -128,7 +128,7 @@ impl WebConfig {
     fn read(source: &Source) -> Result<Self, Error> {
         let raw: Raw = source.parse()?;
         let mut content = Content(Context::new(&SHA256));
-        content.add(source.text());
+        content.add(source.text().as_bytes());
         let tls = raw.tls_server_config.as_ref().map(|raw| tls::read(source, raw, &mut content));
         let http = raw.http_server_config.as_ref();
         if let Some(http2) = http.and_then(|http| http.http2.as_ref()) {
@@ -157,9 +157,9 @@ impl Locks {
 struct Content(Context);
 
 impl Content {
-    fn add(&mut self, text: &str) {
-        self.0.update(&text.len().to_le_bytes());
-        self.0.update(text.as_bytes());
+    fn add(&mut self, bytes: &[u8]) {
+        self.0.update(&bytes.len().to_le_bytes());
+        self.0.update(bytes);
     }
 }
 

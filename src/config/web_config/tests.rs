@@ -195,11 +195,12 @@ fn what_is_wrong_with_tls() {
     );
     refused(
         "tls_server_config:\n  cert_file: key.pem\n  key_file: key.pem\n",
-        "web.yml:2:14: tls_server_config.cert_file: the file `key.pem` holds no certificate in PEM",
+        "web.yml:2:14: tls_server_config.cert_file: the file `key.pem` has no certificate in PEM (-----BEGIN CERTIFICATE-----)",
     );
     refused(
         "tls_server_config:\n  cert_file: cert.pem\n  key_file: junk.pem\n",
-        "web.yml:3:13: tls_server_config.key_file: the file `junk.pem` holds no private key in PEM that is not encrypted",
+        "web.yml:3:13: tls_server_config.key_file: the file `junk.pem` has a block in line 1 that is not \
+         sound PEM; its first line is -----BEGIN CERTIFICATE-----, or has another label",
     );
     refused(
         "tls_server_config:\n  cert_file: cert.pem\n  key_file: other.pem\n",
@@ -207,7 +208,8 @@ fn what_is_wrong_with_tls() {
     );
     refused(
         "tls_server_config:\n  cert_file: cert.pem\n  key: hunter2\n",
-        "web.yml:3:8: tls_server_config.key: holds no private key in PEM that is not encrypted",
+        "web.yml:3:8: tls_server_config.key: has no private key in PEM (-----BEGIN PRIVATE KEY----- or \
+         -----BEGIN RSA PRIVATE KEY-----)",
     );
     refused_tls(
         "client_auth_type: Require",
@@ -225,7 +227,7 @@ fn what_is_wrong_with_tls() {
     );
     refused_tls(
         "client_ca_file: key.pem\n  client_auth_type: RequireAndVerifyClientCert",
-        "web.yml:4:19: tls_server_config.client_ca_file: the file `key.pem` holds no certificate in PEM",
+        "web.yml:4:19: tls_server_config.client_ca_file: the file `key.pem` has no certificate in PEM (-----BEGIN CERTIFICATE-----)",
     );
     for policy in ["NoClientCert", "RequestClientCert", "VerifyClientCertIfGiven"] {
         refused_tls(

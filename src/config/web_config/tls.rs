@@ -1,14 +1,10 @@
 //! `tls_server_config`: certificate and key, whom clients must prove to be, versions, ciphers and curves.
 
-use std::fs::{self, File};
-use std::io::Read as _;
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::ring::{ALL_CIPHER_SUITES, default_provider, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{InconsistentKeys, RootCertStore, SupportedCipherSuite, SupportedProtocolVersion};
@@ -18,7 +14,8 @@ use serde_saphyr::Spanned;
 use super::{Content, boolean};
 use crate::config::error::{Error, quoted};
 use crate::config::file::{Source, Text};
-use crate::config::secret::{Secret, unusable};
+use crate::config::secret::Secret;
+use crate::{certificate, input};
 
 /// All roots of the web take some 250 KiB.
 const MAX_PEM_BYTES: u64 = 1024 * 1024;
@@ -126,9 +123,9 @@ impl Pem<'_> {
             }
             let path = source.folder().join(text);
             let of_file = |reason| format!("the file `{}` {reason}", path.display());
-            let pem = read_file(&path).map_err(of_file)?;
+            let pem = input::read(&path, MAX_PEM_BYTES).map_err(of_file)?;
             content.add(&pem);
-            use_it(pem.as_bytes()).map_err(of_file)
+            use_it(&pem).map_err(of_file)
         })
     }
 }
@@ -163,20 +160,6 @@ fn check<T>(
     source.check(&format!("tls_server_config.{key}"), text, |text| check(text))
 }
 
-fn read_file(path: &Path) -> Result<String, String> {
-    // Opening a named pipe would wait for its writer.
-    if !fs::metadata(path).map_err(|error| unusable(&error))?.is_file() {
-        return Err("is not a regular file".to_owned());
-    }
-    let mut text = String::new();
-    let file = File::open(path).map_err(|error| unusable(&error))?;
-    file.take(MAX_PEM_BYTES + 1).read_to_string(&mut text).map_err(|error| unusable(&error))?;
-    if text.len() as u64 > MAX_PEM_BYTES {
-        return Err(format!("is larger than {MAX_PEM_BYTES} bytes"));
-    }
-    Ok(text)
-}
-
 /// The chain and its key; that they belong together is part of what is checked.
 fn certificate(
     source: &Source,
@@ -187,9 +170,8 @@ fn certificate(
 ) -> Result<CertifiedKey, Error> {
     let chain = cert.read(source, content, certificates)?;
     key.read(source, content, |pem| {
-        // The messages of the parser may hold a part of the key.
-        let key = PrivateKeyDer::from_pem_slice(pem)
-            .map_err(|_| "holds no private key in PEM that is not encrypted".to_owned())?;
+        let key = certificate::private_key_block(pem)?;
+        let key = certificate::key_for_tls(key).ok_or(UNSUPPORTED)?;
         CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
             rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 "is not the key of the certificate".to_owned()
@@ -197,17 +179,17 @@ fn certificate(
             rustls::Error::InvalidCertificate(error) => {
                 format!("belongs to a certificate that cannot be used: {error}")
             }
-            _ => {
-                "is of no kind that is supported: RSA of 2048 to 4096 bits, ECDSA on P-256 or P-384, Ed25519"
-                    .to_owned()
-            }
+            _ => UNSUPPORTED.to_owned(),
         })
     })
 }
 
+const UNSUPPORTED: &str =
+    "is of no kind that is supported: RSA of 2048 to 4096 bits, ECDSA on P-256 or P-384, Ed25519";
+
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    chain.ok().filter(|chain| !chain.is_empty()).ok_or_else(|| "holds no certificate in PEM".to_owned())
+    let blocks = certificate::certificate_blocks(pem)?;
+    Ok(blocks.into_iter().map(|block| CertificateDer::from(block.der)).collect())
 }
 
 fn roots(pem: &[u8]) -> Result<RootCertStore, String> {

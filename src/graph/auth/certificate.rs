@@ -79,10 +79,10 @@ mod tests {
 
     #[test]
     fn an_expired_certificate_is_not_even_sent() {
-        let read = |text: &str, key: &str| Certificate::from_pem(text, key).expect("a fixture");
+        let read = |text: &[u8], key: &[u8]| Certificate::from_pem(text, key).expect("a fixture");
         let own = read(
-            include_str!("../../../tests/config/certificate.pem"),
-            include_str!("../../../tests/config/certificate.key"),
+            include_bytes!("../../../tests/config/certificate.pem"),
+            include_bytes!("../../../tests/config/certificate.key"),
         );
         let parties = Parties { client_id: "c", token_endpoint: "https://login.example" };
         let before = Timestamp::from_seconds(own.not_after.seconds() - 1);

@@ -6,6 +6,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
+use crate::input::{self, json};
+
 /// Of an access token, what concerns us; whoever it names is not kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Claims {
@@ -25,7 +27,7 @@ impl Claims {
     /// `None` where the token cannot be read.
     pub fn read(token: &str) -> Option<Self> {
         let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-        serde_json::from_slice(&claims).ok()
+        json::object(&input::repair(claims)).ok()
     }
 
     /// Whether it stands for a user, and not for the application itself.

@@ -2,9 +2,8 @@
 //!
 //! <https://learn.microsoft.com/entra/identity-platform/refresh-tokens>
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -13,6 +12,8 @@ use serde_json::Value;
 
 use crate::graph::auth::endpoint::{Endpoint, Issued, claims, issued};
 use crate::graph::error::Error;
+use crate::input;
+use crate::platform;
 
 /// What is always asked for; `offline_access` is what brings a refresh token.
 const OPENID: [&str; 4] = ["openid", "profile", "email", "offline_access"];
@@ -83,20 +84,13 @@ impl TokenFile {
         }
         replaced?;
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        platform::sync_directory(folder.unwrap_or(Path::new(".")))
     }
 
     /// The token to use: that of the file, unless it is the one that has been used already. The error stands behind the
     /// name of the file.
     fn read(&self) -> Result<Used, String> {
-        let mut text = String::new();
-        let is_file = fs::metadata(&self.path).map_err(|error| unusable(&error))?.is_file();
-        if !is_file {
-            return Err("is not a regular file".to_owned());
-        }
-        let file = File::open(&self.path).map_err(|error| unusable(&error))?;
-        file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| unusable(&error))?;
-        let read = text.trim().to_owned();
+        let read = input::read_text(&self.path, MAX_BYTES)?.trim().to_owned();
         if read.is_empty() {
             return Err("is empty".to_owned());
         }
@@ -114,21 +108,13 @@ impl TokenFile {
     }
 }
 
-fn unusable(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "does not exist".to_owned(),
-        io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),
-        _ => format!("cannot be read: {error}"),
-    }
-}
-
 /// One that a crash left behind may have other rights, and goes first.
 fn write(path: &Path, token: &str) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = platform::create_file(path)?;
     file.write_all(token.as_bytes())?;
     file.sync_all()
 }

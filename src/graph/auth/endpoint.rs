@@ -9,11 +9,12 @@ use oauth2::{
     ErrorResponseType, HttpRequest, HttpResponse, RefreshToken, RequestTokenError, Scope,
     StandardErrorResponse, TokenResponse as _, TokenUrl,
 };
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::graph::auth::USUAL_LIFETIME;
-use crate::graph::error::{Cause, Error};
+use crate::graph::auth::{USUAL_LIFETIME, answer};
+use crate::graph::error::{Cause, Error, Whom};
 use crate::graph::{aadsts, body};
 use crate::stats::TenantStats;
 
@@ -125,25 +126,43 @@ async fn send(
     let mut response = match http.execute(request).await {
         Ok(response) => response,
         Err(error) => {
-            let error = Error::from_transport(&error);
+            let error = Error::from_transport(&error).of(Whom::SignIn);
             stats.request("token", &error.code());
             return Err(error);
         }
     };
     let code = response.status();
     stats.request("token", code.as_str());
-    if code.is_server_error() {
-        return Err(Error::Unreachable { cause: Cause::Status(code.as_u16()) });
+    let body = body::read_small(&mut response).await.map_err(|error| error.of(Whom::SignIn))?;
+    read(code, &body)
+}
+
+/// The answer as the oauth2 crate reads it, or what it means that it is none.
+fn read(code: StatusCode, body: &[u8]) -> Result<HttpResponse, Error> {
+    let answer = answer::normalized(body);
+    let description = answer.as_ref().and_then(|answer| answer.get("error_description")?.as_str());
+    if let Some(busy) = description.and_then(aadsts::busy).filter(|_| !code.is_success()) {
+        return Err(Error::Unreachable { whom: Whom::SignIn, cause: Cause::Busy(busy) });
     }
-    if code == reqwest::StatusCode::TOO_MANY_REQUESTS {
+    if code == StatusCode::TOO_MANY_REQUESTS {
         return Err(Error::Throttled);
     }
-    let mut answer = oauth2::http::Response::builder().status(code);
-    for (name, value) in response.headers() {
-        answer = answer.header(name, value);
+    if code.is_server_error() {
+        return Err(Error::Unreachable { whom: Whom::SignIn, cause: Cause::Status(code.as_u16()) });
     }
-    let body = body::read_small(&mut response).await?;
-    answer.body(body).map_err(|_| Error::malformed("the token endpoint's headers cannot be read"))
+    let Some(answer) = answer else {
+        return Err(Error::malformed(format!(
+            "the sign-in host answers {} without JSON, as a proxy or a sign-in page would",
+            code.as_u16()
+        )));
+    };
+    if code.is_success() && !["access_token", "device_code"].iter().any(|name| answer.contains_key(*name)) {
+        return Err(Error::malformed("the answer of the sign-in host holds no token"));
+    }
+    let response = oauth2::http::Response::builder().status(code);
+    let response = response.header(oauth2::http::header::CONTENT_TYPE, "application/json");
+    let body = Value::Object(answer).to_string().into_bytes();
+    response.body(body).map_err(|_| Error::malformed("the answer of the sign-in host cannot be read"))
 }
 
 /// Never repeats what the endpoint sent: it may hold a token, or names.
@@ -154,14 +173,12 @@ where
     match error {
         RequestTokenError::ServerResponse(answer) => {
             let description = answer.error_description().map_or("", String::as_str);
-            if aadsts::is_passing(description) {
-                return Error::Unreachable { cause: Cause::Status(400) };
-            }
             Error::Unauthorized { advice: aadsts::advice(&answer.error().to_string(), description) }
         }
         RequestTokenError::Request(error) => error,
-        RequestTokenError::Parse(..) => Error::malformed("the token endpoint does not answer in JSON"),
-        RequestTokenError::Other(_) => Error::malformed("the token endpoint's answer has no meaning"),
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+            Error::malformed("the answer of the sign-in host is not one of OAuth")
+        }
     }
 }
 

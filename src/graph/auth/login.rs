@@ -163,7 +163,7 @@ mod tests {
             connect_timeout: Duration::from_secs(1),
             request_timeout: Duration::from_secs(1),
             authorities: Vec::new(),
-            proxy: false,
+            proxies: crate::proxy::Proxies::default(),
         };
         let stats = Stats::new().tenant(&"contoso".into());
         let (authority, graph) = (root("https://login.example/"), root("https://graph.example/"));

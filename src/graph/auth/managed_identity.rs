@@ -11,10 +11,10 @@ use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 use url::Url;
 
-use crate::graph::auth::USUAL_LIFETIME;
 use crate::graph::auth::endpoint::Issued;
+use crate::graph::auth::{USUAL_LIFETIME, answer};
 use crate::graph::body;
-use crate::graph::error::{Cause, Error};
+use crate::graph::error::{Cause, Error, Whom};
 use crate::model::Timestamp;
 use crate::stats::TenantStats;
 
@@ -44,18 +44,13 @@ impl Service {
         let mut pause = first_pause;
         for _ in 1..ATTEMPTS {
             match self.ask(http, stats, resource, now).await {
-                Err(
-                    Error::Absent { .. } | Error::Throttled | Error::Unreachable { cause: Cause::Status(_) },
-                ) => {}
+                Err(error) if is_passing(&error) => {}
                 outcome => return outcome,
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 3).min(LONGEST_PAUSE);
         }
-        self.ask(http, stats, resource, now).await.map_err(|error| match error {
-            Error::Absent { status } => Error::Unreachable { cause: Cause::Status(status) },
-            error => error,
-        })
+        self.ask(http, stats, resource, now).await
     }
 
     async fn ask(
@@ -70,14 +65,14 @@ impl Service {
         let mut response = match request.send().await {
             Ok(response) => response,
             Err(error) => {
-                let error = Error::from_transport(&error);
+                let error = Error::from_transport(&error).of(Whom::ManagedIdentity);
                 stats.request("token", &error.code());
                 return Err(error);
             }
         };
         let code = response.status().as_u16();
         stats.request("token", &code.to_string());
-        let body = body::read_small(&mut response).await?;
+        let body = body::read_small(&mut response).await.map_err(|error| error.of(Whom::ManagedIdentity))?;
         match code {
             200..=299 => read(&body, now),
             400 | 401 | 403 => Err(Error::Unauthorized {
@@ -85,7 +80,8 @@ impl Service {
                     "the managed identity is refused ({code}): is it assigned to this machine or app?"
                 ),
             }),
-            _ => Err(Error::from_status(code, &body)),
+            429 => Err(Error::Throttled),
+            _ => Err(Error::unreachable(Cause::Status(code)).of(Whom::ManagedIdentity)),
         }
     }
 
@@ -110,17 +106,20 @@ impl Service {
     }
 }
 
+/// The service restarts, or has no answer yet: 404, 408, 410 and 5xx. Other errors of a connection do not pass by themselves.
+fn is_passing(error: &Error) -> bool {
+    matches!(error, Error::Throttled | Error::Unreachable { cause: Cause::Status(_), .. })
+}
+
 /// Numbers come as texts here, and the end of a token as Unix time or as seconds from now.
 fn read(body: &[u8], now: Timestamp) -> Result<Issued, Error> {
     let broken = || Error::malformed("the managed identity's answer holds no token");
     let body: Value = serde_json::from_slice(body).map_err(|_| broken())?;
-    let number = |name: &str| match body.get(name)? {
-        Value::String(text) => text.parse::<u64>().ok(),
-        value => value.as_u64(),
-    };
+    let number = |name: &str| body.get(name).and_then(answer::seconds);
     let token = body.get("access_token").and_then(Value::as_str).filter(|token| !token.is_empty());
     let until = number("expires_on").and_then(|at| at.checked_sub(u64::try_from(now.seconds()).ok()?));
     let lifetime = until.or_else(|| number("expires_in")).map_or(USUAL_LIFETIME, Duration::from_secs);
+    let lifetime = lifetime.min(answer::LONGEST);
     Ok(Issued {
         token: AccessToken::new(token.ok_or_else(broken)?.to_owned()),
         lifetime,
@@ -162,6 +161,9 @@ mod tests {
         for (body, expected) in [
             (r#"{"access_token":"t","expires_on":"4600","expires_in":"9"}"#, Some(3_600)),
             (r#"{"access_token":"t","expires_on":4600}"#, Some(3_600)),
+            (r#"{"access_token":"t","expires_on":"4600.0"}"#, Some(3_600)),
+            (r#"{"access_token":"t","expires_in":3599.5}"#, Some(3_599)),
+            (r#"{"access_token":"t","expires_in":"99999999999"}"#, Some(604_800)),
             (r#"{"access_token":"t","expires_on":"999","expires_in":"86399"}"#, Some(86_399)),
             (r#"{"access_token":"t","expires_on":"09/14/2017 00:00:00 PM +00:00"}"#, Some(3_600)),
             (r#"{"access_token":""}"#, None),

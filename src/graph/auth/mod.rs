@@ -3,6 +3,7 @@
 //! A file for each way: [`certificate`], [`managed_identity`], [`delegated`]; a secret and a federated token are sent as they
 //! are. [`endpoint`] is what they send it to, [`login`] how a user signs in the first time.
 
+pub mod answer;
 mod certificate;
 pub mod claims;
 pub mod delegated;

@@ -22,6 +22,7 @@ use teams_rooms_exporter::collectors::{
 use teams_rooms_exporter::graph::{Client, Error, Limits, auth};
 use teams_rooms_exporter::model::device::{Device, DeviceType};
 use teams_rooms_exporter::model::{State as _, Timestamp};
+use teams_rooms_exporter::proxy::Proxies;
 use teams_rooms_exporter::sim::{self, Sim};
 use teams_rooms_exporter::stats::Stats;
 use tokio::net::TcpListener;
@@ -266,7 +267,15 @@ fn client(graph: SocketAddr) -> Client {
     };
     let limits = Limits { first_pause: Duration::ZERO, top_rate: 1e6, ..Limits::default() };
     let stats = Stats::new().tenant(&"contoso".into());
-    Client::new(identity, root, Vec::new(), limits, stats, Clock::new(|| NOW)).expect("a client")
+    Client::new(
+        identity,
+        root,
+        &limits.http(Vec::new(), Proxies::default()),
+        limits,
+        stats,
+        Clock::new(|| NOW),
+    )
+    .expect("a client")
 }
 
 impl Graph {

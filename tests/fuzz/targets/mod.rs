@@ -8,8 +8,16 @@ pub(crate) mod configuration;
 pub(crate) mod graph;
 /// What Microsoft's portals push.
 pub(crate) mod intake;
+/// Headers and proxies, out of the environment.
+pub(crate) mod otlp_headers;
+/// Certificates and keys.
+pub(crate) mod pem;
 /// Paths, queries and what scrapers accept.
 pub(crate) mod requests;
+/// The table of rooms.
+pub(crate) mod rooms_file;
+/// Answers of sign-in.
+pub(crate) mod token;
 /// The web configuration file.
 pub(crate) mod web_configuration;
 

@@ -6,10 +6,14 @@
 use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
+
+use super::repair;
 
 /// Bytes of one record. The largest that Graph sends is a mailbox with a busy week, some 50 KiB.
 pub const MAX_ITEM_BYTES: usize = 256 * 1024;
@@ -19,9 +23,6 @@ const MAX_VALUES: usize = 16 * 1024;
 
 /// Objects and lists inside each other; Graph's go six deep.
 const MAX_DEPTH: usize = 32;
-
-/// Input above this is parsed off the workers of the runtime: this much takes a millisecond.
-const SMALL_BYTES: usize = 64 * 1024;
 
 /// One record, within all bounds.
 pub fn record(text: &str) -> Result<Value, serde_json::Error> {
@@ -34,12 +35,17 @@ pub fn record(text: &str) -> Result<Value, serde_json::Error> {
     reader.end().map(|()| value)
 }
 
-/// Runs work on so many bytes of input; a long one leaves its worker of the runtime to other tasks.
-pub fn off_worker<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
-    use tokio::runtime::{Handle, RuntimeFlavor};
-    let is_shared =
-        || Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
-    if bytes > SMALL_BYTES && is_shared() { tokio::task::block_in_place(work) } else { work() }
+/// Reads an object into a struct. Without this check a list would do: serde takes its items for the fields in their order.
+pub fn object<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, serde_json::Error> {
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(serde_json::Error::custom("a list in place of an object"));
+    }
+    serde_json::from_slice(body)
+}
+
+/// Reads a small body that was not repaired on its way.
+pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(&repair(body.to_vec()))
 }
 
 /// A value of which `left` counts the values that may still come.
@@ -118,7 +124,7 @@ impl<'de> Visitor<'de> for Bounded<'_> {
 
 /// A number or a short text; anything else is read over and builds nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) enum Scalar {
+pub enum Scalar {
     Number(f64),
     Text(String),
     #[default]
@@ -129,13 +135,13 @@ pub(super) enum Scalar {
 const MAX_TEXT: usize = 16 * 1024;
 
 impl Scalar {
-    pub(super) fn text(&self) -> Option<&str> {
+    pub fn text(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
     /// A whole number that is not negative.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked right before")]
-    pub(super) fn count(&self) -> Option<usize> {
+    pub fn count(&self) -> Option<usize> {
         match self {
             Self::Number(number) if number.fract() == 0.0 && (0.0..1e15).contains(number) => {
                 Some(*number as usize)
@@ -199,7 +205,7 @@ impl<'de> Visitor<'de> for ScalarVisitor {
 
 /// The records of a list, at most `MOST`. In place of one that is too large stands `null`, which no collector can use.
 #[derive(Debug, Default)]
-pub(super) struct Items<const MOST: usize>(pub(super) Vec<Box<RawValue>>);
+pub struct Items<const MOST: usize>(pub Vec<Box<RawValue>>);
 
 impl<'de, const MOST: usize> Deserialize<'de> for Items<MOST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
