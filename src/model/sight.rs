@@ -131,7 +131,7 @@ mod tests {
         grounds.sort_unstable();
         grounds.dedup();
         assert_eq!(grounds.len(), worlds.len());
-        assert_eq!(sight(&known(None, None)).grounds, sight(&base).grounds, "nothing is told");
+        assert_eq!(sight(&known(None, None)).grounds, sight(&base).grounds, "it says nothing");
         let all = placed(booked(present(detailed(known(Some(true), Some(Tier::Pro))))));
         assert_eq!(sight(&all).grounds.0, 0b111_1111);
     }
@@ -146,7 +146,11 @@ mod tests {
         assert_eq!(look(Health::Healthy, Activity::Busy).in_use, Some(true));
         let down = look(Health::Offline, Activity::Idle);
         assert_eq!((down.state, down.in_use), (RoomState::Down, None));
-        assert_eq!(look(Health::Offline, Activity::Busy).in_use, Some(true), "somebody uses it all the same");
+        assert_eq!(
+            look(Health::Offline, Activity::Busy).in_use,
+            Some(true),
+            "the room is in use all the same"
+        );
     }
 
     #[test]

@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(snapshot.expiry(Collector::Devices), Duration::MAX);
     }
 
-    /// Whether this process has the details of a device to read, in each of two shards.
+    /// A device belongs to the shard that has this name, in each of two shards.
     #[track_caller]
     fn check_owner(snapshot: &Snapshot, id: &str, as_one_called: &str) {
         for index in 0..2 {

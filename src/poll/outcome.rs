@@ -216,7 +216,7 @@ mod tests {
         Outcome { failures: vec![("list".to_owned(), error)], ..Outcome::default() }
     }
 
-    /// What is shown of an attempt that ends in this state.
+    /// The state that an attempt shows if it ends in this one.
     #[track_caller]
     fn check_shown(
         (collector, enabled, outcome): (Collector, Enabled, Outcome),

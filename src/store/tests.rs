@@ -674,14 +674,14 @@ fn lists_of_rooms_that_are_empty_leave_no_room_out() {
     store.take_devices(&[oslo], Trust::UnlessPerson, at(0));
     let is_room = || store.snapshot().memory.rooms.room(MAIL).is_some();
     store.take_places(Vec::new(), true, true, at(1));
-    assert!(is_room(), "a list that somebody emptied says nothing of others");
+    assert!(is_room(), "an empty list says nothing of others");
     store.take_places(vec![place("bergen@meet.example")], false, true, at(1));
     assert!(is_room(), "these are not all that the operator named");
     store.take_places(vec![place("bergen@meet.example")], true, true, at(2));
     assert!(!is_room());
 }
 
-/// The sources have settled; a room that comes later has its id from the list that brings it.
+/// The sources have settled; a room that comes later gets its id from the list that names it.
 #[test]
 fn a_list_fixes_the_ids_of_the_rooms_that_it_brings() {
     let store = Store::new(Snapshot::default());
@@ -759,7 +759,7 @@ fn a_credential_has_one_expiry_and_a_collector_one_status() {
     assert_eq!((items(Collector::Devices), items(Collector::Places)), (Some(7), None), "there is none");
 }
 
-/// Traces show which cycle made the picture that a scrape shows.
+/// Traces show which cycle made the snapshot that a scrape shows.
 #[test]
 fn a_change_is_told_once_with_the_span_that_made_it() {
     tracing::subscriber::with_default(tracing_subscriber::registry(), || {
