@@ -336,3 +336,76 @@ impl State for CollectorState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_seconds(minutes * 60)
+    }
+
+    fn status(last_success: Option<Timestamp>) -> Status {
+        Status { last_success, ..Status::starting(Duration::from_mins(2), Duration::from_mins(30)) }
+    }
+
+    /// One 404 may be a bad minute of Graph.
+    #[test]
+    fn a_source_that_ever_answered_retires_when_it_has_been_gone_for_a_while() {
+        use CollectorState::{Forbidden, Ok, Retired, Unreachable};
+        let mut status = status(Some(at(0)));
+        for (now, state, shown, gone_since) in [
+            (10, Retired, Unreachable, Some(10)),
+            (24, Retired, Unreachable, Some(10)),
+            (25, Retired, Retired, Some(10)),
+            (26, Ok, Ok, None),
+            (27, Retired, Unreachable, Some(27)),
+            (28, Forbidden, Forbidden, None),
+            (60, Retired, Unreachable, Some(60)),
+        ] {
+            assert_eq!(status.settle_state(state, at(now)), shown, "at {now}");
+            assert_eq!(status.gone_since, gone_since.map(at), "at {now}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_never_answered_retires_at_once() {
+        assert_eq!(status(None).settle_state(CollectorState::Retired, at(1)), CollectorState::Retired);
+    }
+
+    #[test]
+    fn a_source_is_fresh_until_what_it_said_expires() {
+        let fresh = |minutes| status(Some(at(0))).is_fresh(at(minutes));
+        assert!(fresh(0) && fresh(30) && !fresh(31));
+        assert!(!status(None).is_fresh(at(0)), "it has said nothing");
+    }
+
+    #[test]
+    fn a_success_brings_data_that_can_be_used() {
+        let successes = CollectorState::ALL.iter().filter(|state| state.is_success());
+        assert_eq!(successes.collect::<Vec<_>>(), [&CollectorState::Ok, &CollectorState::Partial]);
+    }
+
+    #[track_caller]
+    fn check_kind(is_so: impl Fn(Collector) -> bool, expected: &[Collector]) {
+        let so: Vec<Collector> = Collector::ALL.iter().copied().filter(|one| is_so(*one)).collect();
+        assert_eq!(so, expected);
+    }
+
+    #[test]
+    fn sources_differ_in_what_their_silence_means() {
+        use Collector::{Credentials, DeviceHealth, Devices, Intune, Presence, ServiceHealth};
+        check_kind(Collector::tells_room_state, &[Devices, Presence]);
+        check_kind(|one| !one.must_have_items(), &[DeviceHealth, Intune]);
+        check_kind(Collector::is_of_tenant, &[ServiceHealth, Credentials]);
+        check_kind(Collector::is_often_absent, &[Intune, Credentials]);
+    }
+
+    /// The least that each needs, as consent is asked for.
+    #[test]
+    fn permissions_are_told_as_one_text() {
+        let permission = |one: Collector| one.facts().permission();
+        assert_eq!(permission(Collector::Devices), "TeamworkDevice.Read.All");
+        assert_eq!(permission(Collector::Accounts), "User.Read.All, LicenseAssignment.Read.All");
+    }
+}

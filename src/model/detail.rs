@@ -227,3 +227,82 @@ impl From<&Device> for Basis {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::device::{Account, DeviceType};
+    use crate::model::listing::tests::device;
+
+    fn link(connected: bool, changed: i64) -> Connection {
+        Connection { connected: Some(connected), changed: Some(Timestamp::from_seconds(changed)) }
+    }
+
+    fn detail(connected: bool, changed: i64) -> Detail {
+        let slot = Slot::Microphone;
+        let microphone =
+            Peripheral { slot, connection: link(connected, changed), optional: None, product: None };
+        Detail {
+            connection: link(connected, changed),
+            logins: [(Login::Teams, link(connected, changed))].into(),
+            peripherals: [microphone].into(),
+            software: Box::default(),
+        }
+    }
+
+    #[test]
+    fn values_are_the_same_whenever_they_changed() {
+        let base = detail(true, 1);
+        assert!(base.has_values_of(&base) && base.has_values_of(&detail(true, 2)));
+        let other = detail(false, 1);
+        for differs in [
+            Detail { connection: other.connection, ..base.clone() },
+            Detail { logins: other.logins.clone(), ..base.clone() },
+            Detail { peripherals: other.peripherals.clone(), ..base.clone() },
+        ] {
+            assert!(!base.has_values_of(&differs), "{differs:?}");
+        }
+    }
+
+    #[test]
+    fn a_detail_rests_on_what_the_list_said_of_the_device() {
+        let listed = device("d", DeviceType::TeamsRoom);
+        let basis = Basis::from(&*listed);
+        let account = Account { id: Some("id-1".into()), name: None, email: None };
+        let moved = Device { last_modified: Some(Timestamp::from_seconds(1)), ..(*listed).clone() };
+        assert!(basis.is_state_of(&listed) && basis.is_stamp_of(&listed));
+        assert!(basis.is_state_of(&moved) && !basis.is_stamp_of(&moved));
+        for differs in [
+            Device { health: Health::Critical, ..(*listed).clone() },
+            Device { activity: Activity::Busy, ..(*listed).clone() },
+            Device { account: Some(account.clone()), ..(*listed).clone() },
+        ] {
+            assert!(!basis.is_state_of(&differs) && basis.is_stamp_of(&differs), "{differs:?}");
+        }
+        let older = Basis { account: None, ..basis };
+        assert!(
+            older.is_state_of(&Device { account: Some(account), ..(*listed).clone() }),
+            "it is not known"
+        );
+    }
+
+    #[test]
+    fn every_link_of_a_detail_is_told_with_its_name() {
+        let links: Vec<Link> = detail(true, 1).links().map(|(link, _)| link).collect();
+        assert_eq!(links, [Link::Connection, Link::Login(Login::Teams), Link::Peripheral(Slot::Microphone)]);
+        let slots = [
+            Slot::RoomCamera,
+            Slot::ContentCamera,
+            Slot::Microphone,
+            Slot::Speaker,
+            Slot::CommunicationSpeaker,
+            Slot::HdmiIngest,
+            Slot::Compute,
+            Slot::Display(2),
+        ];
+        assert_eq!(
+            slots.map(|slot| slot.label().into_owned()).join(" "),
+            "room_camera content_camera microphone speaker communication_speaker hdmi_ingest compute display_2"
+        );
+    }
+}

@@ -178,3 +178,29 @@ impl State for Activity {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::listing::tests::device;
+
+    #[test]
+    fn a_device_has_the_role_of_its_type() {
+        let of_role = |role: Role| {
+            let types = DeviceType::ALL.iter().filter(|device_type| device_type.role() == role);
+            types.map(|device_type| device_type.label()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(of_role(Role::Core), "teams_room collaboration_bar surface_hub");
+        assert_eq!(of_role(Role::Console), "touch_console");
+        assert_eq!(of_role(Role::Panel), "teams_panel");
+        assert_eq!(of_role(Role::Other), "teams_display ip_phone low_cost_phone sip sip_analog unknown");
+    }
+
+    #[test]
+    fn a_product_is_who_made_it_and_what_it_is() {
+        let (manufacturer, model) = (Some(Arc::from("yealink")), Some(Arc::from("a30")));
+        let base = device("d", DeviceType::TeamsRoom);
+        let device = Device { manufacturer: manufacturer.clone(), model: model.clone(), ..(*base).clone() };
+        assert_eq!(device.product(), Product { manufacturer, model });
+    }
+}

@@ -528,7 +528,7 @@ pub(crate) mod tests {
             &[
                 (0, camera(New), Accepted, true),
                 (5, camera(Resolved), Accepted, false),
-                (10 * MINUTE, camera(Investigating), Outdated, false),
+                (5 + 10 * MINUTE, camera(Investigating), Outdated, false),
                 (11 * MINUTE, camera(Investigating), Accepted, true),
                 (11 * MINUTE, camera(New), Outdated, true),
             ],

@@ -144,3 +144,81 @@ impl From<&FleetDevice<'_>> for DeviceReport {
 fn rfc3339<S: Serializer>(moment: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     moment.map(|moment| moment.to_string()).serialize(serializer)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::calendar::{Booking, Calendar};
+    use crate::model::device::{Device, Health};
+    use crate::model::identity::Trust;
+    use crate::model::listing::tests::room_device;
+    use crate::model::record::Record;
+    use crate::model::room::RoomState;
+    use crate::store::Store;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    /// Rooms of these names, each with a device.
+    fn store(rooms: &[(&str, Health)]) -> Store {
+        let store = Store::new(Snapshot::default());
+        let device = |(id, health): &(&str, Health)| {
+            Arc::new(Device { health: *health, ..(*room_device(id)).clone() })
+        };
+        store.take_devices(&rooms.iter().map(device).collect::<Vec<_>>(), Trust::UnlessPerson, at(0));
+        store
+    }
+
+    #[test]
+    fn the_worst_rooms_come_first_and_then_by_name() {
+        use Health::{Critical, Healthy, Offline, Unknown};
+        let store = store(&[("a", Healthy), ("b", Unknown), ("c", Critical), ("d", Offline), ("e", Offline)]);
+        let told = rooms("tenant", &store.snapshot(), at(0));
+        let told: Vec<String> =
+            told.iter().map(|room| format!("{} {}", room.devices[0].device_id, room.state)).collect();
+        assert_eq!(told, ["d down", "e down", "c degraded", "b unknown", "a ok"]);
+    }
+
+    #[test]
+    fn a_state_has_its_beginning_while_it_is_that_state() {
+        let store = store(&[("a", Health::Healthy)]);
+        let look = |seconds| {
+            let snapshot = store.snapshot();
+            let fleet = Fleet::at(&snapshot, at(seconds));
+            let sight = crate::model::sight::Sight::of(&fleet, &fleet.rooms[0]);
+            store.observe_rooms(&[("a@contoso.example".into(), sight)].into(), at(seconds));
+        };
+        let since = || rooms("tenant", &store.snapshot(), at(60))[0].state_since.map(Timestamp::seconds);
+        look(0);
+        let down = Device { health: Health::Offline, ..(*room_device("a")).clone() };
+        store.take_devices(&[Arc::new(down)], Trust::UnlessPerson, at(30));
+        assert_eq!(since(), None, "it has not been looked at");
+        look(30);
+        assert_eq!(since(), Some(30));
+    }
+
+    #[test]
+    fn a_booking_is_told_with_its_times_and_no_booking_is_none() {
+        let mut snapshot = store(&[("a", Health::Healthy)]).snapshot();
+        let booked = |now: i64, snapshot: &Snapshot| {
+            let room = rooms("tenant", snapshot, at(now)).remove(0);
+            (room.booked, room.booking_end.map(Timestamp::seconds), room.next_booking.map(Timestamp::seconds))
+        };
+        assert_eq!(booked(0, &snapshot), (None, None, None));
+        let meeting = Booking::new(at(60), at(120), true).expect("a minute");
+        let calendar = Record::new(Calendar::Readable(vec![meeting]), at(0));
+        snapshot.calendar = Arc::new([("a@contoso.example".into(), calendar)].into());
+        assert_eq!(booked(0, &snapshot), (Some(false), None, Some(60)));
+        assert_eq!(booked(60, &snapshot), (Some(true), Some(120), None));
+    }
+
+    #[test]
+    fn times_are_text_and_what_is_not_known_is_null() {
+        let problem =
+            |since| ProblemReport { problem: "camera".to_owned(), area: RoomState::Ok.label(), since };
+        let json = |since| serde_json::to_value(problem(since)).expect("plain data")["since"].clone();
+        assert_eq!(json(Some(at(0))), "1970-01-01T00:00:00Z");
+        assert!(json(None).is_null());
+    }
+}

@@ -207,3 +207,122 @@ impl Snapshot {
         self.status.iter().find(starting).map(|(collector, _)| collector.label())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::device::DeviceType;
+    use crate::model::identity::{Claim, Trust};
+    use crate::model::listing::tests::{device, room_device};
+    use crate::model::presence::Availability;
+    use crate::model::record::Record;
+    use crate::model::rooms_file::RoomFacts;
+    use crate::store::Store;
+
+    const NOW: Timestamp = Timestamp::from_seconds(0);
+
+    fn store(states: &[(Collector, CollectorState)]) -> Store {
+        let of = |(one, state): &(Collector, CollectorState)| {
+            let facts = one.facts();
+            (*one, Status { state: *state, ..Status::starting(facts.interval, facts.expiry) })
+        };
+        let by_collector = states.iter().map(of).collect();
+        Store::new(Snapshot { status: Arc::new(by_collector), ..Snapshot::default() })
+    }
+
+    #[test]
+    fn what_is_held_of_each_source_is_counted() {
+        let store = store(&[]);
+        store.take_devices(&[room_device("a"), room_device("b")], Trust::UnlessPerson, NOW);
+        let device = room_device("a");
+        store.take_details(vec![(device, Some(Arc::default())), (room_device("b"), None)], NOW);
+        let presence = Presence { availability: Availability::Busy, in_call: None };
+        let calendar = || Calendar::Readable(Vec::new());
+        let (a, b, c) = ("a@contoso.example", "b@contoso.example", "c@contoso.example");
+        store.take_presences(vec![(a.into(), presence)], NOW);
+        store.take_calendars([a, b, c].map(|room| (room.into(), calendar())).into(), NOW);
+        let mut snapshot = store.snapshot();
+        let records = |count: usize| (0..count).map(|n| Arc::from(n.to_string()));
+        let of = |count| records(count).map(|id| (id, Record::new(Place::default(), NOW))).collect();
+        snapshot.places = Arc::new(of(4));
+        let accounts = records(5).map(|id| (id, Record::new(RoomAccount::default(), NOW)));
+        snapshot.accounts = Arc::new(accounts.collect());
+        let managed = records(6).map(|id| (id, Record::new(ManagedDevice::default(), NOW)));
+        snapshot.intune = Arc::new(managed.collect());
+        let held =
+            |snapshot: &Snapshot| Collector::ALL.iter().map(|one| snapshot.held(*one)).collect::<Vec<_>>();
+        assert_eq!(held(&snapshot), [2, 1, 1, 4, 3, 5, 6, 0, 0]);
+        snapshot.secret_expires = Some(NOW);
+        assert_eq!(snapshot.held(Collector::Credentials), 1, "the one that is configured");
+    }
+
+    #[test]
+    fn a_start_awaits_every_source_but_the_details() {
+        use CollectorState::{Ok, Paused, Starting};
+        let awaited = |states: &[(Collector, CollectorState)]| store(states).snapshot().awaited();
+        assert_eq!(awaited(&[(Collector::Devices, Ok), (Collector::Presence, Starting)]), Some("presence"));
+        assert_eq!(awaited(&[(Collector::Devices, Ok), (Collector::DeviceHealth, Starting)]), None);
+        assert_eq!(awaited(&[]), None);
+        let is_paused = |states: &[(Collector, CollectorState)]| store(states).snapshot().is_paused();
+        assert!(is_paused(&[(Collector::Devices, Ok), (Collector::Presence, Paused)]));
+        assert!(!is_paused(&[(Collector::Devices, Ok), (Collector::Presence, Starting)]));
+    }
+
+    #[test]
+    fn records_of_a_source_expire_as_its_status_says() {
+        let snapshot = store(&[(Collector::Presence, CollectorState::Ok)]).snapshot();
+        assert_eq!(snapshot.expiry(Collector::Presence), Duration::from_mins(15));
+        assert_eq!(snapshot.expiry(Collector::Devices), Duration::MAX);
+    }
+
+    /// A device belongs to the shard that has this name, in each of two shards.
+    #[track_caller]
+    fn check_owner(snapshot: &Snapshot, id: &str, as_one_called: &str) {
+        for index in 0..2 {
+            let shard = Shard::new(index, 2).expect("one of two");
+            let snapshot = Snapshot { shard, ..snapshot.clone() };
+            assert_eq!(snapshot.owns_device(id), shard.owns_device(as_one_called, None), "{id} in {index}");
+        }
+        assert!(snapshot.owns_device(id), "the only process has them all");
+    }
+
+    #[test]
+    fn a_device_goes_with_its_room_unless_that_is_excluded() {
+        let store = store(&[]);
+        let ids: Vec<String> = (0..8).map(|n| format!("core-{n}")).collect();
+        let devices: Vec<_> = ids.iter().map(|id| room_device(id)).collect();
+        store.take_devices(&devices, Trust::UnlessPerson, NOW);
+        store.take_devices(&[device("homeless", DeviceType::TeamsRoom)], Trust::UnlessPerson, NOW);
+        let room = |id: &String| format!("{id}@contoso.example");
+        for id in &ids {
+            check_owner(&store.snapshot(), id, &room(id));
+        }
+        check_owner(&store.snapshot(), "homeless", "homeless");
+        let excluded = ids.iter().map(|id| {
+            let facts = RoomFacts { exclude: true, ..RoomFacts::default() };
+            (Arc::from(room(id)), facts)
+        });
+        store.take_rooms_file(excluded.collect());
+        for id in &ids {
+            check_owner(&store.snapshot(), id, id);
+        }
+    }
+
+    #[test]
+    fn a_place_follows_its_address_to_another_room() {
+        let mut snapshot = Snapshot::default();
+        let (oslo, bergen) = ("oslo@contoso.example", "bergen@contoso.example");
+        let memory = Arc::make_mut(&mut snapshot.memory);
+        let place = |email: &str| Place { email: email.into(), ..Place::default() };
+        for email in [oslo, bergen] {
+            Registry::assign(&mut memory.rooms, &Claim::from(&place(email)));
+        }
+        let record = |email: &str| Record::new(place(email), NOW);
+        snapshot.places = Arc::new([("id-1".into(), record(oslo)), (bergen.into(), record(bergen))].into());
+        snapshot.follow_addresses();
+        assert_eq!(snapshot.places.keys().map(|id| &**id).collect::<Vec<_>>(), [bergen, oslo]);
+        let before = snapshot.places.clone();
+        snapshot.follow_addresses();
+        assert!(Arc::ptr_eq(&before, &snapshot.places), "once");
+    }
+}

@@ -647,3 +647,127 @@ fn a_pause_ends_the_since_times_of_an_account_at_once() {
     moment(130, Tier::None);
     assert_eq!(since(), None, "and neither does what is read then");
 }
+
+#[test]
+fn a_detail_leaves_with_its_device_and_when_it_was_denied_twice() {
+    let store = Store::new(Snapshot::default());
+    let devices = ["a", "b"].map(|id| device(id, DeviceType::TeamsRoom));
+    store.take_devices(&devices, Trust::UnlessPerson, at(0));
+    let read = |index: usize, detail: Option<Detail>| {
+        store.take_details(vec![(devices[index].clone(), detail.map(Arc::new))], at(1));
+        store.snapshot().details.get(&devices[index].id).map(|reading| reading.detail.is_some())
+    };
+    assert_eq!(read(1, None), Some(false), "it never had one");
+    assert_eq!(read(1, Some(Detail::default())), Some(true));
+    assert_eq!(read(0, Some(Detail::default())), Some(true));
+    assert_eq!([read(0, None), read(0, None)], [Some(true), Some(false)]);
+    let asked = vec![DeviceType::TeamsRoom];
+    let census = Census { seen: ["b".into()].into(), complete: asked.clone(), asked };
+    store.settle_devices(&census, at(2));
+    assert_eq!(store.snapshot().details.keys().map(|id| &**id).collect::<Vec<_>>(), ["b"]);
+}
+
+#[test]
+fn lists_of_rooms_that_are_empty_leave_no_room_out() {
+    let store = Store::new(Snapshot::default());
+    let oslo = signed_in("a", Some("id-1"), Some(MAIL), Health::Healthy);
+    store.take_devices(&[oslo], Trust::UnlessPerson, at(0));
+    let is_room = || store.snapshot().memory.rooms.room(MAIL).is_some();
+    store.take_places(Vec::new(), true, true, at(1));
+    assert!(is_room(), "an empty list says nothing of others");
+    store.take_places(vec![place("bergen@meet.example")], false, true, at(1));
+    assert!(is_room(), "these are not all that the operator named");
+    store.take_places(vec![place("bergen@meet.example")], true, true, at(2));
+    assert!(!is_room());
+}
+
+/// The sources have settled; a room that comes later gets its id from the list that names it.
+#[test]
+fn a_list_fixes_the_ids_of_the_rooms_that_it_brings() {
+    let store = Store::new(Snapshot::default());
+    store.settle_rooms();
+    let bare = signed_in("a", Some("id-1"), None, Health::Healthy);
+    list(&store, from_ref(&bare), 0);
+    list(&store, &[signed_in("a", Some("id-1"), Some(MAIL), Health::Healthy)], 60);
+    assert_eq!(home(&store, "a").as_deref(), Some("id-1"));
+}
+
+#[test]
+fn whoever_stands_in_the_rooms_file_is_a_room_unless_it_is_excluded() {
+    let store = Store::new(Snapshot::default());
+    let rooms = [(MAIL, false), (SIGN_IN, true)].map(|(email, exclude)| {
+        let facts = crate::model::rooms_file::RoomFacts { exclude, ..Default::default() };
+        (Arc::from(email), facts)
+    });
+    store.take_rooms_file(rooms.into());
+    let snapshot = store.snapshot();
+    let rooms: Vec<&str> = snapshot.memory.rooms.rooms().map(|room| &*room.id).collect();
+    assert_eq!((rooms, snapshot.rooms_file.len()), (vec![MAIL], 2));
+}
+
+/// The managed devices that are held, after these came at the start and a complete list has had those at `now`.
+#[track_caller]
+fn check_managed(held: usize, seen: usize, now: i64, expected: usize) {
+    let status = Status::starting(at(60).since(at(0)), at(100).since(at(0)));
+    let status = Arc::new([(Collector::Intune, status)].into());
+    let store = Store::new(Snapshot { status, ..Snapshot::default() });
+    let ids = |count: usize| (0..count).map(|n| Arc::from(format!("{n:03}")));
+    store.take_managed_devices(ids(held).map(|id| (id, ManagedDevice::default())).collect(), &[], at(0));
+    store.settle_managed_devices(&ids(seen).collect(), at(now));
+    assert_eq!(store.snapshot().intune.len(), expected, "{seen} of {held} at {now}");
+}
+
+#[test]
+fn managed_devices_leave_with_a_list_or_where_many_are_missing_when_they_expire() {
+    check_managed(100, 100, 0, 100);
+    check_managed(100, 99, 0, 99);
+    check_managed(100, 80, 0, 80);
+    check_managed(100, 79, 0, 100);
+    check_managed(100, 79, 100, 100);
+    check_managed(100, 79, 101, 79);
+    check_managed(100, 0, 0, 100);
+    check_managed(1, 1, 101, 1);
+}
+
+#[test]
+fn managed_devices_have_a_bound_and_those_that_are_held_are_read_again() {
+    let store = Store::new(Snapshot::default()).bounded(2);
+    let take = |ids: &[&str], seconds| {
+        let devices = ids.iter().map(|id| ((*id).into(), ManagedDevice::default())).collect();
+        store.take_managed_devices(devices, &[], at(seconds));
+        let snapshot = store.snapshot();
+        let held = snapshot.intune.iter().map(|(id, record)| format!("{id} {}", record.read_at.seconds()));
+        held.collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(take(&["a", "b", "c"], 0), "a 0, b 0");
+    assert_eq!(take(&["c", "b"], 9), "a 0, b 9");
+}
+
+#[test]
+fn a_credential_has_one_expiry_and_a_collector_one_status() {
+    let status = Status::starting(at(60).since(at(0)), at(100).since(at(0)));
+    let status = Arc::new([(Collector::Devices, status)].into());
+    let store = Store::new(Snapshot { status, ..Snapshot::default() });
+    store.take_credential_expiry("client_secret", at(1), at(0));
+    store.take_credential_expiry("certificate", at(2), at(0));
+    let held = store.snapshot().credentials;
+    assert_eq!((keys(&held), held["certificate"].value.expires), (vec!["certificate"], at(2)));
+    for collector in [Collector::Devices, Collector::Places] {
+        store.update_status(collector, |status| status.items = 7);
+    }
+    let items = |one| store.snapshot().status(one).map(|status| status.items);
+    assert_eq!((items(Collector::Devices), items(Collector::Places)), (Some(7), None), "there is none");
+}
+
+/// Traces show which cycle made the snapshot that a scrape shows.
+#[test]
+fn a_change_is_told_once_with_the_span_that_made_it() {
+    tracing::subscriber::with_default(tracing_subscriber::registry(), || {
+        let store = Store::new(Snapshot::default());
+        let span = tracing::info_span!("cycle");
+        span.in_scope(|| store.lose_track(at(0)));
+        store.lose_track(at(1)); // outside of any
+        assert_eq!(store.take_changed_by().id(), span.id());
+        assert!(store.take_changed_by().is_none());
+    });
+}

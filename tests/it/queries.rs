@@ -92,8 +92,8 @@ fn every_expression_names_what_is_there() {
         }
         let is_made = |label: &str| text.contains(&format!("\"{label}\"")); // by label_replace
         let strange = named.groups.iter().find(|label| {
-            let of_rules =
-                ["le", "severity", "alertname", "alertstate", "fault", "behind"].contains(&label.as_str());
+            let of_rules = ["le", "severity", "alertname", "alertstate", "fault", "behind", "seats"]
+                .contains(&label.as_str());
             !(known.contains(label.as_str())
                 || TARGET_LABELS.contains(&label.as_str())
                 || of_rules
@@ -160,7 +160,7 @@ fn labels_of<'a>(metric: &str, recorded: &'a BTreeSet<String>) -> Option<BTreeSe
         family.labels.iter().copied().chain(le).collect()
     } else if recorded.contains(metric) {
         let all = FAMILIES.iter().flat_map(|family| family.labels.iter().copied());
-        all.chain(["fault", "alertname", "behind"]).collect()
+        all.chain(["fault", "alertname", "severity", "behind"]).collect()
     } else if let Some((_, labels)) = OF_PROMETHEUS.iter().find(|(name, _)| *name == metric) {
         let all = FAMILIES.iter().flat_map(|family| family.labels.iter().copied());
         all.chain(labels.iter().copied()).collect()

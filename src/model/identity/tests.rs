@@ -457,7 +457,8 @@ fn the_address_of_another_room_stays_where_it_is() {
         Registry::assign(&mut registry, &Claim::of_user(&user(id, Some(OSLO), &[]), true));
     }
     check_rooms(&registry, &[(OSLO, Some(OSLO), Some("id-2"), Some(Tie::ObjectId))]);
-    Registry::follow_addresses(&mut registry, &users);
+    let [old, new] = users;
+    Registry::follow_addresses(&mut registry, &[new, old]);
     check_rooms(&registry, &[(OSLO, Some(OSLO), Some("id-2"), Some(Tie::ObjectId))]);
 }
 
@@ -614,6 +615,8 @@ fn ids_are_fixed_once_the_sources_have_settled() {
     Registry::fix_ids(&mut registry);
     let bergen = claim(Some("id-2"), Some("bergen@contoso.example"), None);
     check(&mut registry, &bergen, "id-2", "Bergen");
+    let [before, after] = [&settled, &registry].map(|registry| registry.known(OSLO).expect("settled"));
+    assert!(Arc::ptr_eq(before, after), "one that is fixed is not copied");
 }
 
 /// A file of an older version does not say whether the id is fixed: it was served.

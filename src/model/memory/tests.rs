@@ -101,7 +101,8 @@ fn every_link_that_the_device_has_is_counted_from_zero() {
     read(&mut memory, &core, camera(Some(true)), 200);
     let events = read(&mut memory, &core, camera(Some(false)), 300);
     assert_eq!(changes(&memory), [("health", 0), ("room_camera", 1), ("display", 0)]);
-    assert_eq!(events.first().map(|event| event.subject.as_str()), Some("room_camera"));
+    let event = events.first().expect("one event");
+    assert_eq!((&*event.subject, event.from, event.to), ("room_camera", "connected", "disconnected"));
 }
 
 /// A link that comes back is seen for the first time.
@@ -142,7 +143,13 @@ fn a_change_seen_after_a_pause_has_no_time() {
     let mut memory = Memory::default();
     list(&mut memory, room_device(Health::Healthy, None), Trust::UnlessPerson, 100);
     list(&mut memory, room_device(Health::Critical, None), Trust::UnlessPerson, 200);
+    let watched_from = |memory: &Memory, last: i64| {
+        let moment = Moment { now: Timestamp::from_seconds(260), expiry: EXPIRY };
+        memory.began(Some(Timestamp::from_seconds(last)), moment).is_some()
+    };
+    assert!(watched_from(&memory, 250));
     memory.lose_track(Timestamp::from_seconds(250));
+    assert!(!watched_from(&memory, 250) && watched_from(&memory, 251));
     assert_eq!(memory.devices["core"].health_since, None);
     list_after(&mut memory, room_device(Health::Healthy, None), Trust::UnlessPerson, 200, 900);
     assert_eq!(memory.devices["core"].health_since, None);
@@ -216,7 +223,7 @@ fn a_device_that_returns_finds_its_memory_until_it_is_forgotten() {
     memory.part_with(&["core".into()], Timestamp::from_seconds(0));
     memory.part_with(&[], Timestamp::from_seconds(89 * 86_400));
     assert!(memory.devices.contains_key("core"));
-    memory.part_with(&[], Timestamp::from_seconds(91 * 86_400));
+    memory.part_with(&[], Timestamp::from_seconds(90 * 86_400));
     assert!(!memory.devices.contains_key("core"));
 }
 
@@ -278,4 +285,25 @@ fn a_state_that_comes_with_another_source_began_before() {
     assert_eq!(look(&mut memory, RoomState::Ok, more, true, 30), Some(30));
     assert_eq!(look(&mut memory, RoomState::Ok, few, true, 45), Some(30));
     assert_eq!(look(&mut memory, RoomState::Unknown, few, true, 60), Some(60));
+}
+
+/// Its name came with the device that has moved; another device is still in it.
+#[test]
+fn a_room_that_a_device_left_is_named_by_those_that_stay() {
+    let mut memory = Memory::default();
+    let device = |id: &str, name: &str, created: i64, email: &str| {
+        let account = Account { id: None, name: Some(name.into()), email: Some(email.into()) };
+        let created = Some(Timestamp::from_seconds(created));
+        Arc::new(Device { account: Some(account), created, ..(*device(id, DeviceType::TeamsRoom)).clone() })
+    };
+    let (oslo, bergen) = ("oslo@contoso.example", "bergen@contoso.example");
+    let stays = device("old", "Oslo", 1, oslo);
+    list(&mut memory, stays.clone(), Trust::UnlessPerson, 100);
+    list(&mut memory, device("new", "Bergen", 2, oslo), Trust::UnlessPerson, 100);
+    let name = |memory: &Memory| memory.rooms.room(oslo).map(|room| room.name.to_string());
+    assert_eq!(name(&memory).as_deref(), Some("Bergen"));
+    let moved = device("new", "Bergen", 2, bergen);
+    list(&mut memory, moved.clone(), Trust::UnlessPerson, 200);
+    memory.rename_left_rooms([&stays, &moved].into_iter());
+    assert_eq!(name(&memory).as_deref(), Some("Oslo"));
 }

@@ -194,3 +194,34 @@ fn states_add_up_to_the_time_that_was_watched() {
     let found: Vec<u64> = world.totals().states().map(|(_, seconds)| seconds.service).collect();
     assert_eq!(found, [100, 200, 300, 400]);
 }
+
+/// A look that shows the same in the same second need not be taken.
+#[test]
+fn a_look_brings_something_new_with_time_or_another_sight() {
+    let mut world = World::new("2026-03-02T12:00:00Z");
+    let (seen, other) = (sight(MEETING, Some(true)), sight(FREE, Some(true)));
+    let sights = |rooms: &[(&str, Sight)]| rooms.iter().map(|(id, sight)| ((*id).into(), *sight)).collect();
+    let (one, none): (BTreeMap<_, _>, BTreeMap<_, _>) = (sights(&[(ROOM, seen)]), BTreeMap::new());
+    assert!(!world.usage.has_seen(&none, world.now), "it has seen nothing");
+    world.look(Some(seen));
+    assert!(world.usage.has_seen(&one, world.now));
+    assert!(!world.usage.has_seen(&none, world.now), "a room is gone");
+    assert!(!world.usage.has_seen(&sights(&[(ROOM, other)]), world.now));
+    assert!(!world.usage.has_seen(&sights(&[("bergen", seen)]), world.now));
+    assert!(!world.usage.has_seen(&sights(&[(ROOM, seen), ("bergen", seen)]), world.now));
+    world.pass(1);
+    assert!(!world.usage.has_seen(&one, world.now), "time has passed");
+    world.look(None);
+    assert!(world.usage.has_seen(&none, world.now));
+}
+
+#[test]
+fn a_room_that_is_away_for_a_day_is_forgotten() {
+    let mut world = World::new("2026-03-02T12:00:00Z");
+    world.look(Some(sight(FREE, Some(false))));
+    for (seconds, is_known) in [(24 * HOUR - 1, true), (1, false)] {
+        world.pass(seconds);
+        world.look(None);
+        assert_eq!(world.usage.of(ROOM).is_some(), is_known);
+    }
+}
