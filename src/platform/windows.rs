@@ -41,7 +41,6 @@ pub fn anyone_may_write(_: &Metadata) -> bool {
 }
 
 /// Does nothing: NTFS logs new names itself, and a directory cannot be synced.
-#[expect(clippy::unnecessary_wraps, reason = "the half for Unix can fail")]
 pub fn sync_directory(_: &Path) -> io::Result<()> {
     Ok(())
 }
@@ -81,7 +80,6 @@ impl Stops {
 }
 
 /// Never yields: Windows has no SIGHUP, `/-/reload` takes its place.
-#[expect(clippy::unnecessary_wraps, reason = "the half for Unix can fail")]
 pub fn reload_requests() -> io::Result<impl Stream<Item = ()> + Send> {
     Ok(stream::pending())
 }
@@ -97,7 +95,6 @@ impl Sockets {
     }
 
     /// Fails.
-    #[expect(clippy::unused_self, reason = "the half for Unix has them")]
     pub fn listeners(&mut self) -> io::Result<Vec<TcpListener>> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "Windows has no systemd"))
     }
