@@ -8,7 +8,7 @@ use std::fmt;
 use percent_encoding::NON_ALPHANUMERIC;
 use url::Url;
 
-/// How requests leave this machine. By default they go direct.
+/// The proxies of requests. By default requests go direct.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
     http: Option<Url>,

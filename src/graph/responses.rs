@@ -70,7 +70,7 @@ impl<'de> Visitor<'de> for HeadersVisitor {
 /// Places after a broken answer that are tried as the start of the next one: each may cost a look at the whole rest.
 const MAX_TRIES: usize = 100;
 
-/// The answers that can be told from each other. The error is that of the body as a whole.
+/// The answers that can be distinguished. The error is that of the body as a whole.
 pub(super) fn read(body: &[u8]) -> Result<Vec<Answer>, serde_json::Error> {
     match json::object::<Responses>(body) {
         Ok(Responses { responses }) => {
@@ -89,7 +89,7 @@ impl Answer {
         self.id.count().or_else(|| self.id.text()?.parse().ok())
     }
 
-    /// An HTTP status; anything else would be a label value of a stranger's choice.
+    /// An HTTP status; anything else would let untrusted input choose a label value.
     pub(super) fn status(&self) -> Option<u16> {
         let status = u16::try_from(self.status.count()?).ok()?;
         (100..600).contains(&status).then_some(status)
@@ -100,8 +100,8 @@ impl Answer {
     }
 }
 
-/// The answers of a body that is broken somewhere. Where text pretends to be an answer to the same request as another, neither
-/// counts.
+/// The answers of a body that is broken somewhere. If two claim the same request, one of them may be text that only looks like
+/// an answer: neither counts.
 fn salvage(body: &[u8]) -> Vec<Answer> {
     let mut answers: Vec<Answer> = Vec::new();
     let mut rest = list(body).unwrap_or_default();
@@ -118,7 +118,7 @@ fn salvage(body: &[u8]) -> Vec<Answer> {
     answers
 }
 
-/// What follows the bracket of the list.
+/// Returns the bytes after the bracket of the list.
 fn list(body: &[u8]) -> Option<&[u8]> {
     let name = b"\"responses\"";
     let at = body.windows(name.len()).position(|window| window == name)?;

@@ -1,4 +1,4 @@
-//! What others wrote, read with tolerance and within bounds: text files, JSON, PEM files; and shown without harm.
+//! Reads untrusted text files, JSON and PEM with tolerance and within bounds, and shows them without harm.
 //!
 //! Each kind has one reader, which every module uses. Editors, proxies and PowerShell put a byte order mark in front of a
 //! text; it is never part of the text.

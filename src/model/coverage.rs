@@ -217,7 +217,7 @@ mod tests {
         advice(&snapshot, &Fleet::at(&snapshot, NOW))
     }
 
-    /// What is said of rooms without a verdict, by the states of collectors and what part of them was refused.
+    /// Checks the explanation of rooms without a verdict, by the states of collectors and what part of them was refused.
     #[track_caller]
     fn check_verdict(object_id: Option<&str>, states: &[(Collector, CollectorState, bool)], expected: &str) {
         let store = store();
@@ -245,7 +245,7 @@ mod tests {
         check_verdict(id, &[(Devices, Forbidden, true)], "TeamworkDevice.Read.All adds more.");
         let both = "TeamworkDevice.Read.All or Presence.Read.All adds more.";
         check_verdict(id, &[(Devices, Disabled, false), (Presence, Forbidden, false)], both);
-        // Without an object id nobody can be asked for a presence.
+        // Presence needs an object id.
         check_verdict(None, &[(Presence, Disabled, false)], "no source reports on them.");
         let directory = "User.Read.All, LicenseAssignment.Read.All adds more.";
         check_verdict(None, &[(Accounts, Forbidden, false)], directory);

@@ -1,4 +1,4 @@
-//! What differs between operating systems: rights of files, signals and the service manager.
+//! The differences between operating systems: rights of files, signals and the service manager.
 //!
 //! Each half has the same functions, so that no other module asks where it runs. `tests/it/layers.rs` holds that.
 

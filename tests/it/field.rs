@@ -1,4 +1,4 @@
-//! Inputs of public reports, as `tests/field` has them, through the doors by which they come: HTTP, files, the environment.
+//! Inputs of public reports, as `tests/field` has them, through the interfaces by which they arrive: HTTP, files, the environment.
 //!
 //! The table in `tests/field/README.md` names the report and the test of each.
 
@@ -179,7 +179,7 @@ async fn a_device_code_is_read_however_its_numbers_are_written() {
     }
 }
 
-/// What a refused sign-in says.
+/// Returns the message of a refused sign-in.
 async fn refusal(script: Script) -> String {
     Host::start(script).await.client().sign_in().await.expect_err("refused").to_string()
 }
@@ -720,7 +720,7 @@ async fn a_proxy_that_refuses_is_told_with_what_helps() {
     );
 }
 
-/// How a sign-in through this proxy fails.
+/// Returns the error of a sign-in through this proxy.
 async fn through(proxy: &str) -> String {
     let value = |name: &str| (name == "HTTPS_PROXY").then(|| proxy.to_owned());
     let proof = auth::Proof::Secret(Arc::new(|| Ok("s".to_owned())));

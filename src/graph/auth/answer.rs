@@ -1,7 +1,7 @@
 //! Token answers as gateways, proxies and older endpoints send them, made into what the oauth2 crate reads.
 //!
 //! RFC 6749 has `expires_in` as a number and asks for `token_type`. Answers have it as text, as `3599.0`, or leave the
-//! type out; and one member that nobody needs must not cost a sign-in.
+//! type out; and one member that sign-in does not need must not cost a sign-in.
 
 use std::time::Duration;
 

@@ -257,7 +257,7 @@ fn a_room_has_another_print_with_its_devices_and_they_with_it() {
     assert_ne!(before.2, counted.2);
 }
 
-/// What a device does changes no verdict, and is in its print and in that of its room all the same.
+/// The activity of a device changes no verdict, and is in its print and in that of its room all the same.
 #[test]
 fn a_fact_that_is_not_judged_changes_the_print_of_a_device_and_of_its_room() {
     let at = |activity| {
@@ -303,7 +303,7 @@ fn what_is_another_process_s_business_is_known_and_not_its_own() {
         assert_eq!(room.place_among_all(), shard::place_of_room(room.room));
         assert_eq!(device.place_among_all(), room.place_among_all());
     }
-    // Another process's devices are not told apart.
+    // Devices of another process count as one.
     let prints = |snapshot: &Snapshot| {
         let fleet = Fleet::at(snapshot, Timestamp::from_seconds(0));
         let Prints { devices, rooms, .. } = Prints::of(&fleet, &fleet.judgements());
@@ -442,7 +442,7 @@ fn a_device_is_behind_the_versions_of_its_own_kind() {
     assert_eq!(gaps(4), [Some(0), Some(1)], "firmware is made for a model");
 }
 
-/// What a place, an account or Intune says counts as long as it is served.
+/// Facts of places, accounts and Intune count as long as they are served.
 #[test]
 fn records_that_have_expired_tell_nothing() {
     let collectors = [Collector::Places, Collector::Accounts, Collector::Intune, Collector::Presence];

@@ -423,7 +423,7 @@ fn an_account_gives_its_address_up_where_the_directory_shows_it_elsewhere() {
     let known = registry.clone();
     Registry::follow_addresses(&mut registry, &[before, user("id-2", Some(new), &[])]);
     Registry::follow_addresses(&mut registry, &[user("id-1", Some(mail), &[])]);
-    assert!(Arc::ptr_eq(&known, &registry), "nobody else has it");
+    assert!(Arc::ptr_eq(&known, &registry), "no other account has it");
 
     let users = [user("id-1", Some(mail), &[]), user("id-2", Some(OSLO), &[])];
     Registry::follow_addresses(&mut registry, &users);
@@ -443,7 +443,7 @@ fn the_address_of_another_room_stays_where_it_is() {
     let users = [user("id-1", Some(elsewhere), &[]), user("id-2", Some(OSLO), &[])];
     Registry::follow_addresses(&mut registry, &users);
     check_rooms(&registry, &[(OSLO, Some(OSLO), Some("id-1"), Some(Tie::Name))]);
-    // An address that a place has given leaves for good: a place that still has it does not bring it back.
+    // An address that a place has given leaves for good: a place that still has it does not restore it.
     let mut registry = Arc::new(Registry::default());
     let place = Place { email: OSLO.into(), ..Place::default() };
     Registry::assign(&mut registry, &Claim::from(&place));
@@ -590,7 +590,7 @@ fn of_two_rooms_that_are_one_the_better_sources_count() {
     check_absorbed(&place, &device, ["Oslo", OSLO, "id-1"], true);
     check_absorbed(&device, &place, ["Oslo", OSLO, "id-1"], true);
     check_absorbed(&device, &other, ["MTR", bergen, "id-1"], false);
-    // An address that no source has named beside one that a device has.
+    // One address that no source has named, and one that a device has.
     let nameless = Room { email: None, mailed_by: Authority::Account, ..place };
     check_absorbed(&nameless, &device, ["Oslo", bergen, "id-1"], true);
     let joined = place_and_device();

@@ -5,7 +5,7 @@ use serde_json::Value;
 use teams_rooms_exporter::graph::auth::answer::{LONGEST, normalized};
 use teams_rooms_exporter::input;
 
-/// What sign-in hosts were seen to send.
+/// Answers that sign-in hosts were seen to send.
 pub(crate) fn corpus() -> Vec<Vec<u8>> {
     [
         r#"{"token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": "T"}"#,
