@@ -44,7 +44,7 @@
 //! * [`app`]: builds the parts of each tenant, runs them, exchanges them at a reload and stops them. [`commands`]: what
 //!   prints something and ends.
 //! * [`capture`]: what Graph answers, without the tenant: pseudonyms, and closed lists of what stays.
-//! * [`systemd`]: sockets that the service manager hands over, and the word that we are ready.
+//! * [`platform`]: rights of files, signals and the service manager, for each operating system.
 //! * [`sim`]: a simulated tenant that speaks OAuth2 and Graph over HTTP, for `demo`, `simulate` and the tests.
 //!
 //! The tests that go through the real door are in `tests/it`; [`sim`] is what they read from.
