@@ -372,7 +372,8 @@ fn resource(env: &Env<'_>) -> Result<Vec<(String, String)>, Error> {
     Ok(attributes)
 }
 
-/// The name of this machine or pod, by the variable of shells, that of Windows, or the kernel; it stays over a restart: a new instance would be new series.
+/// The name of this machine or pod, by the variable of shells, that of Windows, or the kernel. It stays over a restart: a new
+/// instance would be new series.
 fn host(env: &Env<'_>) -> Option<String> {
     let told = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let name = env("HOSTNAME").or_else(|| env("COMPUTERNAME")).or_else(told)?.trim().to_owned();

@@ -41,7 +41,7 @@ impl Secret {
         }
         match text.chars().position(|c| !c.is_ascii_graphic()) {
             Some(at) => Err(format!(
-                "is not one that Entra gives: character {} is a blank, invisible or not plain ASCII; copy the value again",
+                "cannot be used: character {} is a blank, invisible or not plain ASCII; copy the value again",
                 at + 1
             )),
             None => Ok(Self(text.to_owned())),
@@ -240,8 +240,7 @@ mod tests {
         for (text, place) in
             [(" abc", 1), ("a bc", 2), ("ab\u{a0}c", 3), ("abc\t", 4), ("abc\u{200b}", 4), ("\u{fc}bc", 1)]
         {
-            let expected =
-                format!("the secret is not one that Entra gives: character {place} is a blank, invisible");
+            let expected = format!("the secret cannot be used: character {place} is a blank, invisible");
             let error = given(&Secret::new(text)).expect_err(text);
             assert!(error.starts_with(&expected) && !error.contains(text), "{error}");
         }

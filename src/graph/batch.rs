@@ -228,7 +228,6 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
 
     #[test]

@@ -9,6 +9,7 @@ use crate::graph::error::Error;
 use crate::graph::operation::Workload;
 use crate::input::json::MAX_ITEM_BYTES;
 use crate::input::repair;
+use crate::worker;
 
 /// The largest answers are pages of 999 users with their addresses, some 2 MB; more than this is not Graph.
 pub(super) const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
@@ -89,7 +90,7 @@ pub(super) async fn read(
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(Body { bytes: repair(bytes), _place: place })
+    Ok(Body { bytes: worker::read(bytes.len(), || repair(bytes)), _place: place })
 }
 
 /// The start of the body of an error. Its end does not matter, nor whether it breaks off.
